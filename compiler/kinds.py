@@ -1,0 +1,60 @@
+"""The kinds of step: what the compiler may put into a plan and the runtime must be able to run.
+
+A kind's version is part of every key: raise it when the same parameters and inputs would give
+another output. A new kind is an entry here, a runner in ``runtime/steps/``, a case in
+``passes/lower.py`` and a test; the registry test fails when one of them is missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """``inputs`` names those that every step of the kind has; ``outputs`` all that it makes."""
+
+    name: str
+    version: int
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    says: str
+
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("data", 1, (), ("rows",), "reads a data set into rows"),
+        Kind("split", 1, ("rows",), ("diagnose", "select"), "splits dev, stratified and seeded"),
+        Kind("student", 1, (), ("model",), "fetches the untouched student"),
+        Kind("diagnose", 1, ("rows", "model"), ("answers", "diagnosis"), "finds weaknesses"),
+        Kind("plan", 1, ("diagnosis", "archive"), ("curriculum",), "decides what to teach next"),
+        Kind("generate", 1, ("curriculum", "kept"), ("candidates",), "makes candidate rows"),
+        Kind("verify", 1, ("candidates",), ("verified", "rejects"), "rejects wrong rows"),
+        Kind("dedupe", 1, ("rows", "kept"), ("rows", "duplicates"), "drops near-duplicates"),
+        Kind(
+            "decontaminate",
+            1,
+            ("rows",),
+            ("rows", "leaks"),
+            "removes what overlaps with dev, test or a guard",
+        ),
+        Kind(
+            "mix",
+            1,
+            ("rows", "kept", "curriculum", "model"),
+            ("train", "added"),
+            "chooses this round's rows and adds them to those kept",
+        ),
+        Kind("train", 1, ("rows", "model"), ("model", "log"), "trains the student"),
+        Kind("evaluate", 1, ("rows", "model"), ("answers", "metrics"), "answers and grades a set"),
+        Kind(
+            "gate",
+            1,
+            ("model", "answers"),
+            ("champion", "current", "answers", "kept", "aside", "archive", "decision"),
+            "accepts the new student or keeps the champion",
+        ),
+        Kind("result", 1, ("base", "champion", "archive"), ("result",), "quotes the gain"),
+    )
+}

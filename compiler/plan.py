@@ -1,0 +1,160 @@
+"""The plan: what ``dagent compile`` writes and ``dagent execute`` walks. Canonical JSON.
+
+Sorted keys, no timestamps, no absolute paths, no secrets, no source file names: two people who
+compile the same commit get the same bytes, from either syntax.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+PLAN_FORMAT = "dagent.plan/1"
+
+
+def canonical(value: Any) -> str:
+    """The one JSON text of a value: sorted keys, no spaces, no NaN."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def digest(value: Any) -> str:
+    """SHA-256 (hex) of the canonical JSON of a value."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a step is expected to take, each as (low, high); ``None`` where it takes none."""
+
+    seconds: tuple[float, float] | None = None
+    rows: tuple[int, int] | None = None
+    calls: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One node of the DAG.
+
+    ``inputs`` maps an input's name to ``"<step id>/<output>"``. ``after`` lists steps that must be
+    done before, without giving an input. ``round`` is ``None`` outside the rounds. ``key`` is
+    ``H(kind, version, params, keys of inputs)``; ids, estimates and descriptions are not in it.
+    """
+
+    id: str
+    kind: str
+    version: int
+    params: Mapping[str, Any]
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    after: tuple[str, ...] = ()
+    round: int | None = None
+    key: str = ""
+    estimate: Estimate = Estimate()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Steps in an order that respects every input.
+
+    ``budget`` holds the caps in base units: ``{"run": {"rounds": int, "rows": int, "calls": int,
+    "wall": seconds}, "round": {...}, "<role>": {...}}``; a missing cap is no cap.
+    ``settings`` are the flat ``{"student.model": ..}`` values that MLflow shows as parameters.
+    """
+
+    name: str
+    goal: str
+    rounds: int
+    metric: str
+    budget: Mapping[str, Mapping[str, float]]
+    settings: Mapping[str, Any]
+    steps: tuple[Step, ...]
+
+    @property
+    def id(self) -> str:
+        """Identity of the work: name, budget, metric and every step's key; 64 hex digits."""
+        return digest(
+            {
+                "format": PLAN_FORMAT,
+                "name": self.name,
+                "metric": self.metric,
+                "budget": {k: dict(v) for k, v in self.budget.items()},
+                "steps": {s.id: [s.key, *sorted(s.after)] for s in self.steps},
+            }
+        )
+
+    def step(self, step_id: str) -> Step:
+        """Raises: KeyError when there is no such step."""
+        for step in self.steps:
+            if step.id == step_id:
+                return step
+        raise KeyError(step_id)
+
+
+def input_step(reference: str) -> str:
+    """The step id in ``"r1.mix/train"``."""
+    return reference.rsplit("/", 1)[0]
+
+
+def step_key(step: Step, keys: Mapping[str, str]) -> str:
+    """The step's key, from the keys of the steps that it takes its inputs from."""
+    inputs = {
+        name: [keys[input_step(ref)], ref.rsplit("/", 1)[1]] for name, ref in step.inputs.items()
+    }
+    return digest([step.kind, step.version, dict(step.params), inputs])
+
+
+def to_json(plan: Plan) -> dict[str, Any]:
+    """The plan as written to ``dagent.plan.json`` (schema: ``specs/plan.schema.json``)."""
+    body = asdict(plan)
+    body["steps"] = [
+        {k: v for k, v in step.items() if v not in (None, {}, [], ())} for step in body["steps"]
+    ]
+    for step in body["steps"]:
+        step.setdefault("params", {})
+        estimate = {k: list(v) for k, v in step.get("estimate", {}).items() if v is not None}
+        step.pop("estimate", None)
+        if estimate:
+            step["estimate"] = estimate
+    return {"format": PLAN_FORMAT, "id": plan.id, **body}
+
+
+def dumps(plan: Plan) -> str:
+    """The bytes of the plan file: sorted and indented, so that a pull request shows the change."""
+    return json.dumps(to_json(plan), sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+
+
+def from_json(body: Mapping[str, Any]) -> Plan:
+    """The inverse of ``to_json``.
+
+    Raises:
+        KeyError, TypeError, ValueError: when the body is not a plan of this format.
+    """
+    if body["format"] != PLAN_FORMAT:
+        raise ValueError(f"format {body['format']!r}, expected {PLAN_FORMAT!r}")
+    steps = tuple(
+        Step(
+            id=s["id"],
+            kind=s["kind"],
+            version=s["version"],
+            params=s["params"],
+            inputs=s.get("inputs", {}),
+            after=tuple(s.get("after", ())),
+            round=s.get("round"),
+            key=s["key"],
+            estimate=Estimate(**{k: tuple(v) for k, v in s.get("estimate", {}).items()}),
+        )
+        for s in body["steps"]
+    )
+    return Plan(
+        name=body["name"],
+        goal=body["goal"],
+        rounds=body["rounds"],
+        metric=body["metric"],
+        budget=body["budget"],
+        settings=body["settings"],
+        steps=steps,
+    )
