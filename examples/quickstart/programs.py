@@ -21,7 +21,7 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 
 DIFFICULTIES = (1, 2, 3)
-SIZES = {1: (3, 3), 2: (4, 5), 3: (6, 7)}
+SIZES = {1: (3, 4), 2: (5, 5), 3: (6, 7)}
 """Difficulty -> shortest and longest string (or list) that a program works on."""
 
 MAX_PROGRAM_CHARS = 200
@@ -98,7 +98,7 @@ def _dedupe(rng: random.Random, size: int) -> str:
 
 def _mirror(rng: random.Random, size: int) -> str:
     ends = rng.choice(["s + s[::-1]", "s[::-1] + s"])
-    return f's = "{_letters(rng, size - size // 3)}"\nprint({ends})'
+    return f's = "{_letters(rng, size - 1)}"\nprint({ends})'
 
 
 def _sort_pick(rng: random.Random, size: int) -> str:
@@ -111,7 +111,7 @@ def _cut_reverse(rng: random.Random, size: int) -> str:
 
 
 def _list_update(rng: random.Random, size: int) -> str:
-    items = [rng.randrange(10) for _ in range(size - size // 3)]
+    items = [rng.randrange(10) for _ in range(size - 1)]
     value = rng.randrange(10)
     change = rng.choice([f"a[{rng.randrange(len(items))}] = {value}", f"a.append({value})"])
     return f"a = {items}\n{change}\nprint(a)"
@@ -178,7 +178,7 @@ def draw(skill: str, difficulty: int, n: int, seed: int, part: str) -> list[dict
     """Up to ``n`` distinct rows of one cell from one partition; fewer if the cell runs dry."""
     rng = random.Random(f"{skill}/{difficulty}/{seed}/{part}")
     programs: dict[str, None] = {}
-    for _ in range(40 * n):
+    for _ in range(200 * n):
         if len(programs) == n:
             break
         program = MAKERS[skill](rng, rng.randint(*SIZES[difficulty]))
