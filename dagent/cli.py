@@ -1,0 +1,84 @@
+"""The command line: picks the verb, imports only its module, turns findings into text and exit codes.
+
+Exit codes: 0 fine, 1 the user's spec or goal falls short, 2 the tool failed, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from dagent import __version__
+from dagent.dsl.diagnostics import Refused
+
+# Verb -> what it does. `dagent VERB` imports `dagent.commands.VERB` and nothing else, so that
+# `check` starts without what `execute` needs. Each module has `arguments(parser)` and `run(args)`.
+VERBS = {
+    "init": "start a project from a template",
+    "check": "find everything that is wrong with a spec",
+    "fmt": "write a spec in the one canonical form, or in the other syntax",
+    "explain": "say what a diagnostic's code means and how to mend it",
+    "compile": "turn the spec into a plan: dagent.plan.json and dagent.lock",
+    "show": "print a plan for people",
+    "graph": "draw a plan",
+    "diff": "say what a change of the spec means for the plan, step by step",
+    "execute": "run a plan, or continue it where it stopped",
+    "status": "say how the latest execution stands",
+    "ui": "open the MLflow page on this folder's runs",
+}
+
+
+def _parser(verb: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dagent",
+        description="Specialise a language model with data that agents engineer.",
+        epilog="The main path: dagent compile && dagent execute",
+    )
+    parser.add_argument("--version", action="version", version=f"dagent {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+    for name, says in VERBS.items():
+        sub = verbs.add_parser(name, help=says, description=says[0].upper() + says[1:] + ".")
+        sub.add_argument("--debug", action="store_true", help="show tracebacks")
+        if name == verb:
+            importlib.import_module(f"dagent.commands.{name}").arguments(sub)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code. No traceback leaves here without --debug."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    verb = next((word for word in argv if not word.startswith("-")), None)
+    parser = _parser(verb)
+    args = parser.parse_args(argv)
+    if not args.verb:
+        parser.print_help()
+        return 0
+    try:
+        return int(importlib.import_module(f"dagent.commands.{args.verb}").run(args) or 0)
+    except KeyboardInterrupt:
+        if args.debug:
+            raise
+        print("interrupted; what was finished is kept", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away (`dagent show | head`): nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Refused as refused:
+        if args.debug and refused.exit_code == 2:
+            raise
+        from dagent.dsl.render import report
+
+        report(refused.diagnostics, getattr(args, "format", "full"))
+        return refused.exit_code
+    except Exception as error:
+        if args.debug:
+            raise
+        from dagent.dsl.render import report
+        from dagent.dsl.unexpected import diagnose
+
+        report([diagnose(error)], getattr(args, "format", "full"))
+        return 2
