@@ -1,0 +1,177 @@
+"""Train the built-in student: ``python -m dagent.runtime.students.pretrain --out DIR``.
+
+The student is a small Llama-style model that can execute short string and list operations and
+little else: a base with something left to learn, whose fine-tunes are quick and agree with each
+other. It sees programs of ``primitives.py`` only, never a dev or test row of the quickstart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+import multiprocessing
+import time
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+
+import torch
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from .primitives import primitives
+from .tokenizer import build_tokenizer
+
+MAX_TOKENS = 40
+"""Rows longer than this, chat tokens included, are left out."""
+
+IGNORED = -100
+"""The label that the loss skips: the prompt and the padding."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the weights, with the values of the shipped student."""
+
+    rows: int = 2_000_000
+    steps: int = 16_000
+    batch: int = 1024
+    learning_rate: float = 2e-3
+    warmup_steps: int = 300
+    weight_decay: float = 0.05
+    seed: int = 0
+    hidden: int = 96
+    layers: int = 4
+    heads: int = 3
+    feed_forward: int = 256
+    rope_theta: float = 1000.0
+
+
+def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """An untrained student; the embedding is shared with the output layer."""
+    torch.manual_seed(recipe.seed)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=recipe.hidden,
+        intermediate_size=recipe.feed_forward,
+        num_hidden_layers=recipe.layers,
+        num_attention_heads=recipe.heads,
+        num_key_value_heads=recipe.heads,
+        max_position_embeddings=128,
+        rope_parameters={"rope_type": "default", "rope_theta": recipe.rope_theta},
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        initializer_range=0.05,
+    )
+    return LlamaForCausalLM(config)
+
+
+def shard(rows: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens and labels of ``rows`` primitives: two int16 tensors (rows, MAX_TOKENS)."""
+    tokenizer = build_tokenizer()
+    ask = partial(tokenizer.apply_chat_template, tokenize=False, add_generation_prompt=True)
+    tokens = torch.full((rows, MAX_TOKENS), tokenizer.pad_token_id, dtype=torch.int16)
+    labels = torch.full((rows, MAX_TOKENS), IGNORED, dtype=torch.int16)
+    filled = 0
+    for program, output in primitives(seed):
+        question = tokenizer(ask([{"role": "user", "content": program}])).input_ids
+        answer = [*tokenizer(output).input_ids, tokenizer.eos_token_id]
+        start, end = len(question), len(question) + len(answer)
+        if end > MAX_TOKENS:
+            continue
+        tokens[filled, :end] = torch.tensor(question + answer)
+        labels[filled, start:end] = torch.tensor(answer)
+        filled += 1
+        if filled == rows:
+            break
+    return tokens, labels
+
+
+def make_rows(recipe: Recipe, shards: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
+    """All pretraining rows, made by as many processes as there are cores."""
+    sizes = [recipe.rows // shards] * shards
+    seeds = [recipe.seed * 10_000 + number for number in range(shards)]
+    with multiprocessing.get_context("spawn").Pool() as pool:
+        tokens, labels = zip(*pool.starmap(shard, zip(sizes, seeds, strict=True)), strict=True)
+    return torch.cat(tokens), torch.cat(labels)
+
+
+def optimizer_for(model: torch.nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW that decays matrices and leaves norms alone."""
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": recipe.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
+
+
+def rate(step: int, recipe: Recipe) -> float:
+    """Share of the peak learning rate: linear warm-up, then a cosine down to zero."""
+    if step < recipe.warmup_steps:
+        return (step + 1) / recipe.warmup_steps
+    done = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+def train(
+    model: LlamaForCausalLM, rows: tuple[torch.Tensor, torch.Tensor], recipe: Recipe, device: str
+) -> None:
+    """Train in place on shuffled batches; on CUDA compiled, with bfloat16 products."""
+    tokens, labels = (part.to(device) for part in rows)
+    model.to(device).train()
+    optimizer = optimizer_for(model, recipe)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(rate, recipe=recipe))
+    forward = torch.compile(model) if device == "cuda" else model
+    shuffle = torch.Generator().manual_seed(recipe.seed)
+    order = itertools.chain.from_iterable(
+        torch.randperm(len(tokens), generator=shuffle).split(recipe.batch)
+        for _ in itertools.count()
+    )
+    full = (batch for batch in order if len(batch) == recipe.batch)
+    started = time.monotonic()
+    for step, batch in enumerate(itertools.islice(full, recipe.steps)):
+        batch = batch.to(device)
+        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+            loss = forward(input_ids=tokens[batch].long(), labels=labels[batch].long()).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        schedule.step()
+        if step % 1000 == 0 or step == recipe.steps - 1:
+            print(f"step {step}  loss {loss:.4f}  {time.monotonic() - started:.0f} s", flush=True)
+
+
+def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path) -> None:
+    """Write the standard Hugging Face folder: greedy answers, float32 weights."""
+    model.generation_config = GenerationConfig(
+        do_sample=False,
+        max_new_tokens=32,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    model.to("cpu", torch.float32).save_pretrained(out)
+    tokenizer.save_pretrained(out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder to write the student to")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    for field in fields(Recipe):
+        flag = "--" + field.name.replace("_", "-")
+        parser.add_argument(flag, type=type(field.default), default=field.default)
+    given = vars(parser.parse_args())
+    out, device = given.pop("out"), given.pop("device")
+    recipe, tokenizer = Recipe(**given), build_tokenizer()
+    model = build_model(recipe, tokenizer)
+    train(model, make_rows(recipe), recipe, device)
+    save(model, tokenizer, out)
+
+
+if __name__ == "__main__":
+    main()
