@@ -650,12 +650,26 @@ CODES: dict[str, Code] = {
         "$ dagent execute & dagent execute",
         "Wait for it, watch it with `dagent status`, or end it.",
     ),
+    "E817": Code(
+        "nothing executed yet",
+        "The folder holds no execution.",
+        "There is nothing to show until something ran.",
+        "$ cd fresh && dagent ui",
+        "Run `dagent execute`, or go to the folder of the spec.",
+    ),
     "E818": Code(
         "package missing",
         "The step needs a package that is not installed.",
         "The core is light; training, tracking and agents are extras.",
         "$ pip install dagent && dagent execute",
         "Install the extra in the message, such as `pip install 'dagent[train]'`.",
+    ),
+    "E819": Code(
+        "MLflow's page does not open",
+        "MLflow's server could not listen at the address, or ended before it answered.",
+        "What was tracked is safe: the page only shows it.",
+        "$ dagent ui --host 203.0.113.1",
+        "Read the message and `.dagent/ui.log`; choose another `--host` or `--port`.",
     ),
     "E830": Code(
         "not in canonical form",

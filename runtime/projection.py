@@ -1,0 +1,237 @@
+"""What MLflow shows of an execution, as pure functions of its journal.
+
+Every function takes ``past``: the events so far, the one at hand last. Nothing else is remembered,
+so that mirroring the same journal twice, or in two halves, says the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+Event = Mapping[str, Any]
+
+MIRRORED = frozenset(
+    {
+        "execution_started",
+        "step_started",
+        "step_finished",
+        "round_finished",
+        "execution_finished",
+        "execution_stopped",
+    }
+)
+CLOSING = frozenset({"execution_finished", "execution_stopped"})
+ENDS = ("base", "champion")
+
+# How MLflow calls the way an execution ended; whatever else ended well is "FINISHED".
+STATUS = {"interrupted": "KILLED", "failed": "FAILED"}
+
+
+@dataclass(frozen=True, slots=True)
+class RoundPoint:
+    """A round as the figures show it; round 0 is the untouched student."""
+
+    round: int
+    select: float
+    low: float
+    high: float
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under column names, as MLflow shows them."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
+def milliseconds(event: Event) -> int:
+    """The event's own time: a metric mirrored twice then has one time stamp, so it is one point."""
+    return int(datetime.fromisoformat(event["time"]).timestamp() * 1000)
+
+
+def started(past: Iterable[Event]) -> Event:
+    """The first start: a resumed execution keeps the settings that it began with."""
+    return next(e for e in past if e["event"] == "execution_started")
+
+
+def rounds(past: Iterable[Event]) -> dict[int, Event]:
+    """Each finished round's latest event, in order of the rounds."""
+    latest = {e["round"]: e for e in past if e["event"] == "round_finished"}
+    return dict(sorted(latest.items()))
+
+
+def points(past: Iterable[Event]) -> list[RoundPoint]:
+    return [
+        RoundPoint(
+            number,
+            e["select"],
+            _number(e.get("select_low"), e["select"]),
+            _number(e.get("select_high"), e["select"]),
+            bool(e["accepted"]),
+        )
+        for number, e in rounds(past).items()
+    ]
+
+
+def round_name(number: int) -> str:
+    return "round 0 (base)" if number == 0 else f"round {number}"
+
+
+def execution_name(start: Event) -> str:
+    return f"{start['name']}-s{start['seed']}-{start['plan_id'][:8]}"
+
+
+def execution_params(start: Event) -> dict[str, str]:
+    """Settings as the plan gives them; the seed, rounds and metric win over a setting's name."""
+    own = {"seed": start["seed"], "rounds": start["rounds"], "metric": start["metric"]}
+    return {_name(k): _text(v) for k, v in {**start["settings"], **own}.items()}
+
+
+def round_series(event: Event, past: Sequence[Event]) -> dict[str, float]:
+    """The metrics of one round, for the parent's series and for the round's own run."""
+    metric = started(past)["metric"]
+    champion = rounds(past).get(event["champion_round"], event)
+    values = {
+        f"select/{metric}": event["select"],
+        f"select/{metric}_low": event.get("select_low"),
+        f"select/{metric}_high": event.get("select_high"),
+        f"champion/{metric}": champion["select"],
+        "champion/round": event["champion_round"],
+        "rows/added": event.get("rows"),
+        "rows/total": event.get("rows_total"),
+        "spent/calls": event.get("calls"),
+        "spent/seconds": event.get("seconds"),
+        "accepted": float(event["accepted"]),
+        **{f"skill/{skill}": value for skill, value in (event.get("per_skill") or {}).items()},
+        **{f"guard/{guard}": value for guard, value in (event.get("guards") or {}).items()},
+    }
+    return _numbers(values)
+
+
+def by_round(event: Event, past: Sequence[Event]) -> dict[str, float]:
+    """The round once more under a name of its own.
+
+    MLflow's compare page prints only the last value of a series; under these names it prints every
+    round of every execution side by side.
+    """
+    start = started(past)
+    width = len(str(start["rounds"]))
+    return _numbers({f"{start['metric']}_by_round/{event['round']:0{width}}": event["select"]})
+
+
+def round_params(event: Event, curriculum: Any) -> dict[str, str]:
+    values = {
+        "round": event["round"],
+        "accepted": event["accepted"],
+        "rows": event.get("rows"),
+        "reason": event.get("reason"),
+        "focus": focus(curriculum),
+    }
+    return {k: _text(v) for k, v in values.items() if v not in (None, "")}
+
+
+def final_metrics(event: Event) -> dict[str, float]:
+    """What the test set said, and what it cost."""
+    base, champion = event.get("base") or {}, event.get("champion") or {}
+    gain, spent = event.get("gain") or {}, event.get("spent") or {}
+    low, high = gain.get("ci") or (None, None)
+    return _numbers(
+        {
+            "test/base": base.get("test"),
+            "test/champion": champion.get("test"),
+            "test/gain_pp": gain.get("test_pp"),
+            "test/gain_low_pp": low,
+            "test/gain_high_pp": high,
+            "test/gain_relative": gain.get("relative"),
+            "test/p": gain.get("p"),
+            **{f"spent/total_{name}": value for name, value in spent.items()},
+        }
+    )
+
+
+def step_metrics(event: Event) -> dict[str, float]:
+    """What a step measured, under its kind's name."""
+    return _numbers({f"{event['kind']}/{k}": v for k, v in (event.get("metrics") or {}).items()})
+
+
+def loss_series(log: Iterable[Mapping[str, Any]]) -> list[tuple[int, float]]:
+    """(step, loss) of a training log; lines without a loss, such as a summary, are left out."""
+    return [
+        (int(line["step"]), float(line["loss"]))
+        for line in log
+        if _is_number(line.get("loss")) and _is_number(line.get("step"))
+    ]
+
+
+def skill_table(past: Iterable[Event]) -> Table:
+    """Skill by round, worst first in the latest round: what is still weak is at the top."""
+    by_number = rounds(past)
+    cells = {n: e.get("per_skill") or {} for n, e in by_number.items()}
+    last = cells[max(cells)] if cells else {}
+    skills = sorted({s for c in cells.values() for s in c}, key=lambda s: (last.get(s, 0.0), s))
+    return Table(
+        ("skill", *(round_name(n) for n in cells)),
+        tuple((skill, *(c.get(skill) for c in cells.values())) for skill in skills),
+    )
+
+
+def row_table(rows: Iterable[Mapping[str, Any]], limit: int = 200) -> Table:
+    """The first rows as a person reads them; the file beside it has them all."""
+    shown = [row for _, row in zip(range(limit), rows, strict=False)]
+    columns = tuple(
+        name
+        for name in ("reason", "skill", "difficulty", "prompt", "answer", "id")
+        if any(name in row for row in shown)
+    )
+    return Table(columns, tuple(tuple(row.get(name) for name in columns) for row in shown))
+
+
+def focus(curriculum: Any, most: int = 3) -> str:
+    """What the planner gave most rows to, such as ``slicing 31 %, sorting 22 %``."""
+    items = curriculum.get("items") if isinstance(curriculum, Mapping) else curriculum
+    shares: dict[str, float] = {}
+    for item in items if isinstance(items, Sequence) else ():
+        if isinstance(item, Mapping) and "skill" in item:
+            amount = _number(item.get("count", item.get("rows", item.get("weight"))), 0.0)
+            shares[str(item["skill"])] = shares.get(str(item["skill"]), 0.0) + amount
+    total = sum(shares.values())
+    if not total:
+        return ""
+    ranked = sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))
+    return ", ".join(f"{skill} {amount / total:.0%}" for skill, amount in ranked[:most])
+
+
+def output_path(past: Iterable[Event], step: str, output: str) -> str | None:
+    """Where a step's latest output lies in the store."""
+    found = None
+    for e in past:
+        if e["event"] == "step_finished" and e["step"] == step:
+            found = (e.get("outputs") or {}).get(output, {}).get("path", found)
+    return found
+
+
+def _name(text: str) -> str:
+    """MLflow allows letters, digits and ``_ - . space : /`` in names, up to 250 characters."""
+    return re.sub(r"[^\w\-. :/]", "_", text)[:250]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else "none" if value is None else str(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
+
+
+def _number(value: Any, default: float) -> float:
+    return float(value) if _is_number(value) else default
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    return {_name(k): float(v) for k, v in values.items() if _is_number(v)}
