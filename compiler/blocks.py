@@ -1,0 +1,253 @@
+"""Document -> spec: one function per block, which takes every key that this version uses.
+
+Defaults are stated here and in the schema's descriptions, nowhere else.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Any
+
+from dagent.compiler.read import Reader
+from dagent.compiler.requirement import read_requirement
+from dagent.compiler.spec import (
+    Budget,
+    Caps,
+    Criteria,
+    DataSet,
+    Domain,
+    Engineer,
+    Guard,
+    Metric,
+    Requirement,
+    Role,
+    Spec,
+    Stage,
+    Student,
+)
+from dagent.dsl.diagnostics import Diagnostics
+from dagent.dsl.document import Mapping, Scalar, Sequence, plain
+
+ROLES = ("dev", "test", "guard")
+FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
+GRADERS = ("exact", "normalised", "numeric", "choice", "regex", "program")
+ADAPTERS = ("full", "lora")
+POLICIES = ("error-driven", "matched", "uniform")
+STAGES = ("sft",)
+# Which parts of a run can be capped, and by what.
+PARTS = {"round": ("rows", "calls"), "generator": ("calls",)}
+
+
+def read_spec(root: Mapping, diagnostics: Diagnostics) -> Spec:
+    """The spec that a composed document of the right structure says.
+
+    Whatever no function here takes is refused at its key; after a finding the value returned holds
+    defaults, and nothing may use it.
+    """
+    reader = Reader(root, diagnostics)
+    # These were used up by ``compose``; the language has only version 1, which the schema checks.
+    for key in ("language", "import", "let", "param"):
+        reader.node(key)
+    spec = Spec(
+        seed=int(reader.number("seed", 0)),
+        domain=_domain(reader.inner("domain")),
+        data=tuple(_data(name, block) for name, block in reader.named("data")),
+        student=_student(reader.inner("student")),
+        engineer=_engineer(reader.inner("engineer")),
+        budget=_budget(reader.inner("budget")),
+        criteria=_criteria(reader.inner("criteria")),
+        train=tuple(_stage(block) for block in reader.items("train")),
+        root=root,
+    )
+    reader.unread()
+    return spec
+
+
+def _domain(block: Reader) -> Domain:
+    return Domain(
+        name=block.text("name", ""),
+        goal=block.text("goal", ""),
+        skills=block.texts("skills"),
+        difficulties=block.texts("difficulties"),
+        answer=block.text("answer", None),
+    )
+
+
+def _data(name: str, block: Reader) -> DataSet:
+    path = block.text("path", "")
+    if not path and not {"hub", "program"} & set(block.keys()):
+        block.diagnostics.error(
+            "E307", f"data set `{name}` has no source", block.where, "give it a `path`"
+        )
+    return DataSet(
+        name=name,
+        role=block.choice("role", ROLES, "dev"),
+        path=path,
+        format=block.choice("format", ("jsonl", "csv"), _format(block, path)),
+        columns=block.value("columns") or {},
+        sample=block.amount("sample", "rows", None, least=1),
+    )
+
+
+def _format(block: Reader, path: str) -> str:
+    ending = PurePosixPath(path).suffix.lower()
+    if path and ending not in FORMATS and "format" not in block:
+        if ending == ".parquet":
+            block.refuse("Parquet", block.span("path"), tuple(sorted(set(FORMATS.values()))))
+        else:
+            block.diagnostics.error(
+                "E307",
+                f"the ending of `{path}` does not say how to read it",
+                block.span("path"),
+                "add `format = jsonl` or `format = csv`",
+            )
+    return FORMATS.get(ending, "jsonl")
+
+
+def _student(block: Reader) -> Student:
+    return Student(
+        model=block.text("model", ""),
+        revision=block.text("revision", None),
+        adapter=block.choice("adapter", ADAPTERS, "full"),
+        lora=block.value("lora") or {},
+        template=block.text("template", None),
+        system=block.text("system", None),
+        max_new_tokens=block.amount("max_new_tokens", "tokens", 32, least=1),
+        batch=block.amount("batch", "rows", 256, least=1),
+    )
+
+
+def _engineer(block: Reader) -> Engineer:
+    planner = _role(block, "planner", POLICIES)
+    generator = _role(block, "generator")
+    if generator is None:
+        if not any(key in block for key in ("lm", "generator")):
+            block.diagnostics.error(
+                "E307",
+                "`engineer` does not say who generates rows",
+                block.where,
+                'add `generator { program = "programs.py:generate" }`',
+            )
+        generator = Role(None, None, {})
+    return Engineer(
+        strategy=block.choice("strategy", ("curriculum",), "curriculum"),
+        planner=planner or Role("error-driven", None, {}),
+        generator=generator,
+        verifier=_role(block, "verifier"),
+        candidates=block.number("candidates", 2),
+        prefer_wrong=block.amount("prefer_wrong", "fraction", 0.7),
+        floor=block.amount("floor", "fraction", 0.005),
+        cap=block.amount("cap", "fraction", 0.25),
+    )
+
+
+def _role(engineer: Reader, name: str, policies: tuple[str, ...] = ()) -> Role | None:
+    """A role, or None where the block is absent. Language models come with a later version."""
+    if name not in engineer:
+        return None
+    block = engineer.inner(name)
+    policy = block.text("policy", None) if policies else None
+    program = block.text("program", None)
+    sources = [key for key in ("lm", "policy", "program") if key in block]
+    wanted = " or ".join(f"`{k}`" for k in ("policy", "program") if k == "program" or policies)
+    if not sources:
+        if policies:  # `planner { options {…} }`: options of the default policy
+            policy = policies[0]
+        else:
+            block.diagnostics.error(
+                "E307", f"`{name}` does not say what does it", block.where, f"give it a {wanted}"
+            )
+    elif len(sources) > 1:
+        block.diagnostics.error(
+            "E307",
+            f"`{name}` has several sources: " + ", ".join(f"`{s}`" for s in sources),
+            block.key_span(sources[1]),
+            f"keep one: {wanted}",
+        )
+    return Role(policy, program, block.value("options") or {})
+
+
+def _budget(block: Reader) -> Budget:
+    rounds = block.amount("rounds", "rounds", 1, least=1)
+    run = Caps(
+        rounds=rounds,
+        rows=block.amount("rows", "rows", None, least=1),
+        calls=block.amount("calls", "calls", None),
+        wall=block.amount("wall", "time", None),
+    )
+    per = {name: _part(part, name) for name, part in block.named("per")}
+    return Budget(rounds=rounds, run=run, per=per)
+
+
+def _part(block: Reader, name: str) -> Caps:
+    """The caps of a part; ``check_budget`` refuses a part that there is not."""
+    caps: dict[str, Any] = {
+        kind: block.amount(kind, kind, None, least=1)
+        for kind in PARTS.get(name, ("rows", "calls"))
+        if kind in block
+    }
+    return Caps(**caps)
+
+
+def _criteria(block: Reader) -> Criteria:
+    # The first metric decides: here, and only here, the order in the text has a meaning.
+    metrics = tuple(_metric(e.key, block.of("metric", e)) for e in block.entries("metric"))
+    first = metrics[0].name if metrics else ""
+    gate, stop = block.inner("gate"), block.inner("stop")
+    return Criteria(
+        metrics=metrics,
+        requirements=_requirements(block),
+        guards=tuple(_guard(name, guard, first) for name, guard in block.named("guard")),
+        alpha=gate.number("alpha", 0.05),
+        select=gate.amount("select", "fraction", 0.5),
+        patience=stop.amount("patience", "rounds", None, least=1),
+        when=_when(stop),
+    )
+
+
+def _metric(name: str, block: Reader) -> Metric:
+    grader = block.choice("grader", GRADERS, "exact")
+    options = ("tolerance", "relative_tolerance", "pattern", "choices", "program")
+    return Metric(
+        name=name,
+        grader=grader,
+        average=block.text("average", "micro"),
+        options={key: block.value(key) for key in options if key in block},
+    )
+
+
+def _requirements(block: Reader) -> tuple[Requirement, ...]:
+    node = block.node("require")
+    items = node.items if isinstance(node, Sequence) else ()
+    found = [read_requirement(i, block.diagnostics) for i in items if isinstance(i, Scalar)]
+    return tuple(r for r in found if r is not None)
+
+
+def _when(stop: Reader) -> Requirement | None:
+    node = stop.node("when")
+    return read_requirement(node, stop.diagnostics) if isinstance(node, Scalar) else None
+
+
+def _guard(name: str, block: Reader, first: str) -> Guard:
+    if "max_drop" not in block:
+        block.diagnostics.error(
+            "E103",
+            f"guard `{name}` does not say how far it may fall",
+            block.where,
+            "add `max_drop = 2pp`",
+        )
+    return Guard(
+        set=name,
+        metric=block.text("metric", first),
+        max_drop=block.amount("max_drop", "points", 0.0),
+    )
+
+
+def _stage(block: Reader) -> Stage:
+    stage = block.choice("stage", STAGES, "sft")
+    args: dict[str, Any] = {}
+    for entry in block.block:
+        if entry.key != "stage":
+            node = block.node(entry.key)
+            args[entry.key] = None if node is None else plain(node)
+    return Stage(stage, args)

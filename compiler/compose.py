@@ -1,0 +1,174 @@
+"""Imports, constants and parameters: many files and ``--set`` -> one document without references.
+
+    files --load--> documents --merge--> one document --substitute--> no `$name` left in it
+
+A key of the importing file wins; a key that two imports give must be given by the importer. ``$NAME``
+stands for a whole value and keeps its type, ``${NAME}`` stands inside a text; ``$$`` in their place
+is a dollar sign. A replaced value keeps the place of its use, so that an error points there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dagent.compiler.names import Names
+from dagent.compiler.plan import digest
+from dagent.compiler.secrets import refuse_literals
+from dagent.compiler.settings import Settings
+from dagent.dsl.diagnostics import Diagnostics, Note
+from dagent.dsl.document import Entry, Mapping, Node, Scalar, Sequence, plain
+from dagent.dsl.parse import parse, read
+from dagent.dsl.source import Span
+
+
+@dataclass(frozen=True)
+class Composed:
+    """``sources``: for each file, by its path relative to the spec's folder, the digest of the
+    document in it; comments and spaces do not change it. ``values``: the parameters that did not
+    take their default, secrets excepted."""
+
+    root: Mapping
+    sources: Dict[str, str]
+    values: Dict[str, str | int | float | bool]
+
+
+def compose(path: Path, settings: Settings, diagnostics: Diagnostics) -> Composed:
+    """The one document that the spec at ``path`` and its imports say.
+
+    Raises:
+        Refused: when a file cannot be read, or anything found so far is an error.
+    """
+    loader = _Loader(path.parent, diagnostics)
+    merged = loader.load(path)
+    diagnostics.gate()
+    assert merged is not None
+    refuse_literals(merged, settings.set, diagnostics)
+    names = Names(merged, settings, diagnostics)
+    root = names.substitute(merged)
+    names.unused()
+    diagnostics.gate()
+    return Composed(root, dict(sorted(loader.sources.items())), names.given())
+
+
+# --- imports ---------------------------------------------------------------------------------
+
+
+@dataclass
+class _Loader:
+    """Reads a file and, below it, what it imports. A file that is imported twice is read once."""
+
+    project: Path
+    diagnostics: Diagnostics
+    sources: dict[str, str] = field(default_factory=dict)
+    _done: dict[Path, Mapping] = field(default_factory=dict)
+
+    def load(self, path: Path, chain: tuple[tuple[Path, Span | None], ...] = ()) -> Mapping | None:
+        file = path.resolve()
+        if file in self._done:
+            return self._done[file]
+        own = parse(read(path), self.diagnostics)
+        if own is None:
+            return None
+        self.sources[_relative(path, self.project)] = digest(plain(own))
+        chain = (*chain, (file, None))
+        imported: Mapping | None = None
+        for item in _imports(own):
+            below = self._import(item, path, chain)
+            if below is not None:
+                imported = below if imported is None else self._join(imported, below, ())
+        root = own if imported is None else overlay(imported, own)
+        self._done[file] = root
+        return root
+
+    def _import(
+        self, item: Scalar, path: Path, chain: tuple[tuple[Path, Span | None], ...]
+    ) -> Mapping | None:
+        name = str(item.value)
+        if Path(name).is_absolute():
+            self.diagnostics.error(
+                "E707",
+                f"`{name}` is an absolute path",
+                item.span,
+                "write it relative to this file",
+            )
+            return None
+        target = path.parent / name
+        here = (*chain[:-1], (chain[-1][0], item.span))
+        cycle = [index for index, (file, _) in enumerate(here) if file == target.resolve()]
+        if cycle:
+            self._refuse_cycle(item, here[cycle[0] :])
+            return None
+        if not target.is_file():
+            self.diagnostics.error(
+                "E701",
+                f"there is no `{name}` to import",
+                item.span,
+                f"correct the path; it is relative to {_relative(path, self.project)}",
+            )
+            return None
+        return self.load(target, here)
+
+    def _refuse_cycle(self, item: Scalar, circle: tuple[tuple[Path, Span | None], ...]) -> None:
+        files = [_relative(file, self.project) for file, _ in circle]
+        notes = [
+            Note(f"{file} imports {after}", span)
+            for (file, after, (_, span)) in zip(files, (*files[1:], files[0]), circle, strict=True)
+            if span is not item.span
+        ]
+        path = " -> ".join((*files, files[0]))
+        self.diagnostics.error(
+            "E702", f"imports in a circle: {path}", item.span, "remove one of the imports", notes
+        )
+
+    def _join(self, first: Mapping, second: Mapping, path: tuple[str, ...]) -> Mapping:
+        """Two imports side by side: blocks join, and a key that both give is a clash.
+
+        The same node from one file, which both import, is no clash; nor is ``language``.
+        """
+        entries = {e.key: e for e in first}
+        for entry in second:
+            before = entries.get(entry.key)
+            if before is None:
+                entries[entry.key] = entry
+            elif isinstance(before.value, Mapping) and isinstance(entry.value, Mapping):
+                inner = self._join(before.value, entry.value, (*path, entry.key))
+                entries[entry.key] = Entry(entry.key, before.key_span, inner)
+            elif before.value is not entry.value and (*path, entry.key) not in _SILENT:
+                key = ".".join((*path, entry.key))
+                self.diagnostics.error(
+                    "E710",
+                    f"two imports give `{key}`",
+                    entry.key_span,
+                    f"give `{key}` in the importing file, or in one import only",
+                    [Note("the other is here", before.key_span)],
+                )
+        return Mapping(tuple(entries.values()), first.span)
+
+
+_SILENT = {("language",), ("import",)}
+
+
+def overlay(below: Mapping, above: Mapping) -> Mapping:
+    """``above`` wins and comes first: blocks are joined key by key, lists and values replaced."""
+    entries = []
+    for entry in above:
+        under = below.get(entry.key)
+        if isinstance(under, Mapping) and isinstance(entry.value, Mapping):
+            entry = Entry(entry.key, entry.key_span, overlay(under, entry.value))
+        entries.append(entry)
+    entries += [e for e in below if above.entry(e.key) is None]
+    return Mapping(tuple(entries), above.span)
+
+
+def _imports(root: Mapping) -> tuple[Scalar, ...]:
+    node: Node | None = root.get("import")
+    items = node.items if isinstance(node, Sequence) else ()
+    return tuple(i for i in items if isinstance(i, Scalar) and isinstance(i.value, str))
+
+
+def _relative(path: Path, project: Path) -> str:
+    """The file's name in messages and in the lock: relative to the spec's folder, with slashes."""
+    return Path(os.path.relpath(path.resolve(), project.resolve())).as_posix()

@@ -1,0 +1,54 @@
+"""What the checks learned from the files that a spec names, for lowering to put into the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dagent.dsl.diagnostics import Diagnostics
+from dagent.dsl.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class DataFacts:
+    """``rows`` counts the rows of the file; ``characters`` is the mean length of a prompt and its
+    answer together."""
+
+    sha256: str
+    rows: int
+    characters: float
+    skills: tuple[str, ...]
+    difficulties: tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StudentFacts:
+    """``sha256`` is None for a model on the hub, ``parameters`` where nothing tells."""
+
+    sha256: str | None
+    parameters: float | None
+
+
+@dataclass(frozen=True)
+class Facts:
+    data: Mapping[str, DataFacts]
+    student: StudentFacts
+    programs: Mapping[str, str] = field(default_factory=dict)  # file, relative -> SHA-256
+
+
+def inside(path: str, project: Path, span: Span, diagnostics: Diagnostics) -> Path | None:
+    """The file or folder that a spec's path names, or None (reported) if it leaves the project.
+
+    Links are followed: what counts is where the content lies.
+    """
+    target = project / path
+    if Path(path).is_absolute() or not target.resolve().is_relative_to(project.resolve()):
+        diagnostics.error(
+            "E707",
+            f"`{path}` leads out of the spec's folder",
+            span,
+            "copy it into the folder, or move the spec up",
+        )
+        return None
+    return target

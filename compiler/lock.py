@@ -1,0 +1,76 @@
+"""dagent.lock: what the plan was compiled from. JSON, sorted, without absolute paths or secrets.
+
+The plan says what to do and names no source file; the lock says which files said so, so that
+``stale`` can tell whether they still do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dagent import __version__
+from dagent.compiler.compose import Composed
+from dagent.compiler.facts import Facts
+from dagent.compiler.plan import Plan
+from dagent.compiler.spec import Spec
+
+LOCK_FORMAT = "dagent.lock/1"
+# Packages whose version can change what a step makes.
+PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "datasketch", "scipy")
+
+
+def make_lock(
+    path: Path, plan: Plan, composed: Composed, spec: Spec, facts: Facts
+) -> dict[str, Any]:
+    """The lock's content. ``spec`` in it is the file's bare name until ``lock_at`` places it."""
+    return {
+        "format": LOCK_FORMAT,
+        "plan": plan.id,
+        "spec": path.name,
+        "sources": dict(composed.sources),
+        "set": dict(composed.values),
+        "data": {
+            d.name: {"path": d.path, "sha256": facts.data[d.name].sha256} for d in spec.data
+        },
+        "programs": dict(sorted(facts.programs.items())),
+        "models": {
+            spec.student.model: {
+                "revision": spec.student.revision,
+                "sha256": facts.student.sha256,
+            }
+        },
+        "packages": {"dagent": __version__, **_versions()},
+    }
+
+
+def lock_at(lock: Mapping[str, Any], spec: Path, folder: Path) -> dict[str, Any]:
+    """The lock with the way from the plan's folder to the spec; usually just the file's name."""
+    relative = os.path.relpath(spec.resolve(), folder.resolve())
+    return {**lock, "spec": Path(relative).as_posix()}
+
+
+def dumps(lock: Mapping[str, Any]) -> str:
+    return json.dumps(lock, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+
+
+def lock_path(plan: Path) -> Path:
+    """``dagent.plan.json`` -> ``dagent.lock`` beside it; ``x.json`` -> ``x.lock``."""
+    stem = plan.name.removesuffix(".json").removesuffix(".plan")
+    return plan.with_name(f"{stem or plan.name}.lock")
+
+
+def _versions() -> dict[str, str]:
+    """Versions of the installed packages, read from their metadata and without importing them."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,113 @@
+"""The budget: parts that exist, caps that bind, and enough for what the rounds need at least."""
+
+from __future__ import annotations
+
+import math
+
+from dagent.compiler.blocks import PARTS
+from dagent.compiler.cost import Cost
+from dagent.compiler.facts import Facts
+from dagent.dsl.nearest import did_you_mean
+from dagent.compiler.quantity import shown
+from dagent.compiler.spec import Spec
+from dagent.dsl.diagnostics import Diagnostics, Note
+
+
+def check_budget(spec: Spec, facts: Facts, diagnostics: Diagnostics) -> None:
+    _check_parts(spec, diagnostics)
+    _check_rows(spec, diagnostics)
+    _check_calls(spec, diagnostics)
+    # What a run takes is known only of data that could be read.
+    if all(data.name in facts.data for data in spec.data) and not diagnostics.has_errors:
+        _check_wall(spec, Cost(spec, facts), diagnostics)
+
+
+def _check_parts(spec: Spec, diagnostics: Diagnostics) -> None:
+    budget = spec.budget
+    whole = budget.run.given()
+    for name, part in budget.per.items():
+        if name not in PARTS:
+            diagnostics.error(
+                "E403",
+                f"`{name}` is no part of a run that can be capped",
+                spec.key("budget", "per", name),
+                did_you_mean(name, PARTS, "use " + " or ".join(f"`per {p}`" for p in PARTS)),
+            )
+            continue
+        for kind, cap in part.given().items():
+            if kind in whole and cap > whole[kind]:
+                diagnostics.error(
+                    "E402",
+                    f"{shown(cap, kind)} per {name} is more than {shown(whole[kind], kind)} in all",
+                    spec.at("budget", "per", name, kind),
+                    "lower it below the whole, or remove it",
+                    [Note("the cap of the whole run", spec.at("budget", kind))],
+                )
+
+
+def _check_rows(spec: Spec, diagnostics: Diagnostics) -> None:
+    budget = spec.budget
+    per_round = budget.rows_per_round
+    if budget.run.rows is None and per_round == 0:
+        diagnostics.error(
+            "E404",
+            "the budget does not say how many rows to make",
+            spec.key("budget"),
+            "add `per round { rows <= 2k rows }`, or `rows <= 10k rows` for the whole run",
+        )
+    elif per_round == 0:
+        diagnostics.error(
+            "E401",
+            f"{shown(budget.run.rows or 0, 'rows')} in all are less than one a round for "
+            f"{shown(budget.rounds, 'rounds')}",
+            spec.at("budget", "rows"),
+            f"allow at least {budget.rounds} rows, or fewer rounds",
+        )
+    elif budget.run.rows is not None and budget.run.rows >= per_round:
+        needed = per_round * budget.rounds
+        if needed > budget.run.rows:
+            diagnostics.error(
+                "E401",
+                f"{shown(budget.rounds, 'rounds')} of {shown(per_round, 'rows')} are "
+                f"{shown(needed, 'rows')}, and the budget allows {shown(budget.run.rows, 'rows')}",
+                spec.at("budget", "rows"),
+                f"allow {shown(needed, 'rows')}, or fewer rounds or rows per round",
+            )
+
+
+def _check_calls(spec: Spec, diagnostics: Diagnostics) -> None:
+    """A generator is charged one call a candidate row, and every round makes rows × candidates."""
+    budget, candidates = spec.budget, spec.engineer.candidates
+    rows = budget.rows_per_round
+    per_round = math.ceil(rows * candidates)
+    each = f"{shown(rows, 'rows')} × {candidates:g} candidates"
+    total = per_round * budget.rounds
+    sums = {
+        ("calls",): (total, f"{budget.rounds} rounds × {each}"),
+        ("per", "generator", "calls"): (total, f"{budget.rounds} rounds × {each}"),
+        ("per", "round", "calls"): (per_round, each),
+    }
+    for path, (needed, words) in sums.items():
+        caps = budget.run if len(path) == 1 else budget.per.get(path[1])
+        if caps is not None and caps.calls is not None and caps.calls < needed:
+            diagnostics.error(
+                "E401",
+                f"{words} take {shown(needed, 'calls')}, and the cap is "
+                f"{shown(caps.calls, 'calls')}",
+                spec.at("budget", *path),
+                f"allow {shown(needed, 'calls')}, or lower the rounds, rows or `candidates`",
+            )
+
+
+def _check_wall(spec: Spec, cost: Cost, diagnostics: Diagnostics) -> None:
+    """A warning only: how fast the machine is, nobody knows here."""
+    wall = spec.budget.run.wall
+    low = cost.run()[0]
+    if wall is not None and low > wall:
+        diagnostics.warn(
+            "E405",
+            f"the run is estimated at {shown(low, 'time')} or more, and `wall` allows "
+            f"{shown(wall, 'time')}",
+            spec.at("budget", "wall"),
+            "allow more time, or lower the rounds or rows; the run would end early",
+        )

@@ -1,0 +1,242 @@
+"""The criteria: everything named exists, every goal can be met, every rule can fire."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+
+from dagent.compiler.facts import DataFacts
+from dagent.dsl.nearest import did_you_mean
+from dagent.compiler.quantity import shown
+from dagent.compiler.spec import Metric, Requirement, Spec
+from dagent.dsl.diagnostics import Diagnostics, Note
+
+# Options of each grader: those it needs, and those it may be given.
+OPTIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "exact": ((), ()),
+    "normalised": ((), ()),
+    "numeric": ((), ("tolerance", "relative_tolerance")),
+    "choice": (("choices",), ()),
+    "regex": (("pattern",), ()),
+    "program": (("program",), ()),
+}
+SETS = ("select", "test")
+COARSE = 0.15  # a select half that can only show gains above this is worth a warning
+
+
+def check_criteria(
+    spec: Spec, facts: Mapping[str, DataFacts], diagnostics: Diagnostics
+) -> None:
+    for metric in spec.criteria.metrics:
+        _check_options(spec, metric, diagnostics)
+    _check_guards(spec, diagnostics)
+    goals = spec.criteria.requirements
+    for goal in goals:
+        _check_goal(spec, goal, facts, diagnostics)
+    _check_contradictions(goals, diagnostics)
+    _check_stop(spec, facts, diagnostics)
+    _check_select(spec, facts, diagnostics)
+
+
+def detectable_gain(rows: int, alpha: float) -> float:
+    """The least gain that a paired test on ``rows`` rows shows 4 times in 5, as a fraction.
+
+    For McNemar's test the number of rows is n = (z_alpha + z_beta)^2 * psi / d^2, with d the gain and
+    psi the share of rows that the two students answer differently (Connor 1987, without the small
+    correction for d^2). Taken here: psi = 0.3, power 0.8 (z_beta = 0.84), one side of ``alpha``.
+
+    >>> round(detectable_gain(200, 0.05), 3)
+    0.096
+    """
+    return (_quantile(1 - alpha) + 0.8416) * math.sqrt(0.3 / max(rows, 1))
+
+
+def _quantile(p: float) -> float:
+    """The standard normal quantile; ``statistics.NormalDist`` costs 10 ms to import."""
+    low, high = -9.0, 9.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if math.erfc(-middle / math.sqrt(2)) / 2 < p else (low, middle)
+    return low
+
+
+def _check_options(spec: Spec, metric: Metric, diagnostics: Diagnostics) -> None:
+    path = ("criteria", "metric", metric.name)
+    needed, optional = OPTIONS[metric.grader]
+    for option in needed:
+        if option not in metric.options:
+            diagnostics.error(
+                "E505",
+                f"the grader `{metric.grader}` needs `{option}`",
+                spec.at(*path, "grader"),
+                f"add `{option} = …`",
+            )
+    for option in metric.options:
+        if option not in (*needed, *optional):
+            diagnostics.error(
+                "E505",
+                f"the grader `{metric.grader}` does not read `{option}`",
+                spec.key(*path, option),
+                "remove it, or use another grader",
+            )
+    pattern = metric.options.get("pattern")
+    if metric.grader == "regex" and isinstance(pattern, str):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            diagnostics.error(
+                "E505",
+                f"`{pattern}` is no regular expression: {error.msg}",
+                spec.at(*path, "pattern"),
+                "mend the pattern; its syntax is that of Python's `re`",
+            )
+    if metric.grader == "choice" and metric.options.get("choices") == []:
+        diagnostics.error("E505", "`choices` is empty", spec.at(*path, "choices"), "list answers")
+
+
+def _check_guards(spec: Spec, diagnostics: Diagnostics) -> None:
+    sets = {d.name: d for d in spec.data}
+    for guard in spec.criteria.guards:
+        _known_metric(spec, guard.metric, spec.at("criteria", "guard", guard.set, "metric"), diagnostics)
+        data = sets.get(guard.set)
+        span = spec.key("criteria", "guard", guard.set)
+        if data is None:
+            known = [d.name for d in spec.data if d.role == "guard"]
+            remedy = did_you_mean(
+                guard.set, known, f"add `data {guard.set} {{ role = guard  path = … }}`"
+            )
+            diagnostics.error("E507", f"there is no data set `{guard.set}`", span, remedy)
+        elif data.role != "guard":
+            diagnostics.error(
+                "E507",
+                f"`{guard.set}` has the role `{data.role}`, not `guard`",
+                span,
+                "name a data set with `role = guard`",
+                [Note("its role is given here", spec.at("data", guard.set, "role"))],
+            )
+
+
+def _known_metric(spec: Spec, name: str, span: object, diagnostics: Diagnostics) -> None:
+    names = [m.name for m in spec.criteria.metrics]
+    if names and name not in names:
+        remedy = did_you_mean(name, names, "metrics: " + ", ".join(names))
+        diagnostics.error("E501", f"there is no metric `{name}`", span, remedy)  # type: ignore[arg-type]
+
+
+def _check_goal(
+    spec: Spec, goal: Requirement, facts: Mapping[str, DataFacts], diagnostics: Diagnostics
+) -> None:
+    _known_metric(spec, goal.metric, goal.span, diagnostics)
+    if any(g.set == goal.set for g in spec.criteria.guards):
+        diagnostics.error(
+            "E190",
+            f"a goal on the guard `{goal.set}` is not supported yet",
+            goal.span,
+            f"use `max_drop` of `guard {goal.set}`",
+        )
+        return
+    if goal.set not in SETS:
+        remedy = did_you_mean(goal.set, SETS, "use `select` or `test`")
+        diagnostics.error("E502", f"no set `{goal.set}` is measured", goal.span, remedy)
+        return
+    if (goal.op == ">" and goal.value >= 1) or (goal.op == "<" and goal.value <= 0):
+        _pointless(goal, "can never hold: metrics lie in 0..1", diagnostics)
+    elif (goal.op == ">=" and goal.value <= 0) or (goal.op == "<=" and goal.value >= 1):
+        _pointless(goal, "always holds: metrics lie in 0..1", diagnostics)
+    if goal.skill is not None:
+        _check_skill(spec, goal, facts, diagnostics)
+
+
+def _pointless(goal: Requirement, why: str, diagnostics: Diagnostics) -> None:
+    diagnostics.error("E506", f"this goal {why}", goal.span, "choose a value between")
+
+
+def _check_skill(
+    spec: Spec, goal: Requirement, facts: Mapping[str, DataFacts], diagnostics: Diagnostics
+) -> None:
+    role = "test" if goal.set == "test" else "dev"
+    data = next((facts[d.name] for d in spec.data if d.role == role and d.name in facts), None)
+    if data is None:
+        return
+    if not data.skills:
+        diagnostics.error(
+            "E508", f"the {role} rows name no skills", goal.span, "add a `skill` column to them"
+        )
+    elif goal.skill != "each" and goal.skill not in data.skills:
+        assert goal.skill is not None
+        remedy = did_you_mean(goal.skill, data.skills, "skills: " + ", ".join(data.skills))
+        diagnostics.error("E508", f"no {role} row has the skill `{goal.skill}`", goal.span, remedy)
+
+
+def _check_contradictions(goals: tuple[Requirement, ...], diagnostics: Diagnostics) -> None:
+    """A lower bound above an upper bound on the same thing."""
+    by_target: dict[tuple[str, str, str | None], list[Requirement]] = defaultdict(list)
+    for goal in goals:
+        by_target[goal.metric, goal.set, goal.skill].append(goal)
+    for group in by_target.values():
+        for low in (g for g in group if g.op in (">", ">=")):
+            for high in (g for g in group if g.op in ("<", "<=")):
+                strict = ">" in (low.op, high.op.replace("<", ">"))
+                if low.value > high.value or (low.value == high.value and strict):
+                    diagnostics.error(
+                        "E510",
+                        "these two goals contradict each other",
+                        high.span,
+                        "remove one of them",
+                        [Note("the other is here", low.span)],
+                    )
+
+
+def _check_stop(
+    spec: Spec, facts: Mapping[str, DataFacts], diagnostics: Diagnostics
+) -> None:
+    criteria, rounds = spec.criteria, spec.budget.rounds
+    if criteria.patience is not None and criteria.patience >= rounds:
+        diagnostics.error(
+            "E504",
+            f"a patience of {shown(criteria.patience, 'rounds')} never runs out: there are only "
+            f"{shown(rounds, 'rounds')}",
+            spec.at("criteria", "stop", "patience"),
+            f"write at most {rounds - 1}" if rounds > 1 else "remove it",
+            [Note("the rounds are given here", spec.at("budget", "rounds"))],
+        )
+    when = criteria.when
+    if when is None:
+        return
+    if when.set == "test":
+        diagnostics.error(
+            "E502",
+            "the run cannot stop by `test`, which is opened once, at the end",
+            when.span,
+            "use `select`",
+        )
+        return
+    _check_goal(spec, when, facts, diagnostics)
+
+
+def _check_select(
+    spec: Spec, facts: Mapping[str, DataFacts], diagnostics: Diagnostics
+) -> None:
+    select = spec.criteria.select
+    if not 0 < select < 1:
+        diagnostics.error(
+            "E204",
+            "both halves of dev need rows: `select` lies between 0 and 1",
+            spec.at("criteria", "gate", "select"),
+            "write `50%`",
+        )
+        return
+    dev = next((d for d in spec.data if d.role == "dev" and d.name in facts), None)
+    if dev is None:
+        return
+    rows = round(select * (dev.sample or facts[dev.name].rows))
+    gain = detectable_gain(rows, spec.criteria.alpha)
+    if gain > COARSE:
+        diagnostics.warn(
+            "E509",
+            f"with {rows} rows to select on, the gate sees gains of {shown(gain, 'points')} or more",
+            spec.at("data", dev.name, "path"),
+            "add dev rows: four times as many see gains half as large",
+        )

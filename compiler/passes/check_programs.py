@@ -1,0 +1,200 @@
+"""Programs of the user: the file is there and parses, the function is in it and can be called."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dagent.compiler.digests import content_digest
+from dagent.compiler.facts import inside
+from dagent.dsl.nearest import did_you_mean
+from dagent.compiler.read import within
+from dagent.compiler.spec import Spec
+from dagent.dsl.diagnostics import Diagnostics, Note
+from dagent.dsl.source import Source, Span
+
+# What dagent passes, by position, before the options as keywords.
+PASSES = {
+    "planner": ("task",),
+    "generator": ("skill", "difficulty", "n", "seed"),
+    "verifier": ("row",),
+    "grader": ("answer", "row"),
+}
+
+
+@dataclass(frozen=True)
+class _Use:
+    """A place in the spec that names a program, and what it will be called with."""
+
+    program: str
+    role: str
+    span: Span
+    options: Mapping[str, Any]
+    options_path: tuple[str, ...] | None = None
+
+
+def check_programs(spec: Spec, project: Path, diagnostics: Diagnostics) -> dict[str, str]:
+    """The digest of every program's file, by its path. The code is parsed and never run."""
+    digests: dict[str, str] = {}
+    trees: dict[str, ast.Module | None] = {}
+    for use in _uses(spec):
+        file, colon, name = use.program.rpartition(":")
+        if not colon or not file.endswith(".py") or not name.isidentifier():
+            diagnostics.error(
+                "E311",
+                f"`{use.program}` does not name a function in a file",
+                use.span,
+                "write it like `programs.py:generate`",
+            )
+            continue
+        path = inside(file, project, use.span, diagnostics)
+        if path is None:
+            continue
+        if not path.is_file():
+            known = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
+            remedy = did_you_mean(path.name, known, "correct the path; it is relative to the spec")
+            diagnostics.error(
+                "E311", f"there is no file `{file}`", within(use.span, file), remedy
+            )
+            continue
+        if file not in trees:
+            trees[file] = _parse(file, path, use, diagnostics)
+            digests[file] = content_digest(path)
+        tree = trees[file]
+        if tree is not None:
+            _check_function(spec, tree, file, name, use, diagnostics)
+    _check_policy_options(spec, diagnostics)
+    return digests
+
+
+def _uses(spec: Spec) -> Iterator[_Use]:
+    engineer = spec.engineer
+    for name, role in (
+        ("planner", engineer.planner),
+        ("generator", engineer.generator),
+        ("verifier", engineer.verifier),
+    ):
+        if role is not None and role.program is not None:
+            yield _Use(
+                role.program,
+                name,
+                spec.at("engineer", name, "program"),
+                role.options,
+                ("engineer", name, "options"),
+            )
+    for metric in spec.criteria.metrics:
+        if metric.grader == "program" and isinstance(metric.options.get("program"), str):
+            span = spec.at("criteria", "metric", metric.name, "program")
+            yield _Use(metric.options["program"], "grader", span, {})
+
+
+def _parse(file: str, path: Path, use: _Use, diagnostics: Diagnostics) -> ast.Module | None:
+    try:
+        text = path.read_text(encoding="utf-8")
+        return ast.parse(text)
+    except SyntaxError as error:
+        source = Source(file, text)
+        lines = text.splitlines(keepends=True)
+        line = min(error.lineno or 1, len(lines) or 1)
+        start = sum(len(part) for part in lines[: line - 1]) + max(0, (error.offset or 1) - 1)
+        note = Note(f"{error.msg} here", source.span(start, start + 1))
+        message = f"`{file}` is not Python: {error.msg} in line {error.lineno}"
+    except (UnicodeDecodeError, ValueError, OSError) as error:
+        note, message = Note(str(error)), f"`{file}` cannot be read as Python"
+    diagnostics.error("E316", message, within(use.span, file), "mend the program", [note])
+    return None
+
+
+def _check_function(
+    spec: Spec, tree: ast.Module, file: str, name: str, use: _Use, diagnostics: Diagnostics
+) -> None:
+    functions = {
+        n.name: n for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    function = functions.get(name)
+    if function is None:
+        if name in _names(tree):
+            return  # a class, an import or an assignment: callable for all that can be seen here
+        known = [n for n in functions if not n.startswith("_")]
+        listed = f"functions there: {', '.join(known)}" if known else "define it there"
+        diagnostics.error(
+            "E311",
+            f"`{file}` has no function `{name}`",
+            within(use.span, name),
+            did_you_mean(name, known, listed),
+        )
+        return
+    if isinstance(function, ast.AsyncFunctionDef):
+        diagnostics.error(
+            "E317", f"`{name}` is async; dagent calls it plainly", within(use.span, name)
+        )
+        return
+    _check_call(spec, function, use, diagnostics)
+
+
+def _names(tree: ast.Module) -> set[str]:
+    found: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.Assign):
+            found.update(t.id for t in node.targets if isinstance(t, ast.Name))
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found.add(node.target.id)
+        elif isinstance(node, ast.If | ast.Try):
+            found.update(_names(ast.Module(body=node.body, type_ignores=[])))
+    return found
+
+
+def _check_call(
+    spec: Spec, function: ast.FunctionDef, use: _Use, diagnostics: Diagnostics
+) -> None:
+    args = function.args
+    positional = [a.arg for a in (*args.posonlyargs, *args.args)]
+    given = PASSES[use.role]
+    free = positional[len(given) :] + [a.arg for a in args.kwonlyargs]
+    required = len(positional) - len(args.defaults)
+    needed = set(positional[len(given) : required]) | {
+        a.arg for a, d in zip(args.kwonlyargs, args.kw_defaults, strict=True) if d is None
+    }
+    call = f"{function.name}({', '.join(given)})"
+    if len(positional) < len(given) and args.vararg is None:
+        diagnostics.error(
+            "E317",
+            f"`{function.name}` takes {len(positional)} arguments; it is called as `{call}`",
+            within(use.span, function.name),
+            f"define it as `def {call}`",
+        )
+    for option in use.options:
+        if option not in free and args.kwarg is None:
+            path = use.options_path or ()
+            diagnostics.error(
+                "E318",
+                f"`{function.name}` takes no option `{option}`",
+                spec.key(*path, option),
+                did_you_mean(option, free, f"add it to the arguments of `{function.name}`"),
+            )
+    missing = sorted(needed - set(use.options))
+    if missing:
+        diagnostics.error(
+            "E317",
+            f"`{function.name}` needs {', '.join(f'`{m}`' for m in missing)}, which nothing gives",
+            within(use.span, function.name),
+            "give it in `options { … }`, or give it a default",
+        )
+
+
+def _check_policy_options(spec: Spec, diagnostics: Diagnostics) -> None:
+    planner = spec.engineer.planner
+    for option in planner.options if planner.policy else ():
+        diagnostics.error(
+            "E318",
+            f"the policy `{planner.policy}` takes no option `{option}`",
+            spec.key("engineer", "planner", "options", option),
+            "remove it",
+        )

@@ -1,0 +1,145 @@
+"""The student: known or there, in a safe format, and asked in one way only."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from dagent.compiler.digests import content_digest
+from dagent.compiler.facts import StudentFacts, inside
+from dagent.dsl.nearest import did_you_mean
+from dagent.compiler.spec import Spec
+from dagent.dsl.diagnostics import Diagnostics
+
+_HUB = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
+_SIZE = re.compile(r"(?:^|[-_.])(\d+(?:\.\d+)?)([BbMm])(?=$|[-_.])")
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+
+
+def check_student(
+    spec: Spec, project: Path, students: Path, diagnostics: Diagnostics
+) -> StudentFacts:
+    _check_prompting(spec, diagnostics)
+    student = spec.student
+    if student.revision is not None and student.source != "hub":
+        diagnostics.error(
+            "E606",
+            "`revision` has a meaning only for a model on the hub",
+            spec.key("student", "revision"),
+            "remove it",
+        )
+    if student.lora and student.adapter == "full":
+        diagnostics.error(
+            "E606",
+            "`lora` is given, and `adapter` is `full`",
+            spec.key("student", "lora"),
+            "write `adapter = lora`, or remove it",
+        )
+    if student.source == "builtin":
+        return _builtin(spec, students, diagnostics)
+    if student.source == "local":
+        return _local(spec, project, diagnostics)
+    return _hub(spec, diagnostics)
+
+
+def _check_prompting(spec: Spec, diagnostics: Diagnostics) -> None:
+    student = spec.student
+    if student.template is not None and "{prompt}" not in student.template:
+        diagnostics.error(
+            "E607",
+            "the template has no `{prompt}`",
+            spec.at("student", "template"),
+            "put `{prompt}` where the question goes",
+        )
+    if student.template is not None and student.system is not None:
+        diagnostics.error(
+            "E606",
+            "`system` is for a chat template, and `template` takes its place",
+            spec.key("student", "system"),
+            "write the system text into `template`",
+        )
+
+
+def _builtin(spec: Spec, students: Path, diagnostics: Diagnostics) -> StudentFacts:
+    name = spec.student.model.removeprefix("builtin:")
+    known = {p.parent.name.replace("_", "-"): p.parent for p in students.glob("*/config.json")}
+    if name not in known:
+        names = [f"builtin:{k}" for k in known]
+        diagnostics.error(
+            "E601",
+            f"there is no built-in student `{name}`",
+            spec.at("student", "model"),
+            did_you_mean(spec.student.model, names, "built in: " + ", ".join(sorted(names))),
+        )
+        return StudentFacts(None, None)
+    return StudentFacts(content_digest(known[name]), _parameters(known[name]))
+
+
+def _local(spec: Spec, project: Path, diagnostics: Diagnostics) -> StudentFacts:
+    model, span = spec.student.model, spec.at("student", "model")
+    folder = inside(model, project, span, diagnostics)
+    if folder is None:
+        return StudentFacts(None, None)
+    if not folder.is_dir():
+        diagnostics.error("E601", f"there is no folder `{model}`", span, "correct the path")
+    elif not (folder / "config.json").is_file():
+        diagnostics.error(
+            "E601", f"`{model}` holds no model: no config.json", span, "name a model's own folder"
+        )
+    elif not any(folder.glob("*.safetensors")):
+        pickled = any(p for pattern in _PICKLES for p in folder.glob(pattern))
+        diagnostics.error(
+            "E601",
+            f"`{model}` has its weights in a pickle, which can run code when it is read"
+            if pickled
+            else f"`{model}` holds no weights: no *.safetensors",
+            span,
+            "save it with `save_pretrained`, which writes safetensors",
+        )
+    else:
+        return StudentFacts(content_digest(folder), _parameters(folder))
+    return StudentFacts(None, None)
+
+
+def _hub(spec: Spec, diagnostics: Diagnostics) -> StudentFacts:
+    model, span = spec.student.model, spec.at("student", "model")
+    if not _HUB.fullmatch(model) or "--" in model or ".." in model:
+        diagnostics.error(
+            "E601",
+            f"`{model}` is neither built in, nor a folder, nor a name on the hub",
+            span,
+            "write `builtin:NAME`, `./FOLDER` or `OWNER/NAME`",
+        )
+    elif spec.student.revision is None:
+        diagnostics.warn(
+            "E608",
+            f"`{model}` has no `revision`: its files on the hub may change under the plan",
+            span,
+            "add `revision = COMMIT`",
+        )
+    size = _SIZE.search(model)
+    scale = {"b": 1e9, "m": 1e6}
+    return StudentFacts(None, float(size[1]) * scale[size[2].lower()] if size else None)
+
+
+def _parameters(folder: Path) -> float | None:
+    """The number of parameters, from the headers of the safetensors files: 8 bytes of length, then
+    JSON with every tensor's shape."""
+    total = 0
+    for file in sorted(folder.glob("*.safetensors")):
+        with file.open("rb") as data:
+            size = int.from_bytes(data.read(8), "little")
+            if size > 100_000_000:  # the format's own limit on a header
+                return None
+            try:
+                header = json.loads(data.read(size))
+            except ValueError:
+                return None
+        for name, tensor in header.items():
+            if name != "__metadata__":
+                count = 1
+                for length in tensor["shape"]:
+                    count *= length
+                total += count
+    return float(total) or None

@@ -1,0 +1,347 @@
+"""Spec -> steps: what to do, in which order, with which parameters. The table is in
+docs/architecture.md; rounds are unrolled to the maximum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dagent.compiler.cost import Cost, seconds
+from dagent.compiler.digests import derived_seed
+from dagent.compiler.facts import Facts
+from dagent.compiler.kinds import KINDS
+from dagent.compiler.plan import Estimate, Step
+from dagent.compiler.spec import Metric, Requirement, Role, Spec
+
+Params = Mapping[str, Any]
+
+
+def lower(spec: Spec, facts: Facts, cost: Cost) -> tuple[Step, ...]:
+    """Steps in an order that respects their inputs, without keys."""
+    return tuple(_Lowering(spec, facts, cost).steps())
+
+
+class _Lowering:
+    """One spec on its way down: what several steps share, and a method per phase."""
+
+    def __init__(self, spec: Spec, facts: Facts, cost: Cost) -> None:
+        self.spec, self.facts, self.cost = spec, facts, cost
+        student, criteria = spec.student, spec.criteria
+        self.metrics = [_metric(m, facts) for m in criteria.metrics]
+        self.metric = self.metrics[0]
+        self.answering = {
+            "template": student.template,
+            "system": student.system,
+            "max_new_tokens": student.max_new_tokens,
+            "batch": student.batch,
+        }
+        dev = facts.data[spec.role("dev").name]
+        domain = spec.domain
+        self.grid = {
+            "skills": list(dev.skills if domain.skills is None else domain.skills),
+            "difficulties": list(
+                dev.difficulties if domain.difficulties is None else domain.difficulties
+            ),
+        }
+
+    def steps(self) -> Iterator[Step]:
+        yield from self._sources()
+        yield from self._base()
+        for number in range(1, self.spec.budget.rounds + 1):
+            yield from self._round(number)
+        yield from self._end()
+
+    # --- before the rounds --------------------------------------------------------------------
+
+    def _sources(self) -> Iterator[Step]:
+        spec = self.spec
+        for data in spec.data:
+            # Without a sample nothing is drawn, and the step is the same for every seed.
+            drawn = None if data.sample is None else derived_seed(spec.seed, f"data.{data.name}")
+            rows = data.sample or self.facts.data[data.name].rows
+            params = {
+                "name": data.name,
+                "role": data.role,
+                "path": data.path,
+                "format": data.format,
+                "columns": dict(data.columns),
+                "sample": data.sample,
+                "seed": drawn,
+                "sha256": self.facts.data[data.name].sha256,
+            }
+            yield _step(
+                f"data.{data.name}",
+                "data",
+                params,
+                estimate=seconds(self.cost.programs(rows), rows=(rows, rows)),
+            )
+        yield _step(
+            "split",
+            "split",
+            {"seed": derived_seed(spec.seed, "split"), "select": spec.criteria.select},
+            {"rows": f"data.{spec.role('dev').name}/rows"},
+        )
+        params = {
+            "model": spec.student.model,
+            "revision": spec.student.revision,
+            "sha256": self.facts.student.sha256,
+        }
+        yield _step("student", "student", params)
+
+    def _base(self) -> Iterator[Step]:
+        """Round 0: the untouched student is the first champion."""
+        yield self._evaluate("r0.evaluate", "split/select", "student/model", "select", 0)
+        for guard in self.spec.criteria.guards:
+            yield self._evaluate_guard(0, guard.set, "student/model")
+        yield _step(
+            "r0.gate",
+            "gate",
+            self._gate_params(0),
+            {"model": "student/model", "answers": "r0.evaluate/answers"},
+            round=0,
+        )
+
+    # --- a round ------------------------------------------------------------------------------
+
+    def _round(self, n: int) -> Iterator[Step]:
+        yield from self._engineer(n)
+        yield from self._clean(n)
+        yield from self._learn(n)
+
+    def _engineer(self, n: int) -> Iterator[Step]:
+        r, before = f"r{n}", f"r{n - 1}.gate"
+        spec, cost, rows = self.spec, self.cost, self.cost.rows
+        engineer = spec.engineer
+        dev = spec.role("dev")
+        asked = dev.sample or self.facts.data[dev.name].rows
+        diagnose_rows = asked - round(asked * spec.criteria.select)
+        yield _step(
+            f"{r}.diagnose",
+            "diagnose",
+            {"metric": self.metric, "answering": self.answering, **self.grid},
+            {"rows": "split/diagnose", "model": f"{before}/current"},
+            n,
+            seconds(cost.answer(diagnose_rows), rows=(diagnose_rows, diagnose_rows)),
+        )
+        params = {
+            "round": n,
+            "rows": rows,
+            "goal": spec.domain.goal,
+            "answer": spec.domain.answer,
+            **self.grid,
+            "planner": self._role(engineer.planner),
+            "floor": engineer.floor,
+            "cap": engineer.cap,
+            "seed": self._seed("plan", n),
+        }
+        inputs = {"diagnosis": f"{r}.diagnose/diagnosis", "archive": f"{before}/archive"}
+        yield _step(f"{r}.plan", "plan", params, inputs, n)
+        params = {
+            "round": n,
+            "candidates": engineer.candidates,
+            "rows": rows,
+            "generator": self._role(engineer.generator),
+            "seed": self._seed("generate", n),
+        }
+        inputs = {"curriculum": f"{r}.plan/curriculum", "kept": f"{before}/kept"}
+        made = (rows, cost.candidates)
+        yield _step(
+            f"{r}.generate",
+            "generate",
+            params,
+            inputs,
+            n,
+            seconds(cost.programs(cost.candidates), rows=made, calls=made),
+        )
+
+    def _clean(self, n: int) -> Iterator[Step]:
+        r, before = f"r{n}", f"r{n - 1}.gate"
+        cost, engineer = self.cost, self.spec.engineer
+        checked = seconds(cost.programs(cost.candidates))
+        verifier = None if engineer.verifier is None else self._role(engineer.verifier)
+        yield _step(
+            f"{r}.verify",
+            "verify",
+            {"verifier": verifier, "metric": self.metric},
+            {"candidates": f"{r}.generate/candidates"},
+            n,
+            checked,
+        )
+        inputs = {"rows": f"{r}.verify/verified", "kept": f"{before}/kept"}
+        yield _step(f"{r}.dedupe", "dedupe", {}, inputs, n, checked)
+        inputs = {"rows": f"{r}.dedupe/rows"}
+        inputs |= {f"against.{d.name}": f"data.{d.name}/rows" for d in self.spec.data}
+        yield _step(f"{r}.decontaminate", "decontaminate", {}, inputs, n, checked)
+
+    def _learn(self, n: int) -> Iterator[Step]:
+        r, before = f"r{n}", f"r{n - 1}.gate"
+        spec, cost = self.spec, self.cost
+        engineer, student = spec.engineer, spec.student
+        params: dict[str, Any] = {
+            "round": n,
+            "rows": cost.rows,
+            "prefer_wrong": engineer.prefer_wrong,
+            "floor": engineer.floor,
+            "cap": engineer.cap,
+            "seed": self._seed("mix", n),
+            "metric": self.metric,
+            "answering": self.answering,
+        }
+        inputs = {
+            "rows": f"{r}.decontaminate/rows",
+            "kept": f"{before}/kept",
+            "curriculum": f"{r}.plan/curriculum",
+            "model": f"{before}/current",
+        }
+        kept = (cost.rows // 2, cost.rows)
+        yield _step(f"{r}.mix", "mix", params, inputs, n, seconds(cost.mix(), rows=kept))
+        params = {
+            "stages": [{"stage": s.stage, "args": dict(s.args)} for s in spec.train],
+            "adapter": student.adapter,
+            "lora": dict(student.lora),
+            "template": student.template,
+            "system": student.system,
+            "seed": self._seed("train", n),
+        }
+        inputs = {"rows": f"{r}.mix/train", "model": "student/model"}
+        trained = (kept[0] * n, kept[1] * n)
+        yield _step(f"{r}.train", "train", params, inputs, n, seconds(cost.train(n), rows=trained))
+        yield self._evaluate(f"{r}.evaluate", "split/select", f"{r}.train/model", "select", n)
+        for guard in spec.criteria.guards:
+            yield self._evaluate_guard(n, guard.set, f"{r}.train/model")
+        inputs = {
+            "model": f"{r}.train/model",
+            "answers": f"{r}.evaluate/answers",
+            "added": f"{r}.mix/added",
+            "curriculum": f"{r}.plan/curriculum",
+            "champion": f"{before}/champion",
+            "champion_answers": f"{before}/answers",
+            "kept": f"{before}/kept",
+            "aside": f"{before}/aside",
+            "archive": f"{before}/archive",
+        }
+        for guard in spec.criteria.guards:
+            inputs[f"guard.{guard.set}"] = f"{r}.guard.{guard.set}/answers"
+            inputs[f"base_guard.{guard.set}"] = f"r0.guard.{guard.set}/answers"
+        yield _step(f"{r}.gate", "gate", self._gate_params(n), inputs, n)
+
+    # --- after the rounds ---------------------------------------------------------------------
+
+    def _end(self) -> Iterator[Step]:
+        """Test is opened here and only here; ``after`` keeps the base's turn behind all rounds."""
+        spec = self.spec
+        rows, last = f"data.{spec.role('test').name}/rows", f"r{spec.budget.rounds}.gate"
+        yield self._evaluate("test.base", rows, "student/model", "test", None, after=(last,))
+        yield self._evaluate("test.champion", rows, f"{last}/champion", "test", None)
+        params = {
+            "metric": self.metric["name"],
+            "requirements": [_goal(r) | {"set": r.set} for r in spec.criteria.requirements],
+            "alpha": spec.criteria.alpha,
+        }
+        inputs = {
+            "base": "test.base/answers",
+            "champion": "test.champion/answers",
+            "select": f"{last}/answers",
+            "archive": f"{last}/archive",
+        }
+        yield _step("result", "result", params, inputs)
+
+    # --- parts --------------------------------------------------------------------------------
+
+    def _evaluate(
+        self,
+        id: str,
+        rows: str,
+        model: str,
+        set: str,
+        round: int | None,
+        metrics: list[dict[str, Any]] | None = None,
+        after: tuple[str, ...] = (),
+    ) -> Step:
+        params = {
+            "metrics": metrics or self.metrics,
+            "answering": self.answering,
+            "set": set,
+            "round": round,
+        }
+        asked = self._asked(set)
+        estimate = seconds(self.cost.answer(asked), rows=(asked, asked))
+        return _step(
+            id, "evaluate", params, {"rows": rows, "model": model}, round, estimate, after
+        )
+
+    def _evaluate_guard(self, n: int, set: str, model: str) -> Step:
+        guard = next(g for g in self.spec.criteria.guards if g.set == set)
+        metrics = [m for m in self.metrics if m["name"] == guard.metric]
+        return self._evaluate(f"r{n}.guard.{set}", f"data.{set}/rows", model, set, n, metrics)
+
+    def _asked(self, set: str) -> int:
+        """How many rows a set has."""
+        name = {"select": "dev", "test": "test"}.get(set)
+        data = self.spec.role(name) if name else next(d for d in self.spec.data if d.name == set)
+        rows = data.sample or self.facts.data[data.name].rows
+        return round(rows * self.spec.criteria.select) if set == "select" else rows
+
+    def _gate_params(self, n: int) -> Params:
+        criteria = self.spec.criteria
+        on_select = [r for r in criteria.requirements if r.set == "select"]
+        return {
+            "round": n,
+            "metric": self.metric["name"],
+            "alpha": criteria.alpha,
+            "floors": [_goal(r) for r in on_select if r.skill is not None],
+            "guards": [
+                {"set": g.set, "metric": g.metric, "max_drop": g.max_drop} for g in criteria.guards
+            ],
+            "stop": {
+                "patience": criteria.patience,
+                "when": None if criteria.when is None else _goal(criteria.when),
+            },
+            "goal": [_goal(r) for r in on_select if r.skill is None],
+        }
+
+    def _role(self, role: Role) -> Params:
+        if role.policy is not None:
+            return {"policy": role.policy, "sha256": None, "options": dict(role.options)}
+        assert role.program is not None
+        return {
+            "program": role.program,
+            "sha256": self.facts.programs[role.program.rpartition(":")[0]],
+            "options": dict(role.options),
+        }
+
+    def _seed(self, purpose: str, round: int) -> int:
+        return derived_seed(self.spec.seed, purpose, round)
+
+
+def _metric(metric: Metric, facts: Facts) -> dict[str, Any]:
+    body = {"name": metric.name, "grader": metric.grader, "average": metric.average}
+    body |= metric.options
+    if metric.grader == "program":
+        body["sha256"] = facts.programs[metric.options["program"].rpartition(":")[0]]
+    return body
+
+
+def _goal(goal: Requirement) -> dict[str, Any]:
+    return {"metric": goal.metric, "op": goal.op, "value": goal.value, "skill": goal.skill}
+
+
+def _step(
+    id: str,
+    kind: str,
+    params: Params,
+    inputs: Mapping[str, str] | None = None,
+    round: int | None = None,
+    estimate: Estimate | None = None,
+    after: tuple[str, ...] = (),
+) -> Step:
+    return Step(
+        id,
+        kind,
+        KINDS[kind].version,
+        params,
+        inputs or {},
+        after,
+        round,
+        estimate=estimate or seconds((0.01, 1.0)),
+    )

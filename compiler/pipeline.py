@@ -1,0 +1,197 @@
+"""The passes in order: a spec's path -> a plan and its lock.
+
+    parse > compose > structure > read > check > GATE > lower > prune > share > order > plan
+
+Errors of a stage are collected and reported together, and a stage never runs on what an earlier one
+refused. After the gate nothing can fail but dagent itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dagent.compiler.blocks import read_spec
+from dagent.compiler.compose import Composed, compose
+from dagent.compiler.cost import Cost
+from dagent.compiler.facts import Facts
+from dagent.compiler.lock import make_lock
+from dagent.compiler.passes.check_budget import check_budget
+from dagent.compiler.passes.check_criteria import check_criteria
+from dagent.compiler.passes.check_data import check_data
+from dagent.compiler.passes.check_programs import check_programs
+from dagent.compiler.passes.check_student import check_student
+from dagent.compiler.passes.check_train import check_train
+from dagent.compiler.passes.lower import lower
+from dagent.compiler.passes.order import order
+from dagent.compiler.passes.prune import prune
+from dagent.compiler.passes.share import share
+from dagent.compiler.plan import Plan, Step
+from dagent.compiler.settings import Settings
+from dagent.compiler.spec import Spec
+from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Refused
+from dagent.dsl.structure import check_structure
+
+ENDINGS = (".dagent", ".yaml", ".yml")
+
+Rewrite = Callable[[tuple[Step, ...]], tuple[Step, ...]]
+PASSES: tuple[Rewrite, ...] = (
+    prune,  # first: what nothing needs is not worth comparing
+    share,  # keys chain from inputs, so this one gives them
+    order,  # last: merging may have moved what a step waits for
+)
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """``lock`` is the content of ``dagent.lock``."""
+
+    plan: Plan
+    lock: Mapping[str, Any]
+    warnings: tuple[Diagnostic, ...]
+
+
+def compile(path: Path, settings: Settings | None = None) -> Compiled:
+    """The plan of the spec at ``path``: the same files and settings give the same bytes.
+
+    Raises:
+        Refused: with everything that is wrong with the spec.
+    """
+    settings = settings or Settings()
+    diagnostics = Diagnostics()
+    composed = compose(path, settings, diagnostics)
+    spec, facts = _checked(path, composed, settings, diagnostics)
+    cost = Cost(spec, facts)
+    steps = lower(spec, facts, cost)
+    for rewrite in PASSES:
+        steps = rewrite(steps)
+    plan = Plan(
+        name=spec.domain.name,
+        goal=spec.domain.goal,
+        rounds=spec.budget.rounds,
+        metric=spec.criteria.metrics[0].name,
+        budget=_budget(spec),
+        settings=_settings(spec),
+        steps=steps,
+    )
+    lock = make_lock(path, plan, composed, spec, facts)
+    return Compiled(plan, lock, tuple(diagnostics))
+
+
+def check(path: Path, settings: Settings | None = None) -> tuple[Diagnostic, ...]:
+    """Everything that is wrong with the spec at ``path``; nothing is written."""
+    settings = settings or Settings()
+    diagnostics = Diagnostics()
+    try:
+        composed = compose(path, settings, diagnostics)
+        _checked(path, composed, settings, diagnostics)
+    except Refused as refused:
+        return refused.diagnostics
+    return tuple(diagnostics)
+
+
+def _checked(
+    path: Path, composed: Composed, settings: Settings, diagnostics: Diagnostics
+) -> tuple[Spec, Facts]:
+    """The spec and what its files say, once nothing is wrong with either.
+
+    Raises:
+        Refused: with what was found, stage by stage.
+    """
+    check_structure(composed.root, diagnostics)
+    diagnostics.gate()
+    spec = read_spec(composed.root, diagnostics)
+    diagnostics.gate()
+    project = path.parent
+    data = check_data(spec, project, diagnostics)
+    student = check_student(spec, project, settings.students, diagnostics)
+    programs = check_programs(spec, project, diagnostics)
+    facts = Facts(data, student, programs)
+    check_criteria(spec, data, diagnostics)
+    check_train(spec, diagnostics)
+    check_budget(spec, facts, diagnostics)
+    diagnostics.gate()
+    return spec, facts
+
+
+def find_spec(folder: Path) -> Path:
+    """The one spec of a folder.
+
+    Raises:
+        Refused: E801 when there is none, E802 when there are several.
+    """
+    # A YAML file is a spec only if it says so: folders hold other YAML too.
+    found = sorted(
+        p
+        for p in folder.iterdir()
+        if p.is_file() and p.suffix in ENDINGS and (p.suffix == ".dagent" or _is_spec(p))
+    )
+    if not found:
+        raise Refused(
+            Diagnostic(
+                "E801",
+                "there is no spec in this folder",
+                suggestion="name one, or start with `dagent init`",
+                file=str(folder),
+            )
+        )
+    if len(found) > 1:
+        names = ", ".join(p.name for p in found)
+        raise Refused(
+            Diagnostic(
+                "E802",
+                f"there are several specs in this folder: {names}",
+                suggestion=f"name one: `dagent compile {found[0].name}`",
+                file=str(folder),
+            )
+        )
+    return found[0]
+
+
+def _is_spec(path: Path) -> bool:
+    """Whether a YAML file has the two keys that no spec can do without, at the start of a line."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    return all(any(line.startswith(key) for line in lines) for key in ("domain:", "student:"))
+
+
+def _budget(spec: Spec) -> dict[str, dict[str, float]]:
+    budget = {"run": spec.budget.run.given()}
+    return budget | {name: part.given() for name, part in spec.budget.per.items()}
+
+
+def _settings(spec: Spec) -> dict[str, Any]:
+    """The flat values that MLflow shows as parameters: what people compare runs by."""
+    student, engineer, criteria = spec.student, spec.engineer, spec.criteria
+    values: dict[str, Any] = {
+        "seed": spec.seed,
+        "domain.name": spec.domain.name,
+        "student.model": student.model,
+        "student.revision": student.revision,
+        "student.adapter": student.adapter,
+        "student.max_new_tokens": student.max_new_tokens,
+        "engineer.strategy": engineer.strategy,
+        "engineer.planner": engineer.planner.policy or engineer.planner.program,
+        "engineer.generator": engineer.generator.program,
+        "engineer.verifier": engineer.verifier and engineer.verifier.program,
+        "engineer.candidates": engineer.candidates,
+        "engineer.prefer_wrong": engineer.prefer_wrong,
+        "engineer.floor": engineer.floor,
+        "engineer.cap": engineer.cap,
+        "criteria.metric": criteria.metrics[0].name,
+        "criteria.grader": criteria.metrics[0].grader,
+        "criteria.alpha": criteria.alpha,
+        "criteria.select": criteria.select,
+        "criteria.patience": criteria.patience,
+    }
+    values |= {f"student.lora.{k}": v for k, v in student.lora.items()}
+    values |= {f"budget.{k}": v for k, v in spec.budget.run.given().items()}
+    for name, part in spec.budget.per.items():
+        values |= {f"budget.per.{name}.{k}": v for k, v in part.given().items()}
+    for stage in spec.train:
+        values |= {f"train.{stage.stage}.{k}": v for k, v in stage.args.items()}
+    return {name: value for name, value in values.items() if value is not None}

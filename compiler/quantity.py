@@ -1,0 +1,173 @@
+"""Amounts with units: ``4k rows``, ``3h``, ``2 %``, ``20 USD`` -> a number in base units.
+
+Base units: rows, rounds, calls and tokens in ones; time in seconds; shares and points as a fraction
+(``2%`` is 0.02, ``0.5pp`` is 0.005); memory in bytes; money in the currency that is named.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+COUNTS = ("rows", "rounds", "calls", "tokens")
+SI = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+TIME = {
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1),
+    **dict.fromkeys(("min", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hour", "hours"), 3600),
+    **dict.fromkeys(("d", "day", "days"), 86400),
+}
+MEMORY = {
+    **{f"{p}B": 1000**n for n, p in enumerate(("", "k", "M", "G", "T"))},
+    **{f"{p}iB": 1024**n for n, p in enumerate(("K", "M", "G", "T"), 1)},
+}
+# Currencies of the providers' price lists, by ISO 4217.
+MONEY = ("USD", "EUR", "GBP", "CHF", "JPY", "CNY", "INR", "CAD", "AUD")
+# A kind's name in messages, and how an amount of it is written.
+SHOWN = {
+    "rows": ("a number of rows", "4k rows"),
+    "rounds": ("a number of rounds", "5 rounds"),
+    "calls": ("a number of calls", "10k calls"),
+    "tokens": ("a number of tokens", "5M tokens"),
+    "time": ("a time", "3h"),
+    "money": ("an amount of money", "20 USD"),
+    "fraction": ("a share", "2%"),
+    "points": ("percentage points", "0.5pp"),
+    "memory": ("an amount of memory", "24GB"),
+}
+_AMOUNT = re.compile(r"\s*([+-]?(?:\d[\d_]*)?\.?\d+(?:[eE][+-]?\d+)?|[+-]?\d[\d_]*\.)\s*(.*?)\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    amount: float
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a text is no amount of the kind. ``part`` is the piece of it to point at."""
+
+    code: str
+    message: str
+    suggestion: str
+    part: str
+
+
+def kind_of(unit: str) -> str | None:
+    """What a unit measures, or None if there is no such unit."""
+    if unit in TIME:
+        return "time"
+    if unit in MEMORY:
+        return "memory"
+    if unit in MONEY:
+        return "money"
+    if unit in ("%", "percent"):
+        return "fraction"
+    if unit == "pp":
+        return "points"
+    suffix, _, word = unit.rpartition(" ") if " " in unit else ("", "", unit)
+    if suffix.strip() in SI:
+        return next((kind for kind in COUNTS if word in (kind, kind[:-1])), None)
+    return None
+
+
+def _tidy(number: float) -> float:
+    """Whole numbers as int, so that ``3`` and ``3.0`` give the same plan."""
+    return int(number) if float(number).is_integer() else number
+
+
+def parse(value: str | int | float, kind: str) -> int | float | Money | Problem:
+    """The amount in base units of ``kind``.
+
+    Plain numbers are fine where the key itself names the unit (rows, rounds, calls, tokens) and for
+    shares; time, money and points have no unit of their own and demand one.
+
+    >>> parse("4k rows", "rows"), parse("1.5h", "time"), parse("2 %", "fraction")
+    (4000, 5400, 0.02)
+    >>> parse("20 USD", "time").part
+    'USD'
+    """
+    says, example = SHOWN[kind]
+    text = str(value)
+    match = _AMOUNT.match(text)
+    if not match:
+        return Problem("E201", f"`{text}` is not {says}", f"write it like `{example}`", text)
+    number, unit = float(match[1].replace("_", "")), match[2]
+    if kind in COUNTS:
+        amount = _count(number, unit, kind)
+    elif not unit and kind != "fraction":
+        return Problem("E205", f"`{text}` has no unit", f"write it like `{example}`", text)
+    else:
+        amount = _scaled(number, unit, kind)
+    if amount is None:
+        return _wrong_unit(unit, kind)
+    if isinstance(amount, Money):
+        return amount
+    return _in_range(text, unit, amount, kind)
+
+
+def _count(number: float, unit: str, kind: str) -> float | None:
+    suffix, word = unit[:1] if unit[:1] in ("k", "M", "G") else "", unit
+    if suffix:
+        word = unit[1:].strip()
+    return number * SI[suffix] if word in ("", kind, kind[:-1]) else None
+
+
+def _scaled(number: float, unit: str, kind: str) -> float | Money | None:
+    if kind == "money" and unit in MONEY:
+        return Money(number, unit)
+    if kind == "points" and unit == "pp":
+        return round(number / 100, 12)  # 0.1 + 0.2: keep 0.5pp at 0.005 exactly
+    if kind == "fraction" and unit in ("", "%", "percent"):
+        return round(number / 100, 12) if unit else number
+    scale = {"time": TIME, "memory": MEMORY}.get(kind, {}).get(unit)
+    return None if scale is None else number * scale
+
+
+def _wrong_unit(unit: str, kind: str) -> Problem:
+    says, example = SHOWN[kind]
+    word = unit.removeprefix("k").removeprefix("M").removeprefix("G").strip()
+    other = kind_of(unit)
+    if other is None:  # `4k USD`: a suffix, and then a unit of another kind
+        other, unit = kind_of(word), word or unit
+    if other is None or other == kind:
+        return Problem("E202", f"unknown unit `{unit}`", f"write {says} like `{example}`", unit)
+    return Problem(
+        "E203",
+        f"`{unit}` measures {SHOWN[other][0]}; here {says} is wanted",
+        f"write it like `{example}`",
+        unit,
+    )
+
+
+def _in_range(text: str, unit: str, amount: float, kind: str) -> float | Problem:
+    says, example = SHOWN[kind]
+    amount = _tidy(amount)
+    if kind in COUNTS and not isinstance(amount, int):
+        return Problem("E206", f"`{text}` is not a whole number", "write a whole number", text)
+    if amount < 0:
+        return Problem("E204", f"{says} cannot be negative", f"write it like `{example}`", text)
+    if kind in ("fraction", "points") and amount > 1:
+        remedy = f"write `{text}%` if per cent is meant" if not unit else "choose at most 100"
+        return Problem("E204", f"{says} is at most 1, or 100 %; `{text}` is more", remedy, text)
+    return amount
+
+
+def shown(amount: float, kind: str) -> str:
+    """An amount for people: ``10k rows``, ``3min``.
+
+    >>> shown(10000, "rows"), shown(90, "time"), shown(0.02, "fraction")
+    ('10k rows', '1.5min', '2%')
+    """
+    if kind == "time":
+        for unit, scale in (("d", 86400), ("h", 3600), ("min", 60)):
+            if amount >= scale:
+                return f"{amount / scale:.3g}{unit}"
+        return f"{amount:.3g}s"
+    if kind in ("fraction", "points"):
+        return f"{amount * 100:.3g}{'%' if kind == 'fraction' else 'pp'}"
+    for suffix, scale in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if amount >= scale and amount % (scale // 1000) == 0:
+            return f"{amount / scale:g}{suffix} {kind}"
+    return f"{amount:g} {kind[:-1] if amount == 1 else kind}"

@@ -1,0 +1,214 @@
+"""The typed spec: what a document says, in base units, with every default filled in.
+
+Values are plain; where they stand in the text is asked of the document (``Spec.at``), so that a
+comment, a space or the order of keys cannot reach the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dagent.dsl import document
+from dagent.dsl.source import Span
+
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """``skills`` and ``difficulties`` are ``None`` when the dev rows say them."""
+
+    name: str
+    goal: str
+    skills: tuple[str, ...] | None
+    difficulties: tuple[str | int, ...] | None
+    answer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """``columns`` maps dagent's name of a column to the file's, where they differ."""
+
+    name: str
+    role: str
+    path: str
+    format: str
+    columns: Mapping[str, str]
+    sample: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Student:
+    model: str
+    revision: str | None
+    adapter: str
+    lora: Options
+    template: str | None
+    system: str | None
+    max_new_tokens: int
+    batch: int
+
+    @property
+    def source(self) -> str:
+        """``builtin``, ``local`` or ``hub``."""
+        if self.model.startswith("builtin:"):
+            return "builtin"
+        return "local" if self.model.startswith((".", "/", "~")) else "hub"
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Who does one part of the engineering: a policy of dagent's or a program of the user's."""
+
+    policy: str | None
+    program: str | None
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
+class Engineer:
+    strategy: str
+    planner: Role
+    generator: Role
+    verifier: Role | None
+    candidates: int | float
+    prefer_wrong: float
+    floor: float
+    cap: float
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """``None`` is no cap. ``wall`` in seconds."""
+
+    rounds: int | None = None
+    rows: int | None = None
+    calls: int | None = None
+    wall: float | None = None
+
+    def given(self) -> dict[str, float]:
+        caps = {"rounds": self.rounds, "rows": self.rows, "calls": self.calls, "wall": self.wall}
+        return {name: cap for name, cap in caps.items() if cap is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Caps of the run, and of its parts: ``round`` or a role."""
+
+    rounds: int
+    run: Caps
+    per: Mapping[str, Caps]
+
+    @property
+    def rows_per_round(self) -> int:
+        """Rows to keep in each round: its own cap, else an equal share of the run's. 0: unknown."""
+        part = self.per.get("round", Caps()).rows
+        if part is not None:
+            return part
+        return (self.run.rows or 0) // max(1, self.rounds)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """``options`` are those of the grader that were given."""
+
+    name: str
+    grader: str
+    average: str
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """``accuracy >= 0.8 on test``; ``skill`` is ``None`` (overall), ``each`` or a skill's name."""
+
+    metric: str
+    op: str
+    value: float
+    set: str
+    skill: str | None = None
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """``max_drop`` as a fraction: 0.02 is two points."""
+
+    set: str
+    metric: str
+    max_drop: float
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    metrics: tuple[Metric, ...]
+    requirements: tuple[Requirement, ...]
+    guards: tuple[Guard, ...]
+    alpha: float
+    select: float
+    patience: int | None
+    when: Requirement | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    stage: str
+    args: Options
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    seed: int
+    domain: Domain
+    data: tuple[DataSet, ...]
+    student: Student
+    engineer: Engineer
+    budget: Budget
+    criteria: Criteria
+    train: tuple[Stage, ...]
+    root: document.Mapping = field(compare=False, repr=False)
+
+    def at(self, *path: str | int) -> Span:
+        return place(self.root, path)
+
+    def key(self, *path: str | int) -> Span:
+        return place(self.root, path, of_key=True)
+
+    def role(self, role: str) -> DataSet:
+        """The data set of a role that exactly one has.
+
+        Raises:
+            StopIteration: when none has it, which ``check_data`` refuses.
+        """
+        return next(data for data in self.data if data.role == role)
+
+
+def place(root: document.Mapping, path: document.Path, *, of_key: bool = False) -> Span:
+    """Where a value stands; for a block, or what is not written, the key of the nearest block.
+
+    With ``of_key`` the key's own place, for findings about a key rather than its value.
+    """
+    node: document.Node = root
+    key: Span | None = None
+    for part in path:
+        child: document.Node | None = None
+        if isinstance(node, document.Mapping) and isinstance(part, str):
+            entry = node.entry(part)
+            if entry is not None:
+                key, child = entry.key_span, entry.value
+        elif isinstance(node, document.Sequence) and isinstance(part, int):
+            child = node.items[part] if part < len(node.items) else None
+            key = child.span if isinstance(child, document.Scalar) else key
+        if child is None:
+            return key or _first(root)
+        node = child
+    if isinstance(node, document.Scalar) and not of_key:
+        return node.span
+    return key or _first(root)
+
+
+def _first(root: document.Mapping) -> Span:
+    """The first key of a document: what to point at when nothing nearer exists."""
+    return root.entries[0].key_span if root.entries else root.span

@@ -1,0 +1,98 @@
+"""``dagent compile``: the spec -> dagent.plan.json and dagent.lock."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from dagent.compiler import plan as plans
+from dagent.compiler.lock import dumps as dump_lock
+from dagent.compiler.lock import lock_at, lock_path
+from dagent.compiler.pipeline import Compiled, compile, find_spec
+from dagent.compiler.quantity import shown
+from dagent.compiler.settings import Settings
+
+PLAN = "dagent.plan.json"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("spec", nargs="?", type=Path, help="default: the folder's one spec")
+    parser.add_argument("-o", "--output", type=Path, help=f"default: {PLAN} beside the spec")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="value of a parameter, or of `seed`; may be repeated",
+    )
+    parser.add_argument("--format", choices=("full", "concise", "json"), default="full")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.json:
+        args.format = "json"
+    spec: Path = args.spec or find_spec(Path())
+    compiled = compile(spec, Settings(tuple(args.set), os.environ))
+    output: Path = args.output or spec.parent / PLAN
+    lock = lock_path(output)
+    write(output, plans.dumps(compiled.plan))
+    write(lock, dump_lock(lock_at(compiled.lock, spec, output.parent)))
+    summary = summarise(compiled) | {"written": [str(output), str(lock)]}
+    if compiled.warnings:
+        from dagent.dsl.render import report
+
+        report(compiled.warnings, args.format)
+    print(json.dumps(summary, indent=1) if args.json else _text(summary, output))
+    return 0
+
+
+def write(path: Path, text: str) -> None:
+    """All of the file or nothing: a reader never sees half, and a crash leaves the old one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def summarise(compiled: Compiled) -> dict[str, Any]:
+    plan = compiled.plan
+    estimates = [step.estimate for step in plan.steps]
+    seconds = [e.seconds for e in estimates if e.seconds]
+    calls = [e.calls for e in estimates if e.calls]
+    rows = [s.estimate.rows for s in plan.steps if s.kind == "mix" and s.estimate.rows]
+    return {
+        "plan": plan.id,
+        "name": plan.name,
+        "steps": len(plan.steps),
+        "rounds": plan.rounds,
+        "rows": _sum(rows),
+        "calls": _sum(calls),
+        "seconds": [float(f"{x:.2g}") for x in _sum(seconds)],
+        "warnings": len(compiled.warnings),
+    }
+
+
+def _sum(ranges: list[Any]) -> list[Any]:
+    return [sum(r[0] for r in ranges), sum(r[1] for r in ranges)]
+
+
+def _text(summary: dict[str, Any], output: Path) -> str:
+    low, high = summary["seconds"]
+    written = " and ".join(summary["written"])
+    after = "" if output.name == PLAN and output.parent == Path() else f" {output}"
+    return (
+        f"{summary['name']}: {summary['steps']} steps in {summary['rounds']} rounds, "
+        f"at most {shown(summary['rows'][1], 'rows')} and {shown(summary['calls'][1], 'calls')}, "
+        f"between {shown(low, 'time')} and {shown(high, 'time')}\n"
+        f"plan {summary['plan'][:12]} written to {written}\n"
+        f"next: dagent execute{after}"
+    )
