@@ -1,0 +1,171 @@
+"""What a mistake in a `.dagent` text probably is, in words that a user knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lark import Token
+
+from dagent.dsl.diagnostics import Diagnostics
+from dagent.dsl.schema import plain_blocks
+from dagent.dsl.source import Source, Span
+from dagent.dsl.tokens import STARTERS
+
+_VALUES = frozenset({"WORD", "NUMBER", "QUANTITY", "REFERENCE", "STRING", "TEXT"})
+_WANTED = {"import": "a file in quotes", "require": "a goal"}
+_TERMS = frozenset({"WORD", "NUMBER", "QUANTITY", "STRING", "COMPARE"})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Whether the tokens read last belong to a statement, and on which line it stands."""
+
+    line: int | None = None
+
+    def after(self, token: Token) -> Place:
+        if token.type == "STATEMENT":
+            return Place(token.line)
+        return self if token.type in _TERMS else Place()
+
+    def leaves_statement(self, token: Token) -> bool:
+        return self.line is not None and token.type in _TERMS and token.line != self.line
+
+
+def retag(source: Source, tokens: list[Token], diagnostics: Diagnostics) -> list[Token]:
+    """Give tokens the type that was surely meant, where the parser could not know better.
+
+    `dataset dev {` is a block of an unknown kind, which is for the check of structure to say;
+    `student small {` and `data "dev" {` are told here.
+    """
+    out: list[Token] = []
+    for i, token in enumerate(tokens):
+        after = tokens[i + 1] if i + 1 < len(tokens) else None
+        brace = tokens[i + 2].type == "LBRACE" if i + 2 < len(tokens) else False
+        begins = not out or out[-1].type in ("LBRACE", "RBRACE") or out[-1].end_line != token.line
+        if token.type == "OPEN_STRING":
+            out.append(_as(token, "STRING"))
+        elif token.type == "OPEN_TEXT":
+            out.append(_as(token, "TEXT"))
+        elif token.type == "WORD" and begins and after is not None and brace:
+            if after.type == "KIND" and str(token) in plain_blocks():
+                diagnostics.error(
+                    "E026", f"`{token}` takes no name", span(source, after), f"remove `{after}`"
+                )
+                out.append(_as(token, "NAMED"))
+            elif after.type in ("KIND", "STRING", "NUMBER"):
+                out.append(_as(token, "NAMED"))
+            else:
+                out.append(token)
+        elif token.type in ("STRING", "NUMBER") and out and out[-1].type == "NAMED":
+            diagnostics.error(
+                "E109",
+                f"`{token}` is no name: a name is a bare word that starts with a letter",
+                span(source, token),
+            )
+            out.append(_as(token, "KIND"))
+        else:
+            out.append(token)
+    return out
+
+
+def _as(token: Token, kind: str) -> Token:
+    return Token.new_borrow_pos(kind, str(token), token)
+
+
+def span(source: Source, token: Token) -> Span:
+    return source.span(token.start_pos or 0, token.end_pos or 0)
+
+
+def explain(
+    source: Source,
+    stream: list[Token],
+    i: int,
+    before: Token | None,
+    at_entry: bool,
+    diagnostics: Diagnostics,
+) -> None:
+    """Report that token ``i`` does not fit after ``before``; ``at_entry``: an entry could begin."""
+    token = stream[i]
+    here = span(source, token)
+    after = stream[i + 1] if i + 1 < len(stream) else None
+    if before is not None and before.type in ("EQUAL", "CAP") and token.type != "JUNK":
+        message = f"expected a value after `{before}`"
+        diagnostics.error("E021", message, span(source, before), "write a value, or remove the key")
+    elif at_entry and token.type == "WORD" and str(token) in _WANTED:
+        message = f"expected {_WANTED[str(token)]} after `{token}`, on the same line"
+        diagnostics.error("E021", message, here)
+    elif at_entry and after is not None and looks_like_entry(stream, i):
+        _explain_entry(source, token, after, diagnostics)
+    elif token.type == "JUNK" and before is not None and before.type in _VALUES | {"EQUAL", "CAP"}:
+        diagnostics.error(
+            "E010", f"unexpected `{token}`", here, "a text with such signs stands in quotes"
+        )
+    elif token.type == "JUNK":
+        diagnostics.error("E010", f"unexpected `{token}`", here)
+    elif at_entry and before is not None and _continues(before, token):
+        words = _rest_of_line(source, stream, i)
+        message = "several words are one value only in quotes"
+        whole = source.span(before.start_pos or 0, words.end)
+        diagnostics.error("E020", message, whole, f'write `"{whole.text}"`')
+    elif token.type in ("EQUAL", "CAP"):
+        diagnostics.error("E020", f"expected a key before `{token}`", here)
+    elif token.type == "LBRACE":
+        diagnostics.error("E020", "expected the kind of the block before `{`", here)
+    elif token.type == "COMPARE":
+        diagnostics.error("E020", f"`{token}` stands only in `require`", here)
+    elif at_entry:
+        message = f"expected `key = value` or a block, found `{_short(token)}`"
+        diagnostics.error("E020", message, here)
+    else:
+        diagnostics.error("E020", f"unexpected `{_short(token)}`", here)
+
+
+def looks_like_entry(stream: list[Token], i: int) -> bool:
+    """Whether a line begins here that was meant as ``key = value``."""
+    token, after = stream[i], stream[i + 1] if i + 1 < len(stream) else None
+    if token.type != "WORD" or after is None or after.line != token.line:
+        return False
+    if after.type == "COMPARE" or (after.type == "JUNK" and str(after) in (":", ":=")):
+        return True
+    begins = i == 0 or stream[i - 1].end_line != token.line or stream[i - 1].type == "LBRACE"
+    alone = after.type == "WORD" and not _same_line(stream, i + 2, token.line)
+    return begins and (alone or after.type in (_VALUES | {"LSQB"}) - {"WORD"})
+
+
+def _same_line(stream: list[Token], i: int, line: int | None) -> bool:
+    return i < len(stream) and stream[i].line == line and stream[i].type not in STARTERS | {"RBRACE"}
+
+
+def _explain_entry(source: Source, token: Token, after: Token, diagnostics: Diagnostics) -> None:
+    if after.type == "JUNK":
+        message = f"expected `=` after `{token}`, found `{after}`"
+        diagnostics.error("E025", message, span(source, after), "write `=`")
+    elif after.type == "COMPARE":
+        message = f"`{after}` stands only in `require`"
+        suggestion = "write `=`, or `<=` for a cap"
+        diagnostics.error("E025", message, span(source, after), suggestion)
+    else:
+        diagnostics.error(
+            "E025",
+            f"expected `=` after `{token}`",
+            span(source, token),
+            f"write `{token} = {_short(after)}`",
+        )
+
+
+def _continues(before: Token, token: Token) -> bool:
+    return before.type in _VALUES and token.type in _VALUES and before.end_line == token.line
+
+
+def _rest_of_line(source: Source, stream: list[Token], i: int) -> Span:
+    end = stream[i]
+    for token in stream[i:]:
+        if token.type not in _VALUES or token.line != stream[i].line:
+            break
+        end = token
+    return source.span(stream[i].start_pos or 0, end.end_pos or 0)
+
+
+def _short(token: Token) -> str:
+    text = " ".join(str(token).split())
+    return text if len(text) <= 30 else text[:29] + "…"

@@ -1,0 +1,47 @@
+"""The one name that was probably meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known name closest to ``word``, or None if none is close.
+
+    A name counts as close when at most a third of its letters differ: more than that suggests
+    anything for everything.
+
+    >>> nearest("learning_rat", ["learning_rate", "warmup_steps"])
+    'learning_rate'
+    >>> nearest("xyz", ["learning_rate"]) is None
+    True
+    """
+    best, least = None, 1 + max(1, len(word) // 3)
+    for name in sorted(known):
+        distance = _distance(word.lower(), name.lower(), least)
+        if distance < least:
+            best, least = name, distance
+    return best
+
+
+def _distance(a: str, b: str, limit: int) -> int:
+    """Edits between two words (insert, delete, replace, swap of neighbours), up to ``limit``."""
+    if abs(len(a) - len(b)) >= limit:
+        return limit
+    before: list[int] = []
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        last, row, older = row, [i], before
+        for j, y in enumerate(b, 1):
+            cost = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (x != y))
+            if older and j > 1 and x == b[j - 2] and a[i - 2] == y:
+                cost = min(cost, older[j - 2] + 1)
+            row.append(cost)
+        before = last
+    return row[-1]
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str | None = None) -> str | None:
+    """A suggestion in words: the nearest name, else ``otherwise``."""
+    name = nearest(word, known)
+    return f"did you mean `{name}`?" if name else otherwise

@@ -1,0 +1,138 @@
+"""`.dagent` text -> document, reporting every mistake once.
+
+Lex everything; make the brackets match; feed the tokens to Lark's interactive parser. At a token
+that does not fit: report it, go back to where the broken entry began, and go on at the next token
+that can begin an entry of the same block. At last the tokens that survived give the tree.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass
+from typing import Any
+
+from lark import Token, Tree
+from lark.exceptions import UnexpectedToken
+
+from dagent.dsl.brackets import balance
+from dagent.dsl.build import build
+from dagent.dsl.diagnostics import Diagnostics
+from dagent.dsl.document import Mapping
+from dagent.dsl.misread import Place, explain, looks_like_entry, retag, span
+from dagent.dsl.source import Source
+from dagent.dsl.tokens import STARTERS, grammar, tokenize
+
+DEEPEST = 100
+
+
+def parse_dsl(source: Source, diagnostics: Diagnostics) -> Mapping | None:
+    """The document of what can be read, even where something is wrong elsewhere in the text.
+
+    ``None`` only where nothing can be read. Whoever goes on must see to the diagnostics.
+    """
+    tokens = tokenize(source, diagnostics)
+    if not tokens:
+        diagnostics.error("E003", f"`{source.name}` holds no block", source.span(0, 0))
+        return None
+    if (deep := _too_deep(tokens)) is not None:
+        message = f"more than {DEEPEST} brackets in each other"
+        diagnostics.error("E027", message, span(source, deep))
+        return None
+    tokens = retag(source, balance(source, tokens, diagnostics), diagnostics)
+    return build(source, _tree(_survivors(source, tokens, diagnostics)), diagnostics)
+
+
+def _too_deep(tokens: list[Token]) -> Token | None:
+    depth = 0
+    for token in tokens:
+        depth += (token.type in ("LBRACE", "LSQB")) - (token.type in ("RBRACE", "RSQB"))
+        if depth > DEEPEST:
+            return token
+    return None
+
+
+@dataclass
+class _Frame:
+    """A block that is open: the parser before its latest entry, and the tokens kept until then."""
+
+    parser: Any
+    kept: int
+
+
+def _survivors(source: Source, tokens: list[Token], diagnostics: Diagnostics) -> list[Token]:
+    """The tokens without the entries that are broken; a diagnostic for each of these."""
+    parser: Any = grammar().parse_interactive("")
+    conf = copy(parser.parser_state.parse_conf)
+    conf.callbacks = {}  # build nothing yet; so snapshots share nothing that changes
+    parser.parser_state.parse_conf = conf
+    frames = [_Frame(_snapshot(parser), 0)]
+    kept: list[Token] = []
+    place = Place()
+    end = Token("$END", "", len(source.text), end_pos=len(source.text))
+    stream = [*tokens, end]
+    i = 0
+    while i < len(stream):
+        token = stream[i]
+        at_entry = _accepts(parser, "KEY")
+        if token.type in STARTERS and at_entry:
+            frames[-1] = _Frame(_snapshot(parser), len(kept))
+        try:
+            if place.leaves_statement(token):
+                raise UnexpectedToken(token, set())
+            if token.type == "$END":
+                # On a copy: feeding the end for good would finish the parser.
+                _snapshot(parser).feed_token(token)
+                break
+            parser.feed_token(token)
+        except UnexpectedToken:
+            before = kept[-1] if kept else None
+            explain(source, stream, i, before, at_entry, diagnostics)
+            if not at_entry:
+                parser = _snapshot(frames[-1].parser)
+                del kept[frames[-1].kept :]
+            i = _resume(stream, i)
+            place = Place()
+            continue
+        if token.type == "LBRACE":
+            frames.append(_Frame(_snapshot(parser), len(kept) + 1))
+        elif token.type == "RBRACE":
+            frames.pop()
+        place = place.after(token)
+        kept.append(token)
+        i += 1
+    return kept
+
+
+def _resume(stream: list[Token], i: int) -> int:
+    """Where the next entry of the same block begins, or the block ends, at ``i`` or after it."""
+    depth = 0
+    for j in range(i, len(stream)):
+        kind = stream[j].type
+        if depth == 0 and (kind in STARTERS or kind in ("RBRACE", "$END")):
+            # A starter at which the parser stumbled is met again after going back; it fits then.
+            return j
+        if depth == 0 and j > i and looks_like_entry(stream, j):
+            return j
+        depth += (kind in ("LBRACE", "LSQB")) - (kind in ("RBRACE", "RSQB"))
+        depth = max(depth, 0)
+    return len(stream) - 1
+
+
+def _accepts(parser: Any, kind: str) -> bool:
+    try:
+        _snapshot(parser).feed_token(Token(kind, ""))
+    except UnexpectedToken:
+        return False
+    return True
+
+
+def _snapshot(parser: Any) -> Any:
+    return parser.copy(deepcopy_values=False)
+
+
+def _tree(tokens: list[Token]) -> Tree[Token]:
+    parser: Any = grammar().parse_interactive("")
+    for token in tokens:
+        parser.feed_token(token)
+    tree: Tree[Token] = parser.feed_eof(tokens[-1] if tokens else None)
+    return tree

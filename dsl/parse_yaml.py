@@ -1,0 +1,213 @@
+"""YAML 1.2 text -> document, from PyYAML's events.
+
+Events rather than nodes or objects: they carry exact places and the tags as written, nothing is
+constructed, PyYAML's YAML 1.1 reading of words (`no`, `on`, `1e-5`) does not come into play, and
+what stands before a syntax error is still checked for duplicates and tags.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from dagent.dsl.diagnostics import Diagnostics, Note
+from dagent.dsl.document import Entry, Mapping, Node, Scalar, Sequence
+from dagent.dsl.scalars import resolve
+from dagent.dsl.source import Source, Span
+from dagent.dsl.yaml_errors import report
+
+DEEPEST = 100
+MOST_NODES = 100_000
+_PROPERTIES = re.compile(r"(?:[&!]\S*\s*)+")
+
+
+class _Stop(Exception):
+    """Nothing after this can be read; the diagnostic was made."""
+
+
+@dataclass(frozen=True)
+class _Sized:
+    """A node with its size and height when all aliases are written out."""
+
+    node: Node
+    size: int
+    height: int
+
+
+def parse_yaml(source: Source, diagnostics: Diagnostics) -> Mapping | None:
+    """The document, even where something is wrong in it; ``None`` where nothing can be read."""
+    reader = _Reader(source, diagnostics)
+    try:
+        root = reader.document()
+    except _Stop:
+        return None
+    except yaml.YAMLError as error:
+        report(error, source, diagnostics)
+        return None
+    if root is None or (isinstance(root, Scalar) and root.value is None):
+        diagnostics.error("E003", f"`{source.name}` holds no block", source.span(0, 0))
+        return None
+    if not isinstance(root, Mapping):
+        message = f"a spec is a map of blocks, not {_kind(root)}"
+        diagnostics.error("E035", message, _first_line(root.span), "start with `domain:`")
+        return None
+    return Mapping(root.entries, source.span(0, len(source.text)))
+
+
+@dataclass
+class _Reader:
+    source: Source
+    diagnostics: Diagnostics
+    anchors: dict[str, _Sized | None] = field(default_factory=dict)
+    """``None`` while the anchored node is still being read: an alias to it would be a cycle."""
+
+    def document(self) -> Node | None:
+        root: Node | None = None
+        events = iter(yaml.parse(self.source.text, Loader=yaml.SafeLoader))
+        count = 0
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                count += 1
+                if count > 1:
+                    span = self.source.span(event.start_mark.index, event.start_mark.index + 3)
+                    message = "a second document starts here"
+                    self.diagnostics.error("E032", message, span, "keep one document in a file")
+                    break
+                root = self.node(next(events), events, 1).node
+        return root
+
+    def node(self, event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> _Sized:
+        start = event.start_mark.index
+        if isinstance(event, yaml.AliasEvent):
+            return self.alias(event)
+        start = self.properties(event, start)
+        if depth > DEEPEST:
+            message = f"more than {DEEPEST} lists and maps in each other"
+            self.diagnostics.error("E027", message, self.source.span(start, start + 1))
+            raise _Stop
+        anchor = getattr(event, "anchor", None)
+        if anchor:
+            self.anchors[anchor] = None
+        if isinstance(event, yaml.ScalarEvent):
+            made = _Sized(self.scalar(event, start), 1, 1)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            made = self.sequence(event, start, events, depth)
+        else:
+            made = self.mapping(event, start, events, depth)
+        if anchor:
+            self.anchors[anchor] = made
+        return made
+
+    def properties(self, event: Any, start: int) -> int:
+        """Refuse a tag; where the value itself starts, behind its anchor and tag."""
+        match = _PROPERTIES.match(self.source.text, start) if event.anchor or event.tag else None
+        if event.tag is not None:
+            at = start + max(0, match[0].find("!")) if match else start
+            written = self.source.text[at:].split(maxsplit=1)[0].rstrip(",]}")
+            self.diagnostics.error(
+                "E031",
+                f"tags such as `{written}` have no meaning in a spec",
+                self.source.span(at, at + len(written)),
+                "remove the tag",
+            )
+        return match.end() if match else start
+
+    def alias(self, event: yaml.AliasEvent) -> _Sized:
+        span = self.source.span(event.start_mark.index, event.end_mark.index)
+        if event.anchor not in self.anchors:
+            self.diagnostics.error("E030", f"no anchor `&{event.anchor}` before this alias", span)
+            raise _Stop
+        made = self.anchors[event.anchor]
+        if made is None:
+            self.diagnostics.error("E033", f"`*{event.anchor}` contains itself", span)
+            raise _Stop
+        return made
+
+    def scalar(self, event: yaml.ScalarEvent, start: int) -> Scalar:
+        end = max(start, event.end_mark.index)
+        text = self.source.text[start:end]
+        span = self.source.span(start, start + len(text.rstrip()))
+        plain = event.style is None or event.style == ""
+        return Scalar(resolve(event.value) if plain else event.value, span, quoted=not plain)
+
+    def sequence(
+        self, event: Any, start: int, events: Iterator[yaml.Event], depth: int
+    ) -> _Sized:
+        made: list[_Sized] = []
+        for inner in events:
+            if isinstance(inner, yaml.SequenceEndEvent):
+                end = inner.end_mark.index if event.flow_style else _end(made, start)
+                break
+            made.append(self.node(inner, events, depth + 1))
+        items = tuple(m.node for m in made)
+        return self.sized(Sequence(items, self.source.span(start, end)), made, start)
+
+    def mapping(
+        self, event: Any, start: int, events: Iterator[yaml.Event], depth: int
+    ) -> _Sized:
+        made: list[_Sized] = []
+        entries: dict[str, Entry] = {}
+        for inner in events:
+            if isinstance(inner, yaml.MappingEndEvent):
+                end = inner.end_mark.index if event.flow_style else _end(made, start)
+                break
+            key = self.node(inner, events, depth + 1)
+            value = self.node(next(events), events, depth + 1)
+            made += (key, value)
+            self.entry(key.node, value.node, entries)
+        return self.sized(Mapping(tuple(entries.values()), self.source.span(start, end)), made, start)
+
+    def entry(self, key: Node, value: Node, entries: dict[str, Entry]) -> None:
+        span = _first_line(key.span)
+        if not isinstance(key, Scalar) or not isinstance(key.value, str):
+            message = f"a key is text, not {_kind(key)}"
+            advice = f'write `"{span.text}"`' if isinstance(key, Scalar) and span.text else None
+            self.diagnostics.error("E034", message, span, advice)
+        elif key.value in entries:
+            self.diagnostics.error(
+                "E107",
+                f"key `{key.value}` is given twice",
+                span,
+                "keep one of the two",
+                [Note("first given here", entries[key.value].key_span)],
+            )
+        else:
+            entries[key.value] = Entry(key.value, span, value)
+
+    def sized(self, node: Node, made: list[_Sized], start: int) -> _Sized:
+        size = 1 + sum(m.size for m in made)
+        height = 1 + max((m.height for m in made), default=0)
+        if size > MOST_NODES or height > DEEPEST:
+            message = "the aliases in here multiply beyond measure"
+            self.diagnostics.error("E033", message, _first_line(node.span))
+            raise _Stop
+        return _Sized(node, size, height)
+
+
+def _end(made: list[_Sized], start: int) -> int:
+    """Where a block ends: PyYAML's mark stands at the next token, after blanks and comments.
+
+    An alias has the place of its anchor, which may stand before.
+    """
+    return max((m.node.span.end for m in made), default=start)
+
+
+def _first_line(span: Span) -> Span:
+    line_end = span.source.text.find("\n", span.start, span.end)
+    return span if line_end < 0 else span.part(0, line_end - span.start)
+
+
+def _kind(node: Node) -> str:
+    if isinstance(node, Sequence):
+        return "a list"
+    if isinstance(node, Mapping):
+        return "a map"
+    if node.value is None:
+        return "nothing"
+    if isinstance(node.value, bool):
+        return "true or false"
+    return "text" if isinstance(node.value, str) else "a number"
