@@ -133,7 +133,9 @@ def looks_like_entry(stream: list[Token], i: int) -> bool:
 
 
 def _same_line(stream: list[Token], i: int, line: int | None) -> bool:
-    return i < len(stream) and stream[i].line == line and stream[i].type not in STARTERS | {"RBRACE"}
+    return (
+        i < len(stream) and stream[i].line == line and stream[i].type not in STARTERS | {"RBRACE"}
+    )
 
 
 def _explain_entry(source: Source, token: Token, after: Token, diagnostics: Diagnostics) -> None:

@@ -134,9 +134,7 @@ class _Reader:
         plain = event.style is None or event.style == ""
         return Scalar(resolve(event.value) if plain else event.value, span, quoted=not plain)
 
-    def sequence(
-        self, event: Any, start: int, events: Iterator[yaml.Event], depth: int
-    ) -> _Sized:
+    def sequence(self, event: Any, start: int, events: Iterator[yaml.Event], depth: int) -> _Sized:
         made: list[_Sized] = []
         for inner in events:
             if isinstance(inner, yaml.SequenceEndEvent):
@@ -146,9 +144,7 @@ class _Reader:
         items = tuple(m.node for m in made)
         return self.sized(Sequence(items, self.source.span(start, end)), made, start)
 
-    def mapping(
-        self, event: Any, start: int, events: Iterator[yaml.Event], depth: int
-    ) -> _Sized:
+    def mapping(self, event: Any, start: int, events: Iterator[yaml.Event], depth: int) -> _Sized:
         made: list[_Sized] = []
         entries: dict[str, Entry] = {}
         for inner in events:
@@ -159,7 +155,9 @@ class _Reader:
             value = self.node(next(events), events, depth + 1)
             made += (key, value)
             self.entry(key.node, value.node, entries)
-        return self.sized(Mapping(tuple(entries.values()), self.source.span(start, end)), made, start)
+        return self.sized(
+            Mapping(tuple(entries.values()), self.source.span(start, end)), made, start
+        )
 
     def entry(self, key: Node, value: Node, entries: dict[str, Entry]) -> None:
         span = _first_line(key.span)

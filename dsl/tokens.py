@@ -97,7 +97,7 @@ def _mistake(
             "E010",
             "texts stand in double quotes, not in single ones",
             source.span(pos, pos + len(value)),
-            'write `"` in place of `\'`',
+            "write `\"` in place of `'`",
         )
         return value, "OPEN_STRING"
     return value, "JUNK"

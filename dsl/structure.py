@@ -1,0 +1,296 @@
+"""Document against the published schema -> diagnostics in the language's words.
+
+jsonschema finds; this says it. All findings are reported, each at its own place, and a missing key
+that is only misspelt is reported once, as the unknown key that it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dagent.dsl.diagnostics import Diagnostics, Note
+from dagent.dsl.document import Entry, Mapping, Node, Path, Scalar, Sequence, locate, plain
+from dagent.dsl.nearest import nearest
+from dagent.dsl.schema import Schema, child, load
+from dagent.dsl.source import Span
+
+_TYPES = {
+    "object": "a block",
+    "array": "a list",
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "null",
+}
+_LIMITS = {
+    "minimum": "at least",
+    "maximum": "at most",
+    "exclusiveMinimum": "more than",
+    "exclusiveMaximum": "less than",
+}
+
+
+def check_structure(root: Mapping, diagnostics: Diagnostics) -> None:
+    """Report everything in which the document is not what the schema says.
+
+    References were replaced before: a `$name` that is left is text like any other.
+    """
+    from jsonschema.validators import Draft7Validator
+
+    findings = Draft7Validator(load()).iter_errors(plain(root))
+    _Structure(root, diagnostics, set()).report(list(findings))
+
+
+@dataclass(frozen=True)
+class _Structure:
+    root: Mapping
+    diagnostics: Diagnostics
+    misspelt: set[tuple[Path, str]]
+    """Places and names of keys that an unknown key there was probably meant to be."""
+
+    def report(self, findings: list[Any]) -> None:
+        # Unknown keys first: what they were meant to be is then not missing.
+        findings.sort(key=lambda f: f.validator != "additionalProperties")
+        done: set[tuple[Path, str]] = set()
+        for finding in findings:
+            path: Path = tuple(finding.absolute_path)
+            rule: str = finding.validator
+            if rule in ("additionalProperties", "required"):
+                # jsonschema makes one finding for all unknown keys, or one for each missing key.
+                if (path, rule) not in done:
+                    done.add((path, rule))
+                    self.unknown(path, finding) if rule != "required" else self.missing(
+                        path, finding
+                    )
+                continue
+            if "propertyNames" in finding.absolute_schema_path:
+                self.bad_name(path, finding)
+                continue
+            say = getattr(self, f"say_{rule}", None)
+            if say is not None:
+                say(path, finding)
+            elif rule in _LIMITS:
+                self.out_of_range(path, finding)
+            else:
+                raise NotImplementedError(f"the schema uses `{rule}`, which has no words here")
+
+    # Places
+
+    def entry(self, path: Path) -> Entry | None:
+        """The entry that holds the value at ``path``; of a list item, that of its list."""
+        while path and isinstance(path[-1], int):
+            path = path[:-1]
+        if not path:
+            return None
+        parent = locate(self.root, path[:-1])
+        return parent.entry(str(path[-1])) if isinstance(parent, Mapping) else None
+
+    def heading(self, path: Path) -> Span:
+        """Where a block is named: its label, its kind, or the stage of a chain's item."""
+        node = locate(self.root, path)
+        if path and isinstance(path[-1], int):
+            if isinstance(node, Mapping) and node.entries:
+                return node.entries[0].key_span
+            return node.span
+        entry = self.entry(path)
+        if entry is not None:
+            return entry.key_span
+        return self.root.span.part(0, 0)
+
+    def value(self, path: Path) -> Span:
+        """The value, or its key where the value is missing or runs over lines."""
+        span = locate(self.root, path).span
+        entry = self.entry(path)
+        if entry is not None and (span.start == span.end or span.line != span.end_line):
+            return entry.key_span
+        return span
+
+    # What is said
+
+    def unknown(self, path: Path, finding: Any) -> None:
+        node = locate(self.root, path)
+        known = list(finding.schema.get("properties", {}))
+        code, what = ("E101", "key") if path else ("E102", "block")
+        where = f" in `{_shown(path)}`" if path else ""
+        for entry in node if isinstance(node, Mapping) else ():
+            if entry.key in known:
+                continue
+            free = [name for name in known if not isinstance(node, Mapping) or not node.entry(name)]
+            close = nearest(entry.key, free)
+            if close:
+                self.misspelt.add((path, close))
+            elsewhere = None if close else self.elsewhere(entry.key, path)
+            self.diagnostics.error(
+                code,
+                f"unknown {what} `{entry.key}`{where}",
+                entry.key_span,
+                f"did you mean `{close}`?" if close else elsewhere,
+                [] if close or elsewhere else [Note(f"known: {_listed(known)}")],
+            )
+
+    def elsewhere(self, key: str, path: Path) -> str | None:
+        """The one other block that has such a key, such as `budget` for a stray `rounds`."""
+        blocks = load()["properties"]
+        if path and key in blocks:
+            return f"`{key}` is a block of its own: move it out of `{path[0]}`"
+        homes = [name for name, block in blocks.items() if key in block.get("properties", {})]
+        return f"`{key}` belongs in `{homes[0]}`" if len(homes) == 1 else None
+
+    def missing(self, path: Path, finding: Any) -> None:
+        here = locate(self.root, path)
+        for name in finding.validator_value:
+            if (isinstance(here, Mapping) and here.entry(name)) or (path, name) in self.misspelt:
+                continue
+            if path:
+                message = f"`{_shown(path)}` lacks `{name}`"
+                self.diagnostics.error("E103", message, self.heading(path), _sketch(finding, name))
+            else:
+                message = f"the spec has no block `{name}`"
+                self.diagnostics.error("E104", message, self.heading(path), _sketch(finding, name))
+
+    def bad_name(self, path: Path, finding: Any) -> None:
+        node = locate(self.root, path)
+        entry = node.entry(finding.instance) if isinstance(node, Mapping) else None
+        self.diagnostics.error(
+            "E109",
+            f"`{finding.instance}` is no name here",
+            entry.key_span if entry else node.span,
+            "start with a letter, go on with letters, digits and `_`",
+        )
+
+    def say_type(self, path: Path, finding: Any) -> None:
+        node = locate(self.root, path)
+        schema = finding.schema
+        key = _shown(path)
+        if self.label_missing(path, finding):
+            return
+        advice = None
+        if finding.validator_value == "array":
+            if isinstance(node, Mapping) and schema.get("x-chain"):
+                advice = "write `train STAGE { … }`, or in YAML a list of `stage: STAGE`"
+            elif isinstance(node, Scalar) and node.span.text:
+                advice = f"write `[{_line(node.span)}]`"
+        elif finding.validator_value == "object" and not isinstance(node, Mapping):
+            advice = f"write `{_shown(path[-1:]) or 'STAGE'} {{ … }}`, or in YAML its keys indented"
+        elif isinstance(node, Scalar) and node.quoted and schema["type"] != "object":
+            advice = "remove the quotes" if not isinstance(node.value, str) else None
+        expected = _expected(schema)
+        message = f"`{key}` takes {expected}, not {_found(node)}"
+        self.diagnostics.error("E105", message, self.value(path), advice)
+
+    def label_missing(self, path: Path, finding: Any) -> bool:
+        """`data { role = dev }`: the block has no name, so its keys look like names."""
+        parent, holder = self.entry(path[:-1]), _schema_at(path[:-1])
+        if not path or not parent or not holder or finding.validator_value != "object":
+            return False
+        named = bool(holder.get("x-named"))
+        fits = _schema_at(path) or {}
+        if not named or str(path[-1]) not in fits.get("properties", {}):
+            return False
+        self.diagnostics.error(
+            "E026",
+            f"`{parent.key}` lacks a name: `{path[-1]}` stands where the name should",
+            parent.key_span,
+            f"write `{parent.key} NAME {{ … }}`, or in YAML the name as a key of its own",
+        )
+        return True
+
+    def say_enum(self, path: Path, finding: Any) -> None:
+        allowed = [str(word) for word in finding.validator_value]
+        found = locate(self.root, path)
+        close = nearest(_line(found.span).strip("\"'"), allowed) if len(allowed) > 1 else None
+        advice = f"did you mean `{close}`?" if close else f"use {_listed(allowed, 'or')}"
+        notes = [Note(f"allowed: {_listed(allowed)}")] if close and len(allowed) > 1 else []
+        message = f"`{_shown(path)}` cannot be {_found(found)}"
+        self.diagnostics.error("E106", message, self.value(path), advice, notes)
+
+    def out_of_range(self, path: Path, finding: Any) -> None:
+        limit = f"{_LIMITS[finding.validator]} {finding.validator_value}"
+        message = f"`{_shown(path)}` is {limit}, not {_line(locate(self.root, path).span)}"
+        self.diagnostics.error("E204", message, self.value(path))
+
+    def say_pattern(self, path: Path, finding: Any) -> None:
+        message = f"`{_shown(path)}` cannot be {_found(locate(self.root, path))}"
+        advice = "use letters, digits, `.`, `_` and `-`, and start with a letter or digit"
+        self.diagnostics.error("E112", message, self.value(path), advice)
+
+    def say_minLength(self, path: Path, finding: Any) -> None:  # noqa: N802
+        self.diagnostics.error("E110", f"`{_shown(path)}` is empty", self.value(path))
+
+    def say_minItems(self, path: Path, finding: Any) -> None:  # noqa: N802
+        self.diagnostics.error("E110", f"`{_shown(path)}` is empty", self.heading(path))
+
+    def say_minProperties(self, path: Path, finding: Any) -> None:  # noqa: N802
+        self.diagnostics.error("E110", f"`{_shown(path)}` is empty", self.heading(path))
+
+    def say_uniqueItems(self, path: Path, finding: Any) -> None:  # noqa: N802
+        node = locate(self.root, path)
+        seen: list[tuple[Any, Node]] = []
+        for item in node.items if isinstance(node, Sequence) else ():
+            twin = next((old for value, old in seen if value == plain(item)), None)
+            if twin is not None:
+                message = f"`{_line(item.span)}` is twice in `{_shown(path)}`"
+                first = [Note("first given here", twin.span)]
+                self.diagnostics.error("E111", message, item.span, "remove one of the two", first)
+            seen.append((plain(item), item))
+
+
+def _schema_at(path: Path) -> Schema | None:
+    schema: Schema | None = load()
+    for part in path:
+        schema = child(schema, part)
+    return schema
+
+
+def _shown(path: Path) -> str:
+    """``train[0].stage`` is shown as ``train.stage``: lists of blocks are chains."""
+    return ".".join(str(part) for part in path if isinstance(part, str))
+
+
+def _line(span: Span) -> str:
+    text = " ".join(span.text.split())
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def _found(node: Node) -> str:
+    if isinstance(node, Sequence):
+        return "a list"
+    if isinstance(node, Mapping):
+        return "a block"
+    if node.value is None:
+        return "nothing"
+    written = _line(node.span)
+    return f"`{written}`" if written else "empty text"
+
+
+def _expected(schema: Schema) -> str:
+    if "x-quantity" in schema:
+        return "an amount"
+    types = schema["type"]
+    if isinstance(types, str):
+        return _TYPES[types]
+    return _join([_TYPES[name].replace(" or ", ", ") for name in types], "or")
+
+
+def _sketch(finding: Any, name: str) -> str | None:
+    """What to write, as far as the schema tells."""
+    schema = finding.schema["properties"].get(name, {})
+    if schema.get("x-chain"):
+        return f"add `{name} sft {{ … }}`"
+    if schema.get("x-named"):
+        return f"add `{name} NAME {{ … }}`"
+    if schema.get("type") == "object":
+        return f"add `{name} {{ … }}`"
+    if "enum" in schema:
+        return f"add `{name} = …`: {_listed([str(word) for word in schema['enum']], 'or')}"
+    return f"add `{name} {'<=' if schema.get('x-cap') else '='} …`"
+
+
+def _listed(words: list[str], last: str = "and") -> str:
+    return _join([f"`{word}`" for word in words], last)
+
+
+def _join(words: list[str], last: str) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
