@@ -24,7 +24,7 @@ def digest() -> str:
 
 
 def generate() -> str:
-    """The text of ``tables.py``. The numbering of states differs from run to run; it is no matter."""
+    """The text of ``tables.py``. States are numbered differently in every run."""
     import lark
     from lark.grammar import Rule
     from lark.lexer import TerminalDef

@@ -21,7 +21,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding. ``code`` is a key of ``codes.CODES``; ``suggestion`` is the one remedy, in words.
+    """One finding. ``code`` is a key of ``codes.CODES``; ``suggestion`` the one remedy, in words.
 
     ``span`` is ``None`` only for what has no place in a text (a full disk, a port taken). ``file``
     then names the file that the finding is about, if there is one.

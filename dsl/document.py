@@ -18,7 +18,7 @@ Plain = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """``span`` covers the value as written, quotes included; ``quoted`` tells ``4`` from ``"4"``."""
+    """``span`` covers the value as written, with quotes; ``quoted`` tells ``4`` from ``"4"``."""
 
     value: Plain
     span: Span

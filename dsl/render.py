@@ -134,7 +134,7 @@ def _full(finding: Finding, diagnostic: Diagnostic, paint: Any) -> str:
 
 
 def _snippet(finding: Finding, span: Span | None, margin: int, kind: str, paint: Any) -> list[str]:
-    """The place, its line, and carets under it; of a place over several lines the first and last."""
+    """The place, its line, and carets under it; of several lines the first and the last."""
     if finding["file"] is None:
         return []
     arrow = paint(" " * margin + "-->", "frame")

@@ -216,16 +216,16 @@ class _Structure:
         advice = "use letters, digits, `.`, `_` and `-`, and start with a letter or digit"
         self.diagnostics.error("E112", message, self.value(path), advice)
 
-    def say_minLength(self, path: Path, finding: Any) -> None:  # noqa: N802
+    def say_minLength(self, path: Path, finding: Any) -> None:
         self.diagnostics.error("E110", f"`{_shown(path)}` is empty", self.value(path))
 
-    def say_minItems(self, path: Path, finding: Any) -> None:  # noqa: N802
+    def say_minItems(self, path: Path, finding: Any) -> None:
         self.diagnostics.error("E110", f"`{_shown(path)}` is empty", self.heading(path))
 
-    def say_minProperties(self, path: Path, finding: Any) -> None:  # noqa: N802
+    def say_minProperties(self, path: Path, finding: Any) -> None:
         self.diagnostics.error("E110", f"`{_shown(path)}` is empty", self.heading(path))
 
-    def say_uniqueItems(self, path: Path, finding: Any) -> None:  # noqa: N802
+    def say_uniqueItems(self, path: Path, finding: Any) -> None:
         node = locate(self.root, path)
         seen: list[tuple[Any, Node]] = []
         for item in node.items if isinstance(node, Sequence) else ():

@@ -35,7 +35,7 @@ STARTERS = frozenset({"KEY", "KIND", "NAMED", "STATEMENT"})
 def grammar() -> Lark:
     from dagent.dsl import build_tables, tables
 
-    if tables.LARK == lark.__version__ and tables.GRAMMAR == build_tables.digest():
+    if lark.__version__ == tables.LARK and build_tables.digest() == tables.GRAMMAR:
         return Lark._load_from_dict(tables.DATA, tables.MEMO)
     text = build_tables.GRAMMAR.read_text(encoding="utf-8")
     return Lark(text, **build_tables.OPTIONS)  # type: ignore[arg-type]
@@ -67,7 +67,7 @@ def _mistake(
     source: Source, pos: int, tokens: list[Token], diagnostics: Diagnostics
 ) -> tuple[str, str]:
     match = _MISTAKES.match(source.text, pos)
-    assert match is not None and match.lastgroup is not None
+    assert match is not None
     value = match[0]
     if match.lastgroup == "open_text":
         diagnostics.error(

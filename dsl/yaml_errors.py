@@ -102,8 +102,13 @@ _WORDS: tuple[tuple[str, str, str | None, bool], ...] = (
         None,
         False,
     ),
-    (r"expected alphabetic or numeric character, but found .*", "a name is missing here", None, False),
-)  # fmt: skip
+    (
+        r"expected alphabetic or numeric character, but found .*",
+        "a name is missing here",
+        None,
+        False,
+    ),
+)
 
 
 def report(error: yaml.YAMLError, source: Source, diagnostics: Diagnostics) -> None:
