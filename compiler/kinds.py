@@ -55,6 +55,8 @@ KINDS: dict[str, Kind] = {
             ("champion", "current", "answers", "kept", "aside", "archive", "decision"),
             "accepts the new student or keeps the champion",
         ),
-        Kind("result", 1, ("base", "champion", "archive"), ("result",), "quotes the gain"),
+        Kind(
+            "result", 1, ("base", "champion", "select", "archive"), ("result",), "quotes the gain"
+        ),
     )
 }

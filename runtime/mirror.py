@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dagent.compiler.lock import lock_path
 from dagent.runtime import projection as show
 from dagent.runtime.projection import Event, Table
 from dagent.runtime.rows import read_json, read_rows
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXECUTION_TAG, ROUND_TAG = "dagent.execution", "dagent.round"
+# Without the first, MLflow's page opens on an empty view for traces of language models.
+EXPERIMENT_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.experiment.primaryMetric.name": "test/champion",
+    "mlflow.experiment.primaryMetric.greaterIsBetter": "True",
+}
 PARENT = -1  # the parent run's place among the rounds
 BATCH = 100  # MLflow takes at most 100 params and 1,000 metrics at once
 
@@ -66,6 +73,8 @@ class Mirror:
         self.client = client
         self.target = target
         self.experiment = _experiment(client, name, target.artifacts)
+        for tag, value in EXPERIMENT_TAGS.items():
+            client.set_experiment_tag(self.experiment, tag, value)
         self.runs = self._find_runs()
 
     def answers(self) -> bool:
@@ -136,13 +145,16 @@ class Mirror:
             if name in paths:
                 self._input(run, event, name, paths[name])
         if event["kind"] == "train" and "log" in paths:
-            self._series(run, event, "train/loss", show.loss_series(read_rows(paths["log"])))
+            for series, values in show.loss_series(read_rows(paths["log"])).items():
+                self._log(run, event, ((series, at, loss) for at, loss in values))
 
     def _round_finished(self, event: Event, past: Sequence[Event]) -> None:
         number = event["round"]
         parent, run = self._run(PARENT, past), self._run(number, past)
         series = show.round_series(event, past)
-        self._metrics(parent, event, number, {**series, **show.by_round(event, past)})
+        self._metrics(parent, event, number, series)
+        # At step 0, so that MLflow draws bars of the executions and not lines of one point.
+        self._metrics(parent, event, 0, show.by_round(event, past))
         self._metrics(run, event, number, series)
         self._params(run, show.round_params(event, self._curriculum(number, past)))
         self._tags(run, {"dagent.accepted": str(bool(event["accepted"])).lower()})
@@ -153,7 +165,7 @@ class Mirror:
     def _execution_finished(self, event: Event, past: Sequence[Event]) -> None:
         parent = self._run(PARENT, past)
         last = max(show.rounds(past), default=0)
-        self._metrics(parent, event, last, show.final_metrics(event))
+        self._metrics(parent, event, last, show.news(past))
         self._tags(parent, {"dagent.requirements": json.dumps(event.get("requirements") or [])})
         self._figures(parent, past)
         self._register(parent, event, past)
@@ -165,9 +177,11 @@ class Mirror:
 
     def _close(self, past: Sequence[Event], status: str, state: str) -> None:
         self._tags(self._run(PARENT, past), {"dagent.state": state})
-        for run in self.runs.values():
+        for place, run in self.runs.items():
             if self.client.get_run(run).info.status == "RUNNING":
-                self.client.set_terminated(run, status, show.milliseconds(past[-1]))
+                # A round that is open when the end comes was cut short, whatever the end is.
+                how = "KILLED" if place != PARENT and status == "FINISHED" else status
+                self.client.set_terminated(run, how, show.milliseconds(past[-1]))
 
     # --- runs, params, metrics ------------------------------------------------------------------
 
@@ -212,11 +226,6 @@ class Mirror:
     def _metrics(self, run: str, event: Event, step: int, values: Mapping[str, float]) -> None:
         self._log(run, event, ((name, step, value) for name, value in values.items()))
 
-    def _series(
-        self, run: str, event: Event, name: str, values: Iterable[tuple[int, float]]
-    ) -> None:
-        self._log(run, event, ((name, step, value) for step, value in values))
-
     def _log(self, run: str, event: Event, values: Iterable[tuple[str, int, float]]) -> None:
         from mlflow.entities import Metric
 
@@ -236,7 +245,7 @@ class Mirror:
         schema = [{"type": "string", "name": c, "required": False} for c in sorted(columns)]
         dataset = Dataset(
             name=name,
-            digest=event["outputs"][output]["digest"][:32],
+            digest=event["outputs"][output]["digest"][:8],
             source_type="local",
             source=json.dumps({"uri": f".dagent/store/{event['outputs'][output]['path']}"}),
             schema=json.dumps({"mlflow_colspec": schema}),
@@ -258,13 +267,13 @@ class Mirror:
         return read_json(whole) if whole and whole.is_file() else None
 
     def _sources(self, event: Event) -> list[Path]:
-        """The plan, its lock, and the spec's files beside them."""
+        """The plan, its lock, and the files of the spec, which the lock names."""
         plan = self.target.project / event["plan_path"]
-        named = [plan, plan.with_name("dagent.lock"), *sorted(plan.parent.glob("*.dagent"))]
-        named += [
-            p for p in sorted(plan.parent.glob("*.y*ml")) if "student:" in p.read_text("utf-8")
-        ]
-        return [path for path in named if path.is_file()]
+        lock = lock_path(plan)
+        named = read_json(lock) if lock.is_file() else {}
+        spec = plan.parent / named.get("spec", "")
+        sources = [spec.parent / name for name in named.get("sources", ())]
+        return [path for path in (plan, lock, *sources) if path.is_file()]
 
     def _figures(self, run: str, past: Sequence[Event]) -> None:
         from dagent.runtime.figures import learning_curve, skill_heat_map

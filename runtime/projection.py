@@ -84,7 +84,7 @@ def round_name(number: int) -> str:
 
 
 def execution_name(start: Event) -> str:
-    return f"{start['name']}-s{start['seed']}-{start['plan_id'][:8]}"
+    return f"{start['name']}-s{start['seed']}-{start['plan_id'][:6]}"
 
 
 def execution_params(start: Event) -> dict[str, str]:
@@ -103,11 +103,11 @@ def round_series(event: Event, past: Sequence[Event]) -> dict[str, float]:
         f"select/{metric}_high": event.get("select_high"),
         f"champion/{metric}": champion["select"],
         "champion/round": event["champion_round"],
+        "champion/accepted": float(event["accepted"]),
         "rows/added": event.get("rows"),
         "rows/total": event.get("rows_total"),
         "spent/calls": event.get("calls"),
         "spent/seconds": event.get("seconds"),
-        "accepted": float(event["accepted"]),
         **{f"skill/{skill}": value for skill, value in (event.get("per_skill") or {}).items()},
         **{f"guard/{guard}": value for guard, value in (event.get("guards") or {}).items()},
     }
@@ -120,9 +120,8 @@ def by_round(event: Event, past: Sequence[Event]) -> dict[str, float]:
     MLflow's compare page prints only the last value of a series; under these names it prints every
     round of every execution side by side.
     """
-    start = started(past)
-    width = len(str(start["rounds"]))
-    return _numbers({f"{start['metric']}_by_round/{event['round']:0{width}}": event["select"]})
+    width = len(str(started(past)["rounds"]))
+    return _numbers({f"select_by_round/{event['round']:0{width}}": event["select"]})
 
 
 def round_params(event: Event, curriculum: Any) -> dict[str, str]:
@@ -134,6 +133,13 @@ def round_params(event: Event, curriculum: Any) -> dict[str, str]:
         "focus": focus(curriculum),
     }
     return {k: _text(v) for k, v in values.items() if v not in (None, "")}
+
+
+def news(past: Sequence[Event]) -> dict[str, float]:
+    """What the end says that an earlier end of the same execution did not say already."""
+    before = [e for e in past[:-1] if e["event"] == "execution_finished"]
+    told = final_metrics(before[-1]) if before else {}
+    return {k: v for k, v in final_metrics(past[-1]).items() if told.get(k) != v}
 
 
 def final_metrics(event: Event) -> dict[str, float]:
@@ -160,13 +166,19 @@ def step_metrics(event: Event) -> dict[str, float]:
     return _numbers({f"{event['kind']}/{k}": v for k, v in (event.get("metrics") or {}).items()})
 
 
-def loss_series(log: Iterable[Mapping[str, Any]]) -> list[tuple[int, float]]:
-    """(step, loss) of a training log; lines without a loss, such as a summary, are left out."""
-    return [
-        (int(line["step"]), float(line["loss"]))
-        for line in log
-        if _is_number(line.get("loss")) and _is_number(line.get("step"))
-    ]
+def loss_series(log: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[int, float]]]:
+    """(step, loss) by the name of the metric: one for each stage of a chain, whose steps restart.
+
+    Lines without a loss, such as a summary, are left out.
+    """
+    stages: dict[str, list[tuple[int, float]]] = {}
+    for line in log:
+        if _is_number(line.get("loss")) and _is_number(line.get("step")):
+            point = (int(line["step"]), float(line["loss"]))
+            stages.setdefault(str(line.get("stage", "")), []).append(point)
+    if len(stages) == 1:
+        return {"train/loss": next(iter(stages.values()))}
+    return {_name(f"train/loss {stage}".rstrip()): series for stage, series in stages.items()}
 
 
 def skill_table(past: Iterable[Event]) -> Table:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 ALIAS = "champion"
-RUN_TAG, ENDED_TAG = "dagent.run", "dagent.ended"
+ENDED_TAG = "dagent.ended"
 TOKENIZER_FILES = (
     "tokenizer*",
     "special_tokens_map.json",
@@ -33,7 +33,7 @@ def register(
     name = _registered_name(start["name"])
     _ensure_registered(client, name, start.get("goal") or "")
     versions = client.search_model_versions(f"name = '{name}'")
-    mine = next((v for v in versions if v.tags.get(RUN_TAG) == run), None)
+    mine = next((v for v in versions if v.run_id == run), None)
     if mine is None:
         _lay_out(model, scratch / "model", run)
         client.log_artifacts(run, str(scratch))
@@ -42,8 +42,8 @@ def register(
         said = f"Round {champion['round']} of {start['name']}, seed {start['seed']}."
         if champion.get("test") is not None and gain.get("test_pp") is not None:
             said += f" Test {champion['test']:.1%}, {gain['test_pp']:+.1f} pp over the base."
-        tags = {RUN_TAG: run, ENDED_TAG: end["time"], "dagent.plan_id": start["plan_id"]}
-        mine = client.create_model_version(name, source, run, tags=tags, description=said)
+        tags = {ENDED_TAG: end["time"]}
+        mine = client.create_model_version(name, source, run, tags, description=said)
         versions = [*versions, mine]
     latest = max(versions, key=lambda v: (v.tags.get(ENDED_TAG, ""), int(v.version)))
     client.set_registered_model_alias(name, ALIAS, str(latest.version))

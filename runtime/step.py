@@ -25,13 +25,14 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class StepOutput:
-    """What a step made: for each output of its kind a file or folder below ``context.scratch``.
+    """What a step made: for each output of its kind a file or folder below ``context.scratch``,
+    or an artifact that it passes on.
 
     ``metrics`` and ``note`` are recorded in the journal and shown; they must follow from the inputs
     alone (no clock), since a step that is reused shows them again.
     """
 
-    artifacts: Mapping[str, Path]
+    artifacts: Mapping[str, Path | Artifact]
     metrics: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
 
@@ -52,6 +53,8 @@ class Context:
 
 
 class StepRunner(Protocol):
+    """One kind of step: the module ``runtime/steps/<kind>.py`` itself is the runner."""
+
     kind: str
     version: int
 

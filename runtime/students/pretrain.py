@@ -20,7 +20,7 @@ import torch
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from .primitives import primitives
-from .tokenizer import build_tokenizer
+from .tokenizer import ASSISTANT, END, USER, build_tokenizer
 
 MAX_TOKENS = 40
 """Rows longer than this, chat tokens included, are left out."""
@@ -71,21 +71,21 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForC
 def shard(rows: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Tokens and labels of ``rows`` primitives: two int16 tensors (rows, MAX_TOKENS)."""
     tokenizer = build_tokenizer()
-    ask = partial(tokenizer.apply_chat_template, tokenize=False, add_generation_prompt=True)
+    user, assistant, end = tokenizer.convert_tokens_to_ids([USER, ASSISTANT, END])
     tokens = torch.full((rows, MAX_TOKENS), tokenizer.pad_token_id, dtype=torch.int16)
     labels = torch.full((rows, MAX_TOKENS), IGNORED, dtype=torch.int16)
-    filled = 0
-    for program, output in primitives(seed):
-        question = tokenizer(ask([{"role": "user", "content": program}])).input_ids
-        answer = [*tokenizer(output).input_ids, tokenizer.eos_token_id]
-        start, end = len(question), len(question) + len(answer)
-        if end > MAX_TOKENS:
-            continue
-        tokens[filled, :end] = torch.tensor(question + answer)
-        labels[filled, start:end] = torch.tensor(answer)
-        filled += 1
-        if filled == rows:
-            break
+    source, filled = primitives(seed), 0
+    while filled < rows:
+        programs, outputs = zip(*itertools.islice(source, 1000), strict=True)
+        pairs = zip(tokenizer(programs).input_ids, tokenizer(outputs).input_ids, strict=True)
+        for program, output in pairs:
+            row = [user, *program, assistant, *output, end]
+            if len(row) > MAX_TOKENS or filled == rows:
+                continue
+            tokens[filled, : len(row)] = torch.tensor(row)
+            answer = slice(len(program) + 2, len(row))
+            labels[filled, answer] = tokens[filled, answer]
+            filled += 1
     return tokens, labels
 
 

@@ -1,0 +1,97 @@
+"""Runs in the worker: the student answers prompts, in batches sorted by length, greedily."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from dagent.runtime.prompting import prompt_texts
+
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
+
+
+def load(path: str, revision: str | None = None) -> tuple[Any, Any]:
+    """Model and tokenizer from a folder or the hub: safetensors only, no code of the model's own."""
+    model = AutoModelForCausalLM.from_pretrained(
+        path,
+        revision=revision,
+        dtype="auto" if torch.cuda.is_available() else torch.float32,
+        use_safetensors=True,
+        trust_remote_code=False,
+    )
+    tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=False)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return model, tokenizer
+
+
+def run(request: dict[str, Any], progress: Callable[..., None]) -> list[str]:
+    """``{model, prompts, template, system, max_new_tokens, batch}`` -> one answer a prompt."""
+    model, tokenizer = load(request["model"])
+    if torch.cuda.is_available():
+        model.to("cuda")
+    texts = prompt_texts(tokenizer, request["prompts"], request["template"], request["system"])
+    return answer(
+        model,
+        tokenizer,
+        texts,
+        max_new_tokens=request["max_new_tokens"],
+        batch=request["batch"],
+        progress=progress,
+    )
+
+
+@torch.inference_mode()
+def answer(
+    model: Any,
+    tokenizer: Any,
+    texts: list[str],
+    *,
+    max_new_tokens: int,
+    batch: int,
+    progress: Callable[..., None],
+) -> list[str]:
+    """Greedy continuations of ``texts``, in their order, without special tokens, stripped.
+
+    Texts of like length share a batch, so that little is padded; a batch ends when all its answers
+    have ended.
+    """
+    model.eval()
+    ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    order = sorted(range(len(ids)), key=lambda i: (len(ids[i]), i))
+    answers = [""] * len(ids)
+    for start in range(0, len(order), batch):
+        chosen = order[start : start + batch]
+        width = len(ids[chosen[-1]])
+        tokens = torch.tensor(
+            [[tokenizer.pad_token_id] * (width - len(ids[i])) + ids[i] for i in chosen],
+            device=model.device,
+        )
+        mask = torch.tensor(
+            [[0] * (width - len(ids[i])) + [1] * len(ids[i]) for i in chosen], device=model.device
+        )
+        made = model.generate(
+            input_ids=tokens,
+            attention_mask=mask,
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+        texts_made = tokenizer.batch_decode(made[:, width:], skip_special_tokens=True)
+        for i, text in zip(chosen, texts_made, strict=True):
+            answers[i] = text.strip()
+        progress(start + len(chosen), len(order))
+    return answers
+
+
+def fetch(request: dict[str, Any], progress: Callable[..., None]) -> None:
+    """Save a hub model as a plain folder: ``{model, revision, out}``."""
+    model, tokenizer = load(request["model"], request["revision"])
+    model.save_pretrained(Path(request["out"]))
+    tokenizer.save_pretrained(Path(request["out"]))

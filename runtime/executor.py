@@ -1,0 +1,275 @@
+"""Walks a plan: runs a step, reuses what was done before, skips the rounds after a stop.
+
+Resuming is the same walk. What an earlier session finished is found in the store by its action key;
+the journal tells what was spent and what has been said already.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any, Protocol
+
+from dagent.compiler.plan import Plan, Step, input_step
+from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.runtime.journal import Event, Journal
+from dagent.runtime.meter import Meter, OutOfBudget
+from dagent.runtime.rows import read_json
+from dagent.runtime.step import Artifact, Context, StepRunner
+from dagent.runtime.steps import runner as find_runner
+from dagent.runtime.store import Action, Store, action_key
+from dagent.runtime.worker import Worker
+
+Runners = Callable[[str], StepRunner]
+
+
+class View(Protocol):
+    """What the executor tells the screen."""
+
+    def step(self, step: Step, reused: bool) -> Any: ...
+    def progress(self, done: int, total: int, **shown: object) -> None: ...
+    def step_done(self, step: Step, action: Action, seconds: float, reused: bool) -> None: ...
+    def round_done(self, event: Event) -> None: ...
+
+
+@dataclass
+class Run:
+    """One walk over a plan. ``outputs`` holds what is known so far, by ``"<step>/<output>"``."""
+
+    plan: Plan
+    project: Path
+    store: Store
+    journal: Journal
+    meter: Meter
+    worker: Worker
+    view: View
+    force: Collection[str] = ()
+    runners: Runners = find_runner
+    outputs: dict[str, Artifact] = field(default_factory=dict)
+    last_gate: Step | None = None
+    stopped: str | None = None
+
+    def check(self) -> None:
+        """Ask every step what would make it fail, before the first runs.
+
+        Raises:
+            Refused: with everything that was found.
+        """
+        found: list[Diagnostic] = []
+        for step in self.plan.steps:
+            found += self.runners(step.kind).check(step, self.project)
+        unique = {(d.code, d.message, d.file): d for d in found}
+        if any(d.severity == "error" for d in unique.values()):
+            raise Refused(unique.values())
+
+    def walk(self) -> None:
+        """Do every step of the plan that is needed, in order.
+
+        Raises:
+            Refused, Failed: a step could not be done; what was finished is kept.
+            OutOfBudget: outside the rounds; inside, it ends the rounds instead.
+        """
+        self.check()
+        for step in self.plan.steps:
+            if self._skipped(step):
+                continue
+            try:
+                if step.round and step.kind == "diagnose":
+                    self._afford_round(step.round)
+                self._do(step)
+            except OutOfBudget as out:
+                if not step.round or self.last_gate is None:
+                    raise
+                self.stopped = f"budget spent: {out}"
+                continue
+            if step.kind == "gate":
+                self._finish_round(step)
+
+    def _skipped(self, step: Step) -> bool:
+        return bool(self.stopped and step.round)
+
+    def _do(self, step: Step) -> None:
+        inputs = {name: self._input(ref) for name, ref in step.inputs.items()}
+        key = action_key(step, inputs)
+        action = None if step.id in self.force else self.store.lookup(key)
+        reused = action is not None
+        self.view.step(step, reused)
+        started = monotonic()
+        if action is None:
+            self.journal.append(
+                "step_started", step=step.id, kind=step.kind, round=step.round, action=key
+            )
+            action = self._run(step, key, inputs)
+        else:
+            self._adopt(step, action)
+        seconds = round(monotonic() - started, 3)
+        found = self._keep(step, action)
+        if not reused or not self._told(step, key):
+            self.journal.append(
+                "step_finished",
+                step=step.id,
+                kind=step.kind,
+                round=step.round,
+                action=key,
+                reused=reused and not self._started(step, key),
+                seconds=seconds,
+                outputs={
+                    name: {"digest": a.digest, "path": self.store.relative(a)}
+                    for name, a in found.items()
+                },
+                metrics=dict(action.metrics),
+                note=action.note,
+            )
+        self.view.step_done(step, action, seconds, reused)
+
+    def _run(self, step: Step, key: str, inputs: Mapping[str, Artifact]) -> Action:
+        scratch = self.store.scratch()
+        context = Context(self.project, scratch, self.meter, self.worker, self.view.progress)
+        try:
+            output = self.runners(step.kind).run(step, inputs, context)
+            digests = {
+                name: made.digest if isinstance(made, Artifact) else self.store.put(made).digest
+                for name, made in output.artifacts.items()
+            }
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        action = Action(digests, output.metrics, output.note, self.meter.charged(step.id))
+        self.store.record(key, action)
+        return action
+
+    def _adopt(self, step: Step, action: Action) -> None:
+        """Charge reused rows: they count however they came; calls that were paid once do not."""
+        rows = action.spent.get("rows")
+        if rows and not self.meter.charged(step.id):
+            self.meter.reserve(step.id, (f"round:{step.round}",), rows=rows)
+
+    def _keep(self, step: Step, action: Action) -> dict[str, Artifact]:
+        found = {}
+        for name, key in action.outputs.items():
+            artifact = self.store.get(key)
+            assert artifact is not None, f"{step.id}/{name} vanished from the store"
+            found[name] = artifact
+            self.outputs[f"{step.id}/{name}"] = artifact
+        return found
+
+    def _input(self, reference: str) -> Artifact:
+        """The artifact of a reference; one to a skipped gate means the last gate that ran."""
+        if reference not in self.outputs and self.last_gate is not None:
+            reference = f"{self.last_gate.id}/{reference.rsplit('/', 1)[1]}"
+        return self.outputs[reference]
+
+    def _told(self, step: Step, key: str) -> bool:
+        return any(e["step"] == step.id and e["action"] == key for e in self._events("step_finished"))
+
+    def _started(self, step: Step, key: str) -> bool:
+        """Whether this execution ran the step itself, in a session that died before it said so."""
+        return any(e["step"] == step.id and e["action"] == key for e in self._events("step_started"))
+
+    def _events(self, name: str) -> Iterator[Event]:
+        return (e for e in self.journal.events if e["event"] == name)
+
+    def _afford_round(self, number: int) -> None:
+        """Reserve the round; do not start one that the time left cannot hold.
+
+        A round is expected to take the last one's time and, since rows add up, as much more as the
+        last took beyond the one before.
+        """
+        left = self.meter.wall_left
+        rounds = [e["seconds"] for e in self._events("round_finished") if e["round"]]
+        if left is not None and rounds:
+            growth = max(0.0, rounds[-1] - rounds[-2]) if len(rounds) > 1 else 0.0
+            expected = rounds[-1] + growth
+            if expected > left:
+                raise OutOfBudget(
+                    f"run wall: {left:.0f} s left, a further round takes about {expected:.0f} s"
+                )
+        self.meter.reserve(f"round:{number}", rounds=1)
+
+    def _finish_round(self, gate: Step) -> None:
+        self.last_gate = gate
+        decision = read_json(self.outputs[f"{gate.id}/decision"].path)
+        self.stopped = decision["stop"]
+        told = next((e for e in self._events("round_finished") if e["round"] == gate.round), None)
+        if told is None:
+            told = self.journal.append("round_finished", **self._round_event(gate, decision))
+        self.view.round_done(told)
+
+    def _round_event(self, gate: Step, decision: Mapping[str, Any]) -> dict[str, Any]:
+        steps = [e for e in self._events("step_finished") if e["round"] == gate.round]
+        return {
+            "round": gate.round,
+            **{
+                k: decision[k]
+                for k in (
+                    "metric",
+                    "accepted",
+                    "champion_round",
+                    "select",
+                    "select_low",
+                    "select_high",
+                    "per_skill",
+                    "reason",
+                    "rows",
+                    "rows_total",
+                    "stop",
+                )
+            },
+            "guards": decision.get("guards", {}),
+            "calls": int(self.meter.spent("calls", f"round:{gate.round}")),
+            "seconds": round(sum(e["seconds"] for e in steps), 3),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a step would do, and why: ``action`` is ``run``, ``reuse`` or ``skip``."""
+
+    step: Step
+    action: str
+    reason: str
+
+
+def forecast(plan: Plan, store: Store, force: Collection[str] = ()) -> Iterator[Forecast]:
+    """What ``walk`` would do, without doing it.
+
+    A step's inputs are known only if what makes them is done; after a step that must run, the
+    store may still hold what follows, since an unchanged output stops reruns.
+    """
+    known: dict[str, Artifact] = {}
+    last_gate: str | None = None
+    stopped: str | None = None
+    for step in plan.steps:
+        if stopped and step.round:
+            yield Forecast(step, "skip", stopped)
+            continue
+        inputs: dict[str, Artifact] = {}
+        missing = None
+        for name, reference in step.inputs.items():
+            found = known.get(reference)
+            if found is None and stopped and last_gate:
+                found = known.get(f"{last_gate}/{reference.rsplit('/', 1)[1]}")
+            if found is None:
+                missing = missing or input_step(reference)
+            else:
+                inputs[name] = found
+        if missing:
+            yield Forecast(step, "run", f"waits for {missing}")
+            continue
+        action = store.lookup(action_key(step, inputs))
+        if step.id in force:
+            yield Forecast(step, "run", "forced")
+            continue
+        if action is None:
+            yield Forecast(step, "run", "not done before with these parameters and inputs")
+            continue
+        yield Forecast(step, "reuse", action.note or "done before")
+        for name, key in action.outputs.items():
+            artifact = store.get(key)
+            if artifact:
+                known[f"{step.id}/{name}"] = artifact
+        if step.kind == "gate":
+            last_gate = step.id
+            stopped = read_json(known[f"{step.id}/decision"].path)["stop"]

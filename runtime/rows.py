@@ -1,0 +1,60 @@
+"""What a row is, and rows as JSON Lines.
+
+A row is a dict with at least ``prompt`` and ``answer`` (texts); ``skill`` and ``difficulty`` say
+which cell it belongs to; ``id`` is the first 16 hex digits of the SHA-256 of the prompt. A row
+that was set aside for a cause carries ``reason``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+Cell = tuple[str, str]
+
+
+def row_id(prompt: str) -> str:
+    return hashlib.sha256(prompt.encode()).hexdigest()[:16]
+
+
+def cell(row: Row) -> Cell:
+    """Skill and difficulty as texts; rows without them share one cell."""
+    return str(row.get("skill", "")), str(row.get("difficulty", ""))
+
+
+def normalised(text: str) -> str:
+    """The text as overlap is judged: NFKC, case folded, white space collapsed."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def read_rows(path: Path) -> list[Row]:
+    with path.open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> Path:
+    """One row a line, keys sorted, so that equal rows give equal bytes."""
+    with path.open("w", encoding="utf-8") as out:
+        for row in rows:
+            out.write(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n")
+    return path
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_json(path: Path, value: Any) -> Path:
+    text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def with_reason(rows: Iterable[tuple[Row, str]]) -> Iterator[Row]:
+    for row, reason in rows:
+        yield {**row, "reason": reason}

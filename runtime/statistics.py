@@ -1,0 +1,74 @@
+"""The statistics that decisions rest on; scipy does the arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """Two graded runs over the same rows.
+
+    ``difference`` is mean(new) - mean(old) in 0..1; ``better`` and ``worse`` are one-sided p-values;
+    ``fixed`` and ``broken`` count the rows that went up and down.
+    """
+
+    difference: float
+    better: float
+    worse: float
+    fixed: int
+    broken: int
+
+    @property
+    def two_sided(self) -> float:
+        return min(1.0, 2 * min(self.better, self.worse))
+
+
+def paired_test(old: Sequence[float], new: Sequence[float]) -> Paired:
+    """Exact McNemar test for right-or-wrong scores, exact sign test of the changes otherwise.
+
+    Both are a binomial test of ``fixed`` out of ``fixed + broken`` against one half (McNemar 1947,
+    exact form); a row whose score did not change says nothing.
+    """
+    fixed = sum(n > o for o, n in zip(old, new, strict=True))
+    broken = sum(n < o for o, n in zip(old, new, strict=True))
+    changed = fixed + broken
+    better = worse = 1.0
+    if changed:
+        better = float(stats.binomtest(fixed, changed, alternative="greater").pvalue)
+        worse = float(stats.binomtest(fixed, changed, alternative="less").pvalue)
+    difference = (sum(new) - sum(old)) / len(old) if old else 0.0
+    return Paired(difference, better, worse, fixed, broken)
+
+
+def difference_interval(
+    old: Sequence[float], new: Sequence[float], confidence: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Bootstrap interval (BCa, 9,999 resamples of rows) of the mean paired difference, in 0..1."""
+    differences = np.asarray(new, dtype=float) - np.asarray(old, dtype=float)
+    if differences.size < 2 or np.ptp(differences) == 0:
+        mean = float(differences.mean()) if differences.size else 0.0
+        return mean, mean
+    found = stats.bootstrap(
+        (differences,),
+        np.mean,
+        confidence_level=confidence,
+        n_resamples=9_999,
+        batch=1_000,
+        method="BCa",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return float(found.low), float(found.high)
+
+
+def mean_interval(scores: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson interval of a proportion; for scores between 0 and 1 the sum is rounded to a count,
+    which widens the interval (a score's variance is at most that of a proportion of equal mean)."""
+    if not scores:
+        return 0.0, 1.0
+    found = stats.binomtest(round(sum(scores)), len(scores)).proportion_ci(confidence, "wilson")
+    return float(found.low), float(found.high)

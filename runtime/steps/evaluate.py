@@ -1,0 +1,51 @@
+"""``evaluate``: a student answers a set of rows; every metric judges, in all and per skill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from dagent.compiler.plan import Step
+from dagent.dsl.diagnostics import Diagnostic
+from dagent.runtime.graders import average, by_skill
+from dagent.runtime.judging import judged, scores
+from dagent.runtime.rows import read_rows, write_json, write_rows
+from dagent.runtime.statistics import mean_interval
+from dagent.runtime.step import Artifact, Context, StepOutput
+
+kind = "evaluate"
+version = 1
+
+
+def check(step: Step, project: Path) -> Iterable[Diagnostic]:
+    return ()
+
+
+def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:
+    metrics = step.params["metrics"]
+    rows = judged(
+        read_rows(inputs["rows"].path),
+        inputs["model"],
+        step.params["answering"],
+        metrics,
+        context,
+    )
+    found = {}
+    for metric in metrics:
+        got = scores(rows, metric["name"])
+        found[metric["name"]] = {
+            "value": average(got, rows, metric),
+            "interval": mean_interval(got),
+            "rows": len(rows),
+            "by_skill": by_skill(got, rows),
+        }
+    first = found[metrics[0]["name"]]
+    low, high = first["interval"]
+    return StepOutput(
+        {
+            "answers": write_rows(context.scratch / "answers.jsonl", rows),
+            "metrics": write_json(context.scratch / "metrics.json", found),
+        },
+        {name: f["value"] for name, f in found.items()},
+        f"{metrics[0]['name']} {first['value']:.1%} ({low:.1%} to {high:.1%}) on {len(rows)} rows",
+    )

@@ -1,0 +1,211 @@
+"""``gate``: the new student becomes champion only if a paired exact test says that it is better.
+
+A refused round loses its model, not its verified rows: early rounds often dip before they pay. Its
+rows are set aside only when the round is significantly *worse*, or breaks a guard or a floor, and
+come back once a later round is accepted. The archive keeps every round and the gate's reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dagent.compiler.plan import Step
+from dagent.dsl.diagnostics import Diagnostic
+from dagent.runtime.graders import average, by_skill
+from dagent.runtime.judging import scores
+from dagent.runtime.requirements import OPERATORS, judge, reached, said
+from dagent.runtime.rows import Row, read_json, read_rows, write_json, write_rows
+from dagent.runtime.statistics import Paired, mean_interval, paired_test
+from dagent.runtime.step import Artifact, Context, Params, StepOutput
+
+kind = "gate"
+version = 1
+
+
+def check(step: Step, project: Path) -> Iterable[Diagnostic]:
+    return ()
+
+
+def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:
+    if step.params["round"] == 0:
+        return _first(step.params, inputs, context.scratch)
+    return _later(step.params, inputs, context.scratch)
+
+
+def _first(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOutput:
+    """Round 0: the untouched student is the champion and nothing is kept yet."""
+    rows = read_rows(inputs["answers"].path)
+    decision = {
+        **_summary(params, rows),
+        "accepted": True,
+        "champion_round": 0,
+        "reason": "the untouched student",
+        "stop": None,
+        "rows": 0,
+        "rows_total": 0,
+    }
+    empty = write_rows(out / "kept.jsonl", [])
+    return _output(
+        out,
+        decision,
+        archive=[],
+        champion=inputs["model"],
+        current=inputs["model"],
+        answers=inputs["answers"],
+        kept=empty,
+        aside=write_rows(out / "aside.jsonl", []),
+    )
+
+
+def _later(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOutput:
+    metric = params["metric"]
+    new, old = read_rows(inputs["answers"].path), read_rows(inputs["champion_answers"].path)
+    test = paired_test(scores(old, metric["name"]), scores(new, metric["name"]))
+    broken = [*_broken_floors(params, old, new), *_broken_guards(params, inputs)]
+    accepted = test.better <= params["alpha"] and not broken
+    harmful = bool(broken) or test.worse <= params["alpha"]
+
+    added, kept = read_rows(inputs["added"].path), read_rows(inputs["kept"].path)
+    aside = read_rows(inputs["aside"].path)
+    if harmful:
+        aside = [*aside, *added]
+    else:
+        kept = [*kept, *added]
+    if accepted:
+        kept, aside = [*kept, *aside], []
+
+    archive = read_json(inputs["archive"].path)
+    champion_round = params["round"] if accepted else _champion_round(archive)
+    decision = {
+        **_summary(params, new),
+        "accepted": accepted,
+        "champion_round": champion_round,
+        "reason": _reason(params, test, broken, accepted, harmful),
+        "p": test.better,
+        "difference": test.difference,
+        "fixed": test.fixed,
+        "broken": test.broken,
+        "rows": len(added),
+        "rows_total": len(kept),
+    }
+    decision["stop"] = _stop(params, new if accepted else old, champion_round)
+    curriculum = read_json(inputs["curriculum"].path)["items"]
+    tried = [{k: i[k] for k in ("skill", "difficulty", "count")} for i in curriculum]
+    champion = inputs["model"] if accepted else inputs["champion"]
+    return _output(
+        out,
+        decision,
+        archive=[*archive, {**decision, "tried": tried}],
+        champion=champion,
+        # What the next round diagnoses: the student that learned from all rows that are kept.
+        current=champion if harmful else inputs["model"],
+        answers=inputs["answers"] if accepted else inputs["champion_answers"],
+        kept=write_rows(out / "kept.jsonl", kept),
+        aside=write_rows(out / "aside.jsonl", aside),
+    )
+
+
+def _output(
+    out: Path,
+    decision: Mapping[str, Any],
+    *,
+    archive: Sequence[Mapping[str, Any]],
+    **artifacts: Path | Artifact,
+) -> StepOutput:
+    verdict = "accepted" if decision["accepted"] else "refused"
+    return StepOutput(
+        {
+            **artifacts,
+            "archive": write_json(out / "archive.json", archive),
+            "decision": write_json(out / "decision.json", decision),
+        },
+        {"select": decision["select"], "rows_total": decision["rows_total"]},
+        f"{verdict}: {decision['reason']}",
+    )
+
+
+def _summary(params: Params, rows: Sequence[Row]) -> dict[str, Any]:
+    metric = params["metric"]
+    got = scores(rows, metric["name"])
+    low, high = mean_interval(got)
+    return {
+        "round": params["round"],
+        "metric": metric["name"],
+        "select": average(got, rows, metric),
+        "select_low": low,
+        "select_high": high,
+        "per_skill": by_skill(got, rows),
+    }
+
+
+def _broken_floors(params: Params, old: Sequence[Row], new: Sequence[Row]) -> list[str]:
+    """Floors that the champion held and the new student does not."""
+    broken = []
+    for floor in params["floors"]:
+        metric = params["metric"]
+        holds = OPERATORS[floor["op"]]
+        before, after = reached(floor, old, metric), reached(floor, new, metric)
+        broken += [
+            f"{said(floor)}: {skill or floor['metric']} fell from {before[skill]:.3f} to {value:.3f}"
+            for skill, value in after.items()
+            if not holds(value, floor["value"]) and holds(before.get(skill, 0.0), floor["value"])
+        ]
+    return broken
+
+
+@dataclass(frozen=True, slots=True)
+class _Guard:
+    name: str
+    before: float
+    after: float
+
+
+def _guards(params: Params, inputs: Mapping[str, Artifact]) -> list[tuple[_Guard, float]]:
+    found = []
+    for guard in params["guards"]:
+        values = [
+            read_json(inputs[f"{which}.{guard['set']}"].path)[guard["metric"]]["value"]
+            for which in ("base_guard", "guard")
+        ]
+        found.append((_Guard(guard["set"], *values), guard["max_drop"]))
+    return found
+
+
+def _broken_guards(params: Params, inputs: Mapping[str, Artifact]) -> list[str]:
+    return [
+        f"guard {guard.name} fell by {100 * (guard.before - guard.after):.1f} points, "
+        f"{100 * allowed:.1f} allowed"
+        for guard, allowed in _guards(params, inputs)
+        if guard.before - guard.after > allowed
+    ]
+
+
+def _reason(
+    params: Params, test: Paired, broken: Sequence[str], accepted: bool, harmful: bool
+) -> str:
+    moved = f"{100 * test.difference:+.1f} points, {test.fixed} rows fixed and {test.broken} broken"
+    if accepted:
+        return f"{moved}; p = {test.better:.2g}"
+    if broken:
+        return f"{moved}; " + "; ".join(broken) + "; its rows are set aside"
+    if harmful:
+        return f"{moved}; significantly worse (p = {test.worse:.2g}); its rows are set aside"
+    return f"{moved}; not beyond noise (p = {test.better:.2g} > {params['alpha']:g}); its rows stay"
+
+
+def _champion_round(archive: Sequence[Mapping[str, Any]]) -> int:
+    return int(archive[-1]["champion_round"]) if archive else 0
+
+
+def _stop(params: Params, champion: Sequence[Row], champion_round: int) -> str | None:
+    """Why to stop now; ``None`` to go on."""
+    when, patience = params["stop"]["when"], params["stop"]["patience"]
+    if when and (verdict := judge(when, champion, params["metric"])).met:
+        return f"goal met: {verdict.says}"
+    waited = params["round"] - champion_round
+    if patience and waited >= patience:
+        return f"no new champion for {waited} rounds"
+    return None

@@ -1,0 +1,110 @@
+"""``generate``: candidate rows for every item of the curriculum.
+
+More are made than are kept, so that ``mix`` can choose. A program that repeats itself or rows
+that are kept already is asked again for what is missing, a few times; each row that it makes is a
+call on the budget.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dagent.compiler.plan import Step, digest
+from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.runtime.programs import load_function
+from dagent.runtime.roles import Generator
+from dagent.runtime.rows import Row, read_json, read_rows, row_id, write_rows
+from dagent.runtime.step import Artifact, Context, StepOutput
+
+kind = "generate"
+version = 1
+ATTEMPTS = 3
+
+
+def check(step: Step, project: Path) -> Iterable[Diagnostic]:
+    try:
+        load_function(step.params["generator"]["program"], project)
+    except Refused as refused:
+        yield from refused.diagnostics
+
+
+def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:
+    params = step.params
+    items = read_json(inputs["curriculum"].path)["items"]
+    wanted = [math.ceil(item["count"] * params["candidates"]) for item in items]
+    scopes = (f"round:{params['round']}", "generator")
+    # What a call yields is not known before: set the most aside that the attempts can take.
+    most = sum(wanted)
+    left = context.meter.left("calls")
+    allowed = most * ATTEMPTS if left is None else min(most * ATTEMPTS, max(most, int(left)))
+    for scope in scopes:
+        cap = context.meter.left("calls", scope)
+        allowed = allowed if cap is None else min(allowed, max(most, int(cap)))
+    context.meter.reserve(step.id, scopes, calls=allowed)
+
+    generator = load_function(params["generator"]["program"], context.project)
+    seen = {row["id"] for row in read_rows(inputs["kept"].path)}
+    rows: list[Row] = []
+    calls = 0
+    for item, count in zip(items, wanted, strict=True):
+        made, used = _fill(generator, item, count, seen, params, allowed - calls)
+        rows += made
+        calls += used
+        context.progress(len(rows), most)
+    context.meter.settle(step.id, calls=calls)
+    return StepOutput(
+        {"candidates": write_rows(context.scratch / "candidates.jsonl", rows)},
+        {"candidates": len(rows), "calls": calls},
+        f"{len(rows)} candidates from {calls} calls",
+    )
+
+
+def _fill(
+    generator: Generator,
+    item: Mapping[str, Any],
+    count: int,
+    seen: set[str],
+    params: Mapping[str, Any],
+    calls_left: int,
+) -> tuple[list[Row], int]:
+    """Up to ``count`` rows that are new, and the calls they took. Adds to ``seen``."""
+    rows: list[Row] = []
+    calls = 0
+    options = params["generator"]["options"]
+    for attempt in range(ATTEMPTS):
+        ask = min(count - len(rows), calls_left - calls)
+        if ask <= 0:
+            break
+        seed = int(digest([params["seed"], item["skill"], item["difficulty"], attempt])[:8], 16)
+        made = list(generator(item["skill"], item["difficulty"], ask, seed, **options))[:ask]
+        calls += ask
+        for raw in made:
+            row = _row(raw, item, params)
+            if row["id"] not in seen:
+                seen.add(row["id"])
+                rows.append(row)
+        if not made:
+            break
+    return rows, calls
+
+
+def _row(raw: object, item: Mapping[str, Any], params: Mapping[str, Any]) -> Row:
+    """The row with its lineage; what is no row is kept as such, for ``verify`` to reject."""
+    lineage = {
+        "round": params["round"],
+        "item": item["id"],
+        "origin": params["generator"]["program"],
+    }
+    cell = {"skill": item["skill"], "difficulty": item["difficulty"]}
+    if (
+        not isinstance(raw, Mapping)
+        or not isinstance(raw.get("prompt"), str)
+        or not isinstance(raw.get("answer"), str)
+    ):
+        text = repr(raw)
+        return {**cell, **lineage, "id": row_id(text), "prompt": text, "malformed": True}
+    own = {k: v for k, v in raw.items() if isinstance(v, str | int | float | bool)}
+    return {**own, **cell, **lineage, "id": row_id(raw["prompt"])}

@@ -1,0 +1,67 @@
+"""``result``: test is open, once, for base and champion: the gain, its interval, the verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from dagent.compiler.plan import Step
+from dagent.dsl.diagnostics import Diagnostic
+from dagent.runtime.graders import average, by_skill
+from dagent.runtime.judging import scores
+from dagent.runtime.requirements import judge
+from dagent.runtime.rows import read_json, read_rows, write_json
+from dagent.runtime.statistics import difference_interval, mean_interval, paired_test
+from dagent.runtime.step import Artifact, Context, StepOutput
+
+kind = "result"
+version = 1
+
+
+def check(step: Step, project: Path) -> Iterable[Diagnostic]:
+    return ()
+
+
+def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:
+    """``gain`` is champion minus base on test: ``test_pp`` in points, ``ci`` the 95 % interval of
+    it in points, ``relative`` as a share of the base (``None`` for a base of 0), ``p`` two-sided
+    and exact."""
+    metric = step.params["metric"]
+    base, champion = read_rows(inputs["base"].path), read_rows(inputs["champion"].path)
+    selected = read_rows(inputs["select"].path)
+    old, new = scores(base, metric["name"]), scores(champion, metric["name"])
+    before, after = average(old, base, metric), average(new, champion, metric)
+    low, high = difference_interval(old, new)
+    test = paired_test(old, new)
+    verdicts = [
+        (r, judge(r, champion if r["set"] == "test" else selected, metric))
+        for r in step.params["requirements"]
+    ]
+    archive = read_json(inputs["archive"].path)
+    result = {
+        "base": {"test": before, "interval": mean_interval(old), "by_skill": by_skill(old, base)},
+        "champion": {
+            "round": archive[-1]["champion_round"] if archive else 0,
+            "test": after,
+            "interval": mean_interval(new),
+            "by_skill": by_skill(new, champion),
+        },
+        "gain": {
+            "test_pp": 100 * (after - before),
+            "relative": (after - before) / before if before else None,
+            "ci": [100 * low, 100 * high],
+            "p": test.two_sided,
+            "fixed": test.fixed,
+            "broken": test.broken,
+        },
+        "requirements": [
+            {**r, "met": verdict.met, "value": verdict.value, "says": verdict.says}
+            for r, verdict in verdicts
+        ],
+    }
+    return StepOutput(
+        {"result": write_json(context.scratch / "result.json", result)},
+        {"base_test": before, "champion_test": after, "gain_pp": 100 * (after - before)},
+        f"{metric['name']} on test: {before:.1%} to {after:.1%} "
+        f"({100 * (after - before):+.1f} points, 95 % interval {100 * low:+.1f} to {100 * high:+.1f})",
+    )

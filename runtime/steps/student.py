@@ -1,0 +1,56 @@
+"""``student``: the untouched student as a plain Hugging Face folder in the store."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from dagent.compiler.plan import Step
+from dagent.dsl.diagnostics import Diagnostic
+from dagent.runtime.step import Artifact, Context, StepOutput
+from dagent.runtime.store import content_digest
+
+kind = "student"
+version = 1
+# The weights of other frameworks and pickles stay behind: the student is loaded from safetensors.
+LEFT_BEHIND = shutil.ignore_patterns(
+    "*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "__pycache__", "*.py", ".git*"
+)
+
+
+def source(model: str, project: Path) -> Path | None:
+    """The folder of a built-in or local student; ``None`` for a name on the hub."""
+    scheme, _, name = model.partition(":")
+    if scheme == "builtin":
+        return Path(__file__).parent.parent / "students" / name.replace("-", "_")
+    if model.startswith((".", "/")):
+        return project / model
+    return None
+
+
+def check(step: Step, project: Path) -> Iterable[Diagnostic]:
+    folder = source(step.params["model"], project)
+    if folder is None:
+        return
+    if not (folder / "config.json").is_file():
+        yield Diagnostic("E801", f"the student `{step.params['model']}` is gone", file=str(folder))
+    elif content_digest(folder) != step.params["sha256"]:
+        yield Diagnostic(
+            "E801",
+            f"the student `{step.params['model']}` changed since the plan was compiled",
+            suggestion="compile again",
+            file=str(folder),
+        )
+
+
+def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:
+    out = context.scratch / "model"
+    folder = source(step.params["model"], context.project)
+    if folder is None:
+        context.worker.call(
+            "fetch", model=step.params["model"], revision=step.params["revision"], out=str(out)
+        )
+    else:
+        shutil.copytree(folder, out, ignore=LEFT_BEHIND)
+    return StepOutput({"model": out}, note=step.params["model"])

@@ -1,0 +1,166 @@
+"""The client of the worker: the process that holds torch and serves the whole run.
+
+One request at a time, as a line of JSON on the worker's standard input; it answers with lines of
+progress and then one line with a result or an error. What libraries print goes to the log. The
+worker ends when its input does, so it outlives neither a finished nor a killed run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from dagent.dsl.diagnostics import Diagnostic, Failed, Note
+from dagent.runtime.meter import OutOfBudget
+
+WORKER = (sys.executable, "-m", "dagent.runtime.worker_main")
+
+
+class Worker(Protocol):
+    """What a step sees of the worker."""
+
+    def call(self, task: str, progress: Callable[..., None] | None = None, **request: Any) -> Any:
+        """Do ``task`` (``train`` or ``answer``) in the worker and return its result.
+
+        Raises:
+            Failed: the worker reported an error (E8xx) or died.
+            OutOfBudget: the wall time ran out; the worker is stopped.
+        """
+        ...
+
+
+class ProcessWorker:
+    """A worker in a process of its own, started at once so that its imports overlap other work."""
+
+    def __init__(
+        self,
+        log: Path,
+        wall_left: Callable[[], float | None] = lambda: None,
+        command: Sequence[str] = WORKER,
+    ) -> None:
+        self._log = log
+        self._wall_left = wall_left
+        self._command = list(command)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lines: queue.Queue[bytes | None] = queue.Queue()
+
+    def start(self) -> None:
+        if self._process is not None:
+            return
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("ab") as log:
+            # A session of its own: Ctrl-C reaches us, and we stop the worker in good order.
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, "HF_HUB_DISABLE_TELEMETRY": "1"},
+            )
+        self._lines = queue.Queue()
+        threading.Thread(
+            target=self._listen, args=(self._process, self._lines), daemon=True
+        ).start()
+
+    def call(self, task: str, progress: Callable[..., None] | None = None, **request: Any) -> Any:
+        self.start()
+        assert self._process is not None
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps({"task": task, **request}).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._died(task) from None
+        while True:
+            reply = self._reply(task)
+            if "progress" in reply:
+                if progress:
+                    progress(*reply["progress"], **reply.get("shown", {}))
+            elif "error" in reply:
+                raise _failed(task, reply["error"], self._log)
+            else:
+                return reply["result"]
+
+    def stop(self) -> None:
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe:
+                pipe.close()
+
+    def _reply(self, task: str) -> dict[str, Any]:
+        while True:
+            left = self._wall_left()
+            if left is not None and left <= 0:
+                self.stop()
+                raise OutOfBudget(f"run wall: the time ran out during {task}")
+            try:
+                line = self._lines.get(timeout=1.0 if left is None else min(1.0, left + 0.01))
+            except queue.Empty:
+                continue
+            if line is None:
+                raise self._died(task)
+            reply: dict[str, Any] = json.loads(line)
+            return reply
+
+    def _died(self, task: str) -> Failed:
+        assert self._process is not None
+        code = self._process.wait()
+        self.stop()
+        if code == -signal.SIGKILL:
+            return Failed(
+                Diagnostic(
+                    "E812",
+                    f"the worker was killed during `{task}`, most likely for lack of memory",
+                    suggestion="use a smaller `per_device_train_batch_size` with more "
+                    "`gradient_accumulation_steps`, then run the same command again: what was "
+                    "finished is kept",
+                    file=str(self._log),
+                )
+            )
+        return Failed(
+            Diagnostic(
+                "E811",
+                f"the worker died during `{task}` with exit code {code}",
+                suggestion=f"read the end of {self._log}; the same command continues the run",
+                notes=(Note(_tail(self._log)),),
+                file=str(self._log),
+            )
+        )
+
+    @staticmethod
+    def _listen(process: subprocess.Popen[bytes], lines: queue.Queue[bytes | None]) -> None:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                lines.put(line)
+        except ValueError:  # stop() closed the pipe under us
+            pass
+        lines.put(None)
+
+
+def _failed(task: str, error: dict[str, str], log: Path) -> Failed:
+    return Failed(
+        Diagnostic(
+            error["code"],
+            f"`{task}` failed: {error['message']}",
+            suggestion=error.get("suggestion") or f"the whole story is in {log}",
+            file=str(log),
+        )
+    )
+
+
+def _tail(log: Path, lines: int = 5) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])

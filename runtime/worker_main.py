@@ -1,0 +1,69 @@
+"""The worker: a process that imports torch once and then serves requests, one line of JSON each.
+
+Replies are lines on what was standard output: ``{"progress": [done, total], "shown": {…}}``, then
+``{"result": …}`` or ``{"error": {"code", "message", "suggestion"}}``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import queue
+import sys
+import threading
+import traceback
+from typing import Any
+
+# task -> `function(request, progress) -> result`, by module and name
+TASKS = {
+    "answer": ("dagent.runtime.answering", "run"),
+    "fetch": ("dagent.runtime.answering", "fetch"),
+    "train": ("dagent.runtime.training", "run"),
+}
+
+
+def main() -> None:
+    wire = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever a library prints belongs in the log, not on the wire
+    requests: queue.Queue[dict[str, Any]] = queue.Queue()
+    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
+
+    def send(**reply: Any) -> None:
+        wire.write(json.dumps(reply) + "\n")
+
+    def progress(done: int, total: int, **shown: object) -> None:
+        send(progress=[done, total], shown=shown)
+
+    for module, _ in TASKS.values():  # the imports overlap what the run does before it needs us
+        importlib.import_module(module)
+    while True:
+        request = requests.get()
+        try:
+            module, function = TASKS[request["task"]]
+            send(result=getattr(importlib.import_module(module), function)(request, progress))
+        except Exception as error:
+            traceback.print_exc()
+            send(error=_describe(error))
+
+
+def _listen(requests: queue.Queue[dict[str, Any]]) -> None:
+    for line in sys.stdin.buffer:
+        requests.put(json.loads(line))
+    os._exit(0)  # the run is over or was killed: end now, in the middle of a training if need be
+
+
+def _describe(error: Exception) -> dict[str, str]:
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return {
+            "code": "E812",
+            "message": text,
+            "suggestion": "use a smaller `per_device_train_batch_size` with more "
+            "`gradient_accumulation_steps`, or `gradient_checkpointing = true`",
+        }
+    return {"code": "E811", "message": text}
+
+
+if __name__ == "__main__":
+    main()
