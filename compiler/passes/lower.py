@@ -221,8 +221,8 @@ class _Lowering:
             "archive": f"{before}/archive",
         }
         for guard in spec.criteria.guards:
-            inputs[f"guard.{guard.set}"] = f"{r}.guard.{guard.set}/answers"
-            inputs[f"base_guard.{guard.set}"] = f"r0.guard.{guard.set}/answers"
+            inputs[f"guard.{guard.set}"] = f"{r}.guard.{guard.set}/metrics"
+            inputs[f"base_guard.{guard.set}"] = f"r0.guard.{guard.set}/metrics"
         yield _step(f"{r}.gate", "gate", self._gate_params(n), inputs, n)
 
     # --- after the rounds ---------------------------------------------------------------------
@@ -234,9 +234,8 @@ class _Lowering:
         yield self._evaluate("test.base", rows, "student/model", "test", None, after=(last,))
         yield self._evaluate("test.champion", rows, f"{last}/champion", "test", None)
         params = {
-            "metric": self.metric["name"],
-            "requirements": [_goal(r) | {"set": r.set} for r in spec.criteria.requirements],
-            "alpha": spec.criteria.alpha,
+            "metrics": self.metrics,
+            "requirements": [_goal(r) for r in spec.criteria.requirements],
         }
         inputs = {
             "base": "test.base/answers",
@@ -287,7 +286,7 @@ class _Lowering:
         on_select = [r for r in criteria.requirements if r.set == "select"]
         return {
             "round": n,
-            "metric": self.metric["name"],
+            "metrics": self.metrics,
             "alpha": criteria.alpha,
             "floors": [_goal(r) for r in on_select if r.skill is not None],
             "guards": [
@@ -297,7 +296,6 @@ class _Lowering:
                 "patience": criteria.patience,
                 "when": None if criteria.when is None else _goal(criteria.when),
             },
-            "goal": [_goal(r) for r in on_select if r.skill is None],
         }
 
     def _role(self, role: Role) -> Params:
@@ -323,7 +321,13 @@ def _metric(metric: Metric, facts: Facts) -> dict[str, Any]:
 
 
 def _goal(goal: Requirement) -> dict[str, Any]:
-    return {"metric": goal.metric, "op": goal.op, "value": goal.value, "skill": goal.skill}
+    return {
+        "metric": goal.metric,
+        "op": goal.op,
+        "value": goal.value,
+        "set": goal.set,
+        "skill": goal.skill,
+    }
 
 
 def _step(

@@ -61,7 +61,7 @@ def _first(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOut
 
 
 def _later(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOutput:
-    metric = params["metric"]
+    metric = params["metrics"][0]
     new, old = read_rows(inputs["answers"].path), read_rows(inputs["champion_answers"].path)
     test = paired_test(scores(old, metric["name"]), scores(new, metric["name"]))
     broken = [*_broken_floors(params, old, new), *_broken_guards(params, inputs)]
@@ -128,7 +128,7 @@ def _output(
 
 
 def _summary(params: Params, rows: Sequence[Row]) -> dict[str, Any]:
-    metric = params["metric"]
+    metric = params["metrics"][0]
     got = scores(rows, metric["name"])
     low, high = mean_interval(got)
     return {
@@ -145,7 +145,7 @@ def _broken_floors(params: Params, old: Sequence[Row], new: Sequence[Row]) -> li
     """Floors that the champion held and the new student does not."""
     broken = []
     for floor in params["floors"]:
-        metric = params["metric"]
+        metric = _named(params, floor["metric"])
         holds = OPERATORS[floor["op"]]
         before, after = reached(floor, old, metric), reached(floor, new, metric)
         broken += [
@@ -196,6 +196,10 @@ def _reason(
     return f"{moved}; not beyond noise (p = {test.better:.2g} > {params['alpha']:g}); its rows stay"
 
 
+def _named(params: Params, name: str) -> Mapping[str, Any]:
+    return next(m for m in params["metrics"] if m["name"] == name)
+
+
 def _champion_round(archive: Sequence[Mapping[str, Any]]) -> int:
     return int(archive[-1]["champion_round"]) if archive else 0
 
@@ -203,7 +207,7 @@ def _champion_round(archive: Sequence[Mapping[str, Any]]) -> int:
 def _stop(params: Params, champion: Sequence[Row], champion_round: int) -> str | None:
     """Why to stop now; ``None`` to go on."""
     when, patience = params["stop"]["when"], params["stop"]["patience"]
-    if when and (verdict := judge(when, champion, params["metric"])).met:
+    if when and (verdict := judge(when, champion, _named(params, when["metric"]))).met:
         return f"goal met: {verdict.says}"
     waited = params["round"] - champion_round
     if patience and waited >= patience:

@@ -26,15 +26,16 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     """``gain`` is champion minus base on test: ``test_pp`` in points, ``ci`` the 95 % interval of
     it in points, ``relative`` as a share of the base (``None`` for a base of 0), ``p`` two-sided
     and exact."""
-    metric = step.params["metric"]
+    metric = step.params["metrics"][0]
     base, champion = read_rows(inputs["base"].path), read_rows(inputs["champion"].path)
     selected = read_rows(inputs["select"].path)
     old, new = scores(base, metric["name"]), scores(champion, metric["name"])
     before, after = average(old, base, metric), average(new, champion, metric)
     low, high = difference_interval(old, new)
     test = paired_test(old, new)
+    named = {m["name"]: m for m in step.params["metrics"]}
     verdicts = [
-        (r, judge(r, champion if r["set"] == "test" else selected, metric))
+        (r, judge(r, champion if r["set"] == "test" else selected, named[r["metric"]]))
         for r in step.params["requirements"]
     ]
     archive = read_json(inputs["archive"].path)
