@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,7 +39,7 @@ class Meter:
         self._clock = clock
         self._lock = threading.Lock()
         self._held: dict[str, _Held] = {}
-        self._elapsed_before = _elapsed(journal.events)
+        self._before = elapsed(journal.events)
         self._started = clock()
         for event in journal.events:
             if event["event"] in ("reserved", "settled"):
@@ -95,7 +95,7 @@ class Meter:
     @property
     def elapsed(self) -> float:
         """Seconds of wall time, earlier sessions of the same execution included."""
-        return self._elapsed_before + self._clock() - self._started
+        return self._before + self._clock() - self._started
 
     @property
     def wall_left(self) -> float | None:
@@ -117,7 +117,7 @@ class Meter:
         self._held[key] = _Held(scopes, dict(amounts))
 
 
-def _elapsed(events: list[Event]) -> float:
+def elapsed(events: Sequence[Event]) -> float:
     """Seconds between each session's first and last event, added up."""
     total, first, last = 0.0, None, None
     for event in events:

@@ -17,14 +17,14 @@ def load_function(reference: str, project: Path) -> Callable[..., Any]:
     """The function, from a module loaded afresh, with its own folder importable.
 
     Raises:
-        Refused: E814 when the file cannot be loaded or has no such function.
+        Refused: E815 when the file cannot be loaded or has no such function.
     """
     file, _, name = reference.rpartition(":")
     module = load_module(project / file)
     function = getattr(module, name, None)
     if not callable(function):
         raise Refused(
-            Diagnostic("E814", f"`{file}` has no function `{name}`", file=str(project / file))
+            Diagnostic("E815", f"`{file}` has no function `{name}`", file=str(project / file))
         )
     return guarded(function, reference)
 
@@ -60,7 +60,7 @@ def _refused(reference: str, error: Exception) -> Refused:
     place = traceback.extract_tb(error.__traceback__)[-1]
     return Refused(
         Diagnostic(
-            "E814",
+            "E815",
             f"your program `{reference}` raised {type(error).__name__}: {error}",
             suggestion="mend it, then compile and execute again; finished steps are kept",
             notes=(Note(f"at {Path(place.filename).name}:{place.lineno}: {place.line}"),),

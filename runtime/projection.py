@@ -103,7 +103,6 @@ def round_series(event: Event, past: Sequence[Event]) -> dict[str, float]:
         f"select/{metric}_high": event.get("select_high"),
         f"champion/{metric}": champion["select"],
         "champion/round": event["champion_round"],
-        "champion/accepted": float(event["accepted"]),
         "rows/added": event.get("rows"),
         "rows/total": event.get("rows_total"),
         "spent/calls": event.get("calls"),
@@ -118,10 +117,10 @@ def by_round(event: Event, past: Sequence[Event]) -> dict[str, float]:
     """The round once more under a name of its own.
 
     MLflow's compare page prints only the last value of a series; under these names it prints every
-    round of every execution side by side.
+    round of every execution side by side, and at the top, since it sorts by name and shows few.
     """
     width = len(str(started(past)["rounds"]))
-    return _numbers({f"select_by_round/{event['round']:0{width}}": event["select"]})
+    return _numbers({f"by_round/{event['round']:0{width}}": event["select"]})
 
 
 def round_params(event: Event, curriculum: Any) -> dict[str, str]:
@@ -189,7 +188,7 @@ def skill_table(past: Iterable[Event]) -> Table:
     skills = sorted({s for c in cells.values() for s in c}, key=lambda s: (last.get(s, 0.0), s))
     return Table(
         ("skill", *(round_name(n) for n in cells)),
-        tuple((skill, *(c.get(skill) for c in cells.values())) for skill in skills),
+        tuple((skill, *(_rounded(c.get(skill)) for c in cells.values())) for skill in skills),
     )
 
 
@@ -235,6 +234,10 @@ def _name(text: str) -> str:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else "none" if value is None else str(value)
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def _is_number(value: Any) -> bool:

@@ -122,7 +122,7 @@ class ProcessWorker:
         if code == -signal.SIGKILL:
             return Failed(
                 Diagnostic(
-                    "E812",
+                    "E813",
                     f"the worker was killed during `{task}`, most likely for lack of memory",
                     suggestion="use a smaller `per_device_train_batch_size` with more "
                     "`gradient_accumulation_steps`, then run the same command again: what was "
@@ -132,7 +132,7 @@ class ProcessWorker:
             )
         return Failed(
             Diagnostic(
-                "E811",
+                "E814",
                 f"the worker died during `{task}` with exit code {code}",
                 suggestion=f"read the end of {self._log}; the same command continues the run",
                 notes=(Note(_tail(self._log)),),

@@ -57,12 +57,12 @@ def _describe(error: Exception) -> dict[str, str]:
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         return {
-            "code": "E812",
+            "code": "E813",
             "message": text,
             "suggestion": "use a smaller `per_device_train_batch_size` with more "
             "`gradient_accumulation_steps`, or `gradient_checkpointing = true`",
         }
-    return {"code": "E811", "message": text}
+    return {"code": "E814", "message": text}
 
 
 if __name__ == "__main__":

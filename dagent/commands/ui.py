@@ -20,6 +20,8 @@ from dagent.dsl.diagnostics import Diagnostic, Failed, Note, Refused
 from dagent.runtime import tracking
 
 SERVERS = ("http", "https", "databricks", "databricks-uc")  # addresses that have a page already
+# Charts of the training runs; without it a new browser opens a page for traces of chats.
+VIEW = "?workflowType=machine_learning&compareRunsMode=CHART"
 PATIENCE = 120.0  # seconds that a cold machine may need to import MLflow's server
 
 
@@ -201,7 +203,7 @@ def _ending_like_ctrl_c() -> Iterator[None]:
 def _page(url: str, project: Path) -> str:
     """The page of the latest execution's experiment."""
     experiment = tracking.executions(project)[-1].cursor().experiment
-    return f"{url}/#/experiments/{experiment}" if experiment else url
+    return f"{url}/#/experiments/{experiment}/runs{VIEW}" if experiment else url
 
 
 def _show(url: str, no_open: bool) -> None:

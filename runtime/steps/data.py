@@ -23,10 +23,10 @@ COLUMNS = ("id", "prompt", "answer", "skill", "difficulty")
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
     path = project / step.params["path"]
     if not path.is_file():
-        yield Diagnostic("E801", f"the data file `{step.params['path']}` is gone", file=str(path))
+        yield Diagnostic("E804", f"the data file `{step.params['path']}` is gone", file=str(path))
     elif content_digest(path) != step.params["sha256"]:
         yield Diagnostic(
-            "E801",
+            "E804",
             f"the data file `{step.params['path']}` changed since the plan was compiled",
             suggestion="compile again",
             file=str(path),

@@ -95,7 +95,7 @@ def _weights(weights: object, grid: Mapping[Cell, object], role: Params) -> dict
 
 
 def _refused(role: Params, what: str) -> Refused:
-    return Refused(Diagnostic("E814", f"the planner `{role.get('program')}` {what}"))
+    return Refused(Diagnostic("E815", f"the planner `{role.get('program')}` {what}"))
 
 
 def _rationale(count: CellCount | None) -> str:

@@ -34,10 +34,10 @@ def check(step: Step, project: Path) -> Iterable[Diagnostic]:
     if folder is None:
         return
     if not (folder / "config.json").is_file():
-        yield Diagnostic("E801", f"the student `{step.params['model']}` is gone", file=str(folder))
+        yield Diagnostic("E804", f"the student `{step.params['model']}` is gone", file=str(folder))
     elif content_digest(folder) != step.params["sha256"]:
         yield Diagnostic(
-            "E801",
+            "E804",
             f"the student `{step.params['model']}` changed since the plan was compiled",
             suggestion="compile again",
             file=str(folder),

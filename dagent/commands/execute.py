@@ -1,0 +1,76 @@
+"""``dagent execute``: run a plan, or continue it where it stopped."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections import Counter
+from pathlib import Path
+
+from dagent.compiler.plan import Plan
+from dagent.compiler.stale import check_fresh
+from dagent.dsl.diagnostics import Diagnostic, Refused
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "plan", nargs="?", type=Path, default=Path("dagent.plan.json"), metavar="PLAN"
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say for each step whether it would run or be reused, and why; run nothing",
+    )
+    parser.add_argument(
+        "--force",
+        action="append",
+        default=[],
+        metavar="STEP",
+        help="run this step again although its result is there; repeatable",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    plan = check_fresh(args.plan)
+    project = args.plan.resolve().parent
+    _check_force(plan, args.force)
+    if args.dry_run:
+        _forecast(plan, project, args.force)
+        return 0
+    from dagent.runtime.execution import execute
+    from dagent.runtime.view import Screen, summary
+
+    outcome = execute(plan, project, args.plan.name, Screen, force=args.force)
+    if outcome.already:
+        print("this plan was executed already; --force STEP runs a step again", file=sys.stderr)
+    print(summary(outcome.event, plan))
+    if outcome.behind:
+        print(outcome.behind, file=sys.stderr)
+    return 0 if outcome.event["met"] else 1
+
+
+def _check_force(plan: Plan, force: list[str]) -> None:
+    ids = [step.id for step in plan.steps]
+    for name in force:
+        if name not in ids:
+            near = difflib.get_close_matches(name, ids, n=1, cutoff=0.6)
+            raise Refused(
+                Diagnostic(
+                    "E831",
+                    f"the plan has no step `{name}`",
+                    suggestion=f"did you mean `{near[0]}`?" if near else "`dagent show` lists them",
+                )
+            )
+
+
+def _forecast(plan: Plan, project: Path, force: list[str]) -> None:
+    from dagent.runtime.executor import forecast
+    from dagent.runtime.store import Store
+
+    rows = list(forecast(plan, Store(project / ".dagent/store"), force))
+    width = max(len(row.step.id) for row in rows)
+    for row in rows:
+        print(f"{row.step.id:<{width}}  {row.action:<5}  {row.reason}")
+    counts = Counter(row.action for row in rows)
+    print(", ".join(f"{counts[a]} to {a}" for a in ("run", "reuse", "skip") if counts[a]))

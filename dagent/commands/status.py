@@ -1,0 +1,57 @@
+"""``dagent status``: how the folder's latest execution stands."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from dagent.dsl.diagnostics import Diagnostic, Refused
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(), metavar="FOLDER")
+    parser.add_argument("--json", action="store_true", help="as JSON, accuracies in 0..1")
+
+
+def run(args: argparse.Namespace) -> int:
+    from dagent.runtime.execution import is_running
+    from dagent.runtime.status import latest, read_status
+
+    execution = latest(args.folder)
+    if execution is None:
+        raise Refused(
+            Diagnostic(
+                "E817",
+                "nothing was executed in this folder yet",
+                suggestion="dagent compile && dagent execute",
+                file=str(args.folder),
+            )
+        )
+    found = read_status(args.folder, execution, alive=is_running(args.folder))
+    print(json.dumps(found, indent=1, ensure_ascii=False) if args.json else _text(found))
+    return 0
+
+
+def _text(found: dict[str, Any]) -> str:
+    lines = [f"plan {found['plan'][:12]}: {found['state']}"]
+    for event in found["rounds"]:
+        verdict = "base" if not event["round"] else "accepted" if event["accepted"] else "refused"
+        lines.append(
+            f"  round {event['round']}  {100 * event['select']:5.1f} %  {verdict:<8}  "
+            f"+{event['rows']:,} rows  {event['reason']}"
+        )
+    champion, base, gain = found["champion"], found["base"], found["gain"]
+    if gain["ci"]:
+        lines.append(
+            f"test: {100 * base['test']:.1f} % → {100 * champion['test']:.1f} %, "
+            f"gain {gain['test_pp']:+.1f} points "
+            f"({gain['ci'][0]:+.1f} to {gain['ci'][1]:+.1f}), p = {gain['p']:.2g}"
+        )
+    spent = ", ".join(
+        f"{spent:,.0f} {'s' if unit == 'wall' else unit}" for unit, spent in found["spent"].items()
+    )
+    steps = found["steps"]
+    lines.append(f"spent: {spent}; {steps['run']} steps run, {steps['reused']} reused")
+    return "\n".join(lines)

@@ -1,0 +1,187 @@
+"""One execution of a plan: folder, lock, journal, tracker, worker, and the walk between them."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from dagent import __version__
+from dagent.compiler.plan import Plan
+from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.runtime import tracking
+from dagent.runtime.executor import Run, View
+from dagent.runtime.journal import Event, Journal
+from dagent.runtime.meter import Meter
+from dagent.runtime.rows import read_json
+from dagent.runtime.status import LATEST, execution_id, journal_path, spent
+from dagent.runtime.store import Store, write_atomically
+from dagent.runtime.worker import ProcessWorker, Worker
+
+LOCK = Path(".dagent/lock")
+CHAMPION = Path(".dagent/champion")
+
+
+class Screen(View, AbstractContextManager["Screen"], Protocol):
+    """A view that lasts as long as a ``with`` block."""
+
+
+class StoppableWorker(Worker, Protocol):
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+MakeWorker = Callable[[Path, Callable[[], float | None]], StoppableWorker]
+
+
+def _process_worker(log: Path, wall_left: Callable[[], float | None]) -> StoppableWorker:
+    return ProcessWorker(log, wall_left)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """``event`` is the ``execution_finished`` event; ``already`` that nothing was left to do;
+    ``behind`` the line to print when MLflow lacks something."""
+
+    event: Event
+    already: bool
+    behind: str | None
+
+
+def execute(
+    plan: Plan,
+    project: Path,
+    plan_path: str,
+    make_screen: Callable[[Plan, Meter], AbstractContextManager[View]],
+    *,
+    force: Collection[str] = (),
+    make_worker: MakeWorker = _process_worker,
+) -> Outcome:
+    """Execute a plan in its project folder, or continue where an earlier execution of it stopped.
+
+    Raises:
+        Refused: a finding on the user's side; what was finished is kept.
+        Failed: on the machine's side; likewise.
+        KeyboardInterrupt: likewise; the journal says so.
+    """
+    with locked(project):
+        execution = execution_id(plan.id)
+        journal = Journal(journal_path(project, execution))
+        write_atomically(project / LATEST, execution + "\n")
+        if not force and (done := finished(journal.events)):
+            return Outcome(done, True, None)
+        store = Store(project / ".dagent/store")
+        store.sweep()
+        journal.append(
+            "execution_started",
+            plan_id=plan.id,
+            name=plan.name,
+            goal=plan.goal,
+            plan_path=plan_path,
+            settings=dict(plan.settings),
+            seed=plan.settings.get("seed", 0),
+            rounds=plan.rounds,
+            metric=plan.metric,
+            resumed=bool(journal.events),
+            version=__version__,
+        )
+        meter = Meter(plan.budget, journal)
+        worker = make_worker(journal.path.parent / "worker.log", lambda: meter.wall_left)
+        worker.start()
+        tracker = tracking.start(project, execution)
+        try:
+            with make_screen(plan, meter) as view:
+                run = Run(plan, project, store, journal, meter, worker, view, force)
+                run.walk()
+            event = journal.append(
+                "execution_finished", **_finish(run, project / CHAMPION, journal.events)
+            )
+        except KeyboardInterrupt:
+            journal.append("execution_stopped", state="interrupted", reason="interrupted")
+            raise
+        except Exception as error:
+            journal.append("execution_stopped", state="failed", reason=str(error))
+            raise
+        finally:
+            worker.stop()
+            behind = tracker.finish()
+            journal.close()
+        return Outcome(event, False, behind or tracker.note or None)
+
+
+def finished(events: list[Event]) -> Event | None:
+    """The end of an execution that needs nothing more."""
+    return events[-1] if events and events[-1]["event"] == "execution_finished" else None
+
+
+@contextmanager
+def locked(project: Path) -> Iterator[None]:
+    """One execution at a time in a folder.
+
+    Raises:
+        Refused: E816 when another process holds the lock.
+    """
+    path = project / LOCK
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused(
+                Diagnostic(
+                    "E816",
+                    "another process executes in this folder",
+                    suggestion="wait for it, or watch it with `dagent status`",
+                    file=str(project),
+                )
+            ) from None
+        yield
+
+
+def is_running(project: Path) -> bool:
+    try:
+        with locked(project):
+            return False
+    except Refused:
+        return True
+
+
+def _finish(run: Run, champion: Path, events: list[Event]) -> dict[str, Any]:
+    """The fields of ``execution_finished``; also lays the champion out as a folder of its own."""
+    result: Mapping[str, Any] = read_json(run.outputs["result/result"].path)
+    rounds = [e for e in events if e["event"] == "round_finished"]
+    number = result["champion"]["round"]
+    select = {e["round"]: e["select"] for e in rounds}
+    assert run.last_gate is not None
+    _lay_out(run.outputs[f"{run.last_gate.id}/champion"].path, champion)
+    unmet = [r for r in result["requirements"] if not r["met"]]
+    return {
+        "state": "finished",
+        "stop": run.stopped,
+        "base": {"select": select[0], "test": result["base"]["test"]},
+        "champion": {
+            "round": number,
+            "select": select[number],
+            "test": result["champion"]["test"],
+        },
+        "gain": {k: result["gain"][k] for k in ("test_pp", "relative", "ci", "p")},
+        "spent": spent(events),
+        "champion_model": champion.relative_to(run.project).as_posix(),
+        "requirements": result["requirements"],
+        "met": not unmet,
+    }
+
+
+def _lay_out(model: Path, target: Path) -> None:
+    """Copy the champion to where a person looks for it; the old one stays until the new is whole."""
+    partial = target.with_name(target.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(model, partial)
+    for file in partial.rglob("*"):
+        file.chmod(0o755 if file.is_dir() else 0o644)
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)

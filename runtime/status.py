@@ -1,0 +1,103 @@
+"""How an execution stands, from its journal alone: what ``dagent status --json`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dagent.runtime.journal import Event, read_events
+from dagent.runtime.meter import elapsed
+
+RUNS = Path(".dagent/runs")
+LATEST = Path(".dagent/latest")
+
+
+def execution_id(plan_id: str) -> str:
+    """An execution is named after the plan that it executes: its first 12 hex digits."""
+    return plan_id[:12]
+
+
+def journal_path(project: Path, execution: str) -> Path:
+    return project / RUNS / execution / "journal.jsonl"
+
+
+def latest(project: Path) -> str | None:
+    """The folder's latest execution; ``None`` if nothing was executed here yet."""
+    try:
+        return (project / LATEST).read_text(encoding="utf-8").strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def status(events: Sequence[Event], *, alive: bool) -> dict[str, Any]:
+    """Accuracies in 0..1, gains in points, wall time in seconds.
+
+    ``alive`` tells whether a process still executes: a journal without an end is ``running`` then,
+    and ``interrupted`` otherwise.
+    """
+    started = next(e for e in events if e["event"] == "execution_started")
+    rounds = [e for e in events if e["event"] == "round_finished"]
+    end = _end(events)
+    base = rounds[0]["select"] if rounds else None
+    champion = _champion(rounds)
+    finished = end if end and end["event"] == "execution_finished" else None
+    return {
+        "plan": started["plan_id"],
+        "state": end["state"] if end else "running" if alive else "interrupted",
+        "base": {"select": base, "test": finished["base"]["test"] if finished else None},
+        "champion": {
+            "round": champion["round"] if champion else None,
+            "select": champion["select"] if champion else None,
+            "test": finished["champion"]["test"] if finished else None,
+        },
+        "gain": {k: finished["gain"][k] for k in ("test_pp", "relative", "ci", "p")}
+        if finished
+        else {"test_pp": None, "relative": None, "ci": None, "p": None},
+        "rounds": [
+            {k: e[k] for k in ("round", "select", "accepted", "rows", "reason")} for e in rounds
+        ],
+        "spent": spent(events),
+        "steps": {
+            "run": len(_steps(events, reused=False)),
+            "reused": len(_steps(events, reused=True)),
+        },
+    }
+
+
+def spent(events: Sequence[Event]) -> dict[str, float]:
+    """What was used of each unit of the budget; a reservation counts until it is settled."""
+    held = {e["key"]: e["amounts"] for e in events if e["event"] in ("reserved", "settled")}
+    total = {
+        unit: sum(amounts.get(unit, 0) for amounts in held.values())
+        for unit in ("rows", "rounds", "calls")
+    }
+    return {**total, "wall": round(elapsed(events), 1)}
+
+
+def read_status(project: Path, execution: str, *, alive: bool) -> dict[str, Any]:
+    return status(read_events(journal_path(project, execution)), alive=alive)
+
+
+def _end(events: Sequence[Event]) -> Event | None:
+    """The event that ended the execution, unless it was continued after it."""
+    for event in reversed(events):
+        if event["event"] in ("execution_finished", "execution_stopped"):
+            return event
+        if event["event"] == "execution_started":
+            return None
+    return None
+
+
+def _champion(rounds: Sequence[Event]) -> Event | None:
+    if not rounds:
+        return None
+    number = rounds[-1]["champion_round"]
+    return next(e for e in rounds if e["round"] == number)
+
+
+def _steps(events: Sequence[Event], *, reused: bool) -> set[str]:
+    """Steps whose last word was that; a step that was run once was run, whatever came later."""
+    ran = {e["step"] for e in events if e["event"] == "step_finished" and not e["reused"]}
+    told = {e["step"] for e in events if e["event"] == "step_finished"}
+    return told - ran if reused else ran

@@ -1,0 +1,165 @@
+"""What an execution shows: a line of progress, a table of rounds that grows, a summary.
+
+Everything goes to standard error but the summary, which is the result. Without a terminal there
+are no bars, only finished steps and rounds, a line each.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from dagent.compiler.plan import Plan, Step
+from dagent.runtime.journal import Event
+from dagent.runtime.meter import Meter
+from dagent.runtime.store import Action
+
+
+class Screen:
+    """The terminal during an execution; a context manager that leaves the table of rounds behind."""
+
+    def __init__(self, plan: Plan, meter: Meter) -> None:
+        self._plan = plan
+        self._meter = meter
+        self._console = Console(stderr=True, highlight=False)
+        self._rounds: list[Event] = []
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[shown]}"),
+            console=self._console,
+        )
+        self._steps = self._bar.add_task("plan", total=len(plan.steps), shown="")
+        self._work: Any = None
+        self._live = Live(
+            console=self._console,
+            get_renderable=self._render,
+            refresh_per_second=8,
+            transient=True,
+            auto_refresh=self._console.is_terminal,
+        )
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+            if self._rounds:
+                self._console.print(self._table())
+
+    def step(self, step: Step, reused: bool) -> None:
+        if self._work is not None:
+            self._bar.remove_task(self._work)
+        self._work = self._bar.add_task(step.id, total=None, shown="")
+
+    def progress(self, done: int, total: int, **shown: object) -> None:
+        told = "  ".join(f"{name} {value}" for name, value in shown.items())
+        self._bar.update(self._work, completed=done, total=total, shown=told)
+
+    def step_done(self, step: Step, action: Action, seconds: float, reused: bool) -> None:
+        self._bar.update(self._steps, advance=1, shown=self._spend())
+        if not self._console.is_terminal:
+            how = "reused" if reused else f"{seconds:.1f} s"
+            self._console.print(f"{step.id}: {action.note or 'done'} ({how})", soft_wrap=True)
+
+    def round_done(self, event: Event) -> None:
+        self._rounds.append(event)
+        if not self._console.is_terminal:
+            low, high = 100 * event["select_low"], 100 * event["select_high"]
+            verdict = "accepted" if event["accepted"] else "refused"
+            self._console.print(
+                f"round {event['round']}: {100 * event['select']:.1f} % "
+                f"({low:.1f} to {high:.1f}) {verdict}: {event['reason']}",
+                soft_wrap=True,
+            )
+
+    def _spend(self) -> str:
+        parts = [f"{self._meter.spent('rows'):,.0f} rows", f"{self._meter.spent('calls'):,.0f} calls"]
+        left = self._meter.wall_left
+        if left is not None:
+            parts.append(f"{max(0.0, left):.0f} s of budget left")
+        return ", ".join(parts)
+
+    def _render(self) -> Table:
+        grid = Table.grid()
+        if self._rounds:
+            grid.add_row(self._table())
+        grid.add_row(self._bar)
+        return grid
+
+    def _table(self) -> Table:
+        table = Table(title=None, pad_edge=False)
+        table.add_column("round", justify="right")
+        table.add_column(f"{self._plan.metric} on select", justify="right")
+        table.add_column("95 % interval")
+        table.add_column("rows", justify="right")
+        table.add_column("seconds", justify="right")
+        table.add_column("gate")
+        for event in self._rounds:
+            verdict = "base" if not event["round"] else ("✓" if event["accepted"] else "✗")
+            table.add_row(
+                str(event["round"]),
+                f"{100 * event['select']:.1f} %",
+                f"{100 * event['select_low']:.1f} to {100 * event['select_high']:.1f}",
+                f"{event['rows_total']:,}",
+                f"{event['seconds']:.0f}",
+                f"{verdict} {event['reason']}" if event["round"] else verdict,
+            )
+        return table
+
+
+def summary(event: Event, plan: Plan) -> str:
+    """The result in words: better, by how much, beyond noise, at what cost, where, what next."""
+    base, champion, gain = event["base"], event["champion"], event["gain"]
+    low, high = gain["ci"]
+    sure = low > 0 or high < 0
+    lines = [
+        f"{plan.name}: {plan.metric} on test {100 * base['test']:.1f} % → "
+        f"{100 * champion['test']:.1f} %",
+        f"  gain      {gain['test_pp']:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, "
+        f"p = {gain['p']:.2g}"
+        + ("" if gain["relative"] is None else f" ({100 * gain['relative']:+.0f} % relative)")
+        + ("" if sure else "; not beyond noise"),
+        f"  champion  {_of_round(champion['round'])}, chosen on select "
+        f"({100 * champion['select']:.1f} %); test was opened once, at the end",
+        f"  spent     {event['spent']['rounds']:,.0f} rounds, {event['spent']['rows']:,.0f} rows, "
+        f"{event['spent']['calls']:,.0f} calls, {event['spent']['wall']:.0f} s",
+    ]
+    if event["stop"]:
+        lines.append(f"  stopped   {event['stop']}")
+    for requirement in event["requirements"]:
+        lines.append(f"  {'met' if requirement['met'] else 'NOT MET':<9} {requirement['says']}")
+    lines += [
+        f"  model     {event['champion_model']}",
+        "  look      dagent status, dagent ui",
+    ]
+    return "\n".join(lines)
+
+
+def _of_round(number: int) -> str:
+    return "the untouched student" if number == 0 else f"round {number}"
