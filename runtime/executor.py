@@ -162,11 +162,15 @@ class Run:
         return self.outputs[reference]
 
     def _told(self, step: Step, key: str) -> bool:
-        return any(e["step"] == step.id and e["action"] == key for e in self._events("step_finished"))
+        return any(
+            e["step"] == step.id and e["action"] == key for e in self._events("step_finished")
+        )
 
     def _started(self, step: Step, key: str) -> bool:
         """Whether this execution ran the step itself, in a session that died before it said so."""
-        return any(e["step"] == step.id and e["action"] == key for e in self._events("step_started"))
+        return any(
+            e["step"] == step.id and e["action"] == key for e in self._events("step_started")
+        )
 
     def _events(self, name: str) -> Iterator[Event]:
         return (e for e in self.journal.events if e["event"] == name)

@@ -176,8 +176,8 @@ def loss_series(log: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[int, f
             point = (int(line["step"]), float(line["loss"]))
             stages.setdefault(str(line.get("stage", "")), []).append(point)
     if len(stages) == 1:
-        return {"train/loss": next(iter(stages.values()))}
-    return {_name(f"train/loss {stage}".rstrip()): series for stage, series in stages.items()}
+        return {"loss/train": next(iter(stages.values()))}
+    return {_name(f"loss/{stage}"): series for stage, series in stages.items()}
 
 
 def skill_table(past: Iterable[Event]) -> Table:

@@ -101,6 +101,8 @@ def _sft(
             args=SFTConfig(
                 **{
                     "completion_only_loss": True,
+                    # TRL's default is bfloat16, which it refuses where the machine has none.
+                    "bf16": torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
                     "logging_steps": 10,
                     **args,
                     "output_dir": scratch,

@@ -99,7 +99,10 @@ class Screen:
             )
 
     def _spend(self) -> str:
-        parts = [f"{self._meter.spent('rows'):,.0f} rows", f"{self._meter.spent('calls'):,.0f} calls"]
+        parts = [
+            f"{self._meter.spent('rows'):,.0f} rows",
+            f"{self._meter.spent('calls'):,.0f} calls",
+        ]
         left = self._meter.wall_left
         if left is not None:
             parts.append(f"{max(0.0, left):.0f} s of budget left")
