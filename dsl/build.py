@@ -81,7 +81,7 @@ class _Builder:
                 if entry.key == chain:
                     self.duplicate(chain, stage.key_span, entry.key_span, block=False)
             rest = tuple(e for e in body if e.key != chain)
-            part = Entry("", self.span(label), Mapping((stage, *rest), whole))
+            part = Entry("", self.span(label), Mapping((stage, *rest), body.span))
             return _Slot("chain", key, span, whole, parts=[part])
         body = self.body(tree, 2, child(inner, self.name(label)))
         return _Slot(
