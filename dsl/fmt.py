@@ -32,4 +32,8 @@ def format_source(source: Source, diagnostics: Diagnostics, to: Syntax | None = 
     attached = attach(source, root, braces=written == "dagent")
     if (to or written) == "dagent":
         return DslPrinter(attached).document(root, load())
-    return YamlPrinter(attached, anchors=written == "yaml").document(root, load())
+    if written == "yaml":
+        from dagent.dsl.parse_yaml import anchors
+
+        return YamlPrinter(attached, anchors(source)).document(root, load())
+    return YamlPrinter(attached).document(root, load())

@@ -6,7 +6,8 @@ A list of scalars stands on one line if it fits.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass, field
 
 from dagent.dsl.comments import Attached
 from dagent.dsl.document import Entry, Mapping, Node, Scalar, Sequence
@@ -15,15 +16,12 @@ from dagent.dsl.schema import Schema, child
 from dagent.dsl.texts import is_block
 from dagent.dsl.words import in_yaml, yaml_text
 
-_ANCHOR = re.compile(r"&(\S+)\s+\Z")
-
-
 @dataclass(frozen=True)
 class YamlPrinter:
-    """``anchors``: keep them and their aliases; else an alias is written out."""
+    """``anchors`` as `parse_yaml.anchors` finds them, which are kept, and so are their aliases."""
 
     attached: Attached
-    anchors: bool
+    anchors: Dict[tuple[int, bool], str] = field(default_factory=dict)
 
     def document(self, root: Mapping, schema: Schema) -> str:
         return layout(self.items(root, schema), self.attached.at_end(root), top=True)
@@ -37,7 +35,9 @@ class YamlPrinter:
         if inner and id(entry) not in self.attached.around:
             # Blocks that join have no place of their own but that of the first.
             trivia.blank = self.attached.of(inner).blank
-        return Item(self.value(f"{yaml_text(entry.key)}:", entry, schema), trivia)
+        name = self.anchors.get((entry.key_span.start, True))
+        key = f"&{name} {yaml_text(entry.key)}" if name else yaml_text(entry.key)
+        return Item(self.value(f"{key}:", entry, schema), trivia)
 
     def first_inside(self, node: Node) -> Entry | Node | None:
         if isinstance(node, Mapping) and node.entries:
@@ -117,9 +117,7 @@ class YamlPrinter:
         return line if len(line) <= WIDTH else None
 
     def anchor(self, node: Node) -> str | None:
-        start = node.span.start
-        match = _ANCHOR.search(node.span.source.text, max(0, start - 200), start)
-        return match[1] if match else None
+        return self.anchors.get((node.span.start, isinstance(node, Scalar)))
 
     def has_alias(self, node: Sequence) -> bool:
         return any(self.anchor(item) for item in node.items)

@@ -22,7 +22,8 @@ from dagent.dsl.yaml_errors import report
 
 DEEPEST = 100
 MOST_NODES = 100_000
-_PROPERTIES = re.compile(r"(?:[&!]\S*\s*)+")
+# Anchor and tag before a value, with what may stand between: blanks, and comments after these.
+_PROPERTIES = re.compile(r"(?:[&!][^\s,\[\]{}]*(?:\s+(?:#[^\n]*\n\s*)*)?)+")
 
 
 class _Stop(Exception):
@@ -56,6 +57,18 @@ def parse_yaml(source: Source, diagnostics: Diagnostics) -> Mapping | None:
         diagnostics.error("E035", message, _first_line(root.span), "start with `domain:`")
         return None
     return Mapping(root.entries, source.span(0, len(source.text)))
+
+
+def anchors(source: Source) -> dict[tuple[int, bool], str]:
+    """Names of anchors, by where the anchored value starts and whether it is a scalar."""
+    reader = _Reader(source, Diagnostics())
+    return {
+        (reader.properties(event, event.start_mark.index), isinstance(event, yaml.ScalarEvent)): (
+            event.anchor
+        )
+        for event in yaml.parse(source.text, Loader=yaml.SafeLoader)
+        if getattr(event, "anchor", None) and not isinstance(event, yaml.AliasEvent)
+    }
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -117,4 +118,5 @@ def _write(path: Path, text: str) -> None:
         message = f"`{path}` cannot be written: {reason}"
         raise Refused(Diagnostic("E007", message, file=str(path))) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
