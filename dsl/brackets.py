@@ -25,7 +25,7 @@ class _Open:
     indent: int
     """Column of the first token on the bracket's line."""
     indented: bool
-    """Whether the line after the bracket is indented further than the bracket's own."""
+    """Whether what stands in it, if on lines of its own, is indented further than its line."""
 
 
 def balance(source: Source, tokens: list[Token], diagnostics: Diagnostics) -> list[Token]:
@@ -101,5 +101,7 @@ def _outside(token: Token, top: _Open) -> bool:
 
 def _indented(tokens: list[Token], i: int, indent: int) -> bool:
     line = tokens[i].line
+    if i + 1 < len(tokens) and tokens[i + 1].line == line:
+        return True  # it begins on this line, so nothing says that it goes on without indentation
     after = next((t for t in tokens[i + 1 :] if t.line != line), None)
     return after is not None and (after.column or 0) > indent

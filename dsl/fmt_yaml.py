@@ -16,6 +16,7 @@ from dagent.dsl.schema import Schema, child
 from dagent.dsl.texts import is_block
 from dagent.dsl.words import in_yaml, yaml_text
 
+
 @dataclass(frozen=True)
 class YamlPrinter:
     """``anchors`` as `parse_yaml.anchors` finds them, which are kept, and so are their aliases."""

@@ -38,7 +38,10 @@ def retag(source: Source, tokens: list[Token], diagnostics: Diagnostics) -> list
     `student small {` and `data "dev" {` are told here.
     """
     out: list[Token] = []
+    unwanted: Token | None = None
     for i, token in enumerate(tokens):
+        if token is unwanted:
+            continue
         after = tokens[i + 1] if i + 1 < len(tokens) else None
         brace = tokens[i + 2].type == "LBRACE" if i + 2 < len(tokens) else False
         begins = not out or out[-1].type in ("LBRACE", "RBRACE") or out[-1].end_line != token.line
@@ -51,7 +54,8 @@ def retag(source: Source, tokens: list[Token], diagnostics: Diagnostics) -> list
                 diagnostics.error(
                     "E026", f"`{token}` takes no name", span(source, after), f"remove `{after}`"
                 )
-                out.append(_as(token, "NAMED"))
+                out.append(_as(token, "KIND"))
+                unwanted = after
             elif after.type in ("KIND", "STRING", "NUMBER"):
                 out.append(_as(token, "NAMED"))
             else:
@@ -81,6 +85,7 @@ def explain(
     stream: list[Token],
     i: int,
     before: Token | None,
+    place: Place,
     at_entry: bool,
     diagnostics: Diagnostics,
 ) -> None:
@@ -91,6 +96,8 @@ def explain(
     if before is not None and before.type in ("EQUAL", "CAP") and token.type != "JUNK":
         message = f"expected a value after `{before}`"
         diagnostics.error("E021", message, span(source, before), "write a value, or remove the key")
+    elif at_entry and place.leaves_statement(token):
+        diagnostics.error("E020", "a goal or an import stands on one line", here)
     elif at_entry and token.type == "WORD" and str(token) in _WANTED:
         message = f"expected {_WANTED[str(token)]} after `{token}`, on the same line"
         diagnostics.error("E021", message, here)

@@ -86,7 +86,7 @@ def _survivors(source: Source, tokens: list[Token], diagnostics: Diagnostics) ->
             parser.feed_token(token)
         except UnexpectedToken:
             before = kept[-1] if kept else None
-            explain(source, stream, i, before, at_entry, diagnostics)
+            explain(source, stream, i, before, place, at_entry, diagnostics)
             if not at_entry:
                 parser = _snapshot(frames[-1].parser)
                 del kept[frames[-1].kept :]

@@ -24,6 +24,7 @@ _TYPES = {
     "boolean": "true or false",
     "null": "null",
 }
+_INCOMPLETE = ("required", "minItems", "minProperties")
 _LIMITS = {
     "minimum": "at least",
     "maximum": "at most",
@@ -39,8 +40,19 @@ def check_structure(root: Mapping, diagnostics: Diagnostics) -> None:
     """
     from jsonschema.validators import Draft7Validator
 
-    findings = Draft7Validator(load()).iter_errors(plain(root))
-    _Structure(root, diagnostics, set()).report(list(findings))
+    # Where the text was faulty, parts of it are missing here; nobody should be told of these.
+    faulty = [d.span for d in diagnostics if d.severity == "error" and d.code < "E1" and d.span]
+    found = Diagnostics()
+    findings = list(Draft7Validator(load()).iter_errors(plain(root)))
+    if faulty:
+        findings = [f for f in findings if f.validator not in _INCOMPLETE]
+    _Structure(root, found, set()).report(findings)
+    lines = {(span.source, span.line) for span in faulty}
+    told = {(d.code, d.span) for d in diagnostics}
+    for d in found:
+        if d.span is None or ((d.span.source, d.span.line) not in lines):
+            if (d.code, d.span) not in told:
+                diagnostics.add(d)
 
 
 @dataclass(frozen=True)
@@ -166,11 +178,14 @@ class _Structure:
         key = _shown(path)
         if self.label_missing(path, finding):
             return
+        if schema.get("x-chain") and isinstance(node, Mapping):
+            advice = f"write `{key} STAGE {{ … }}`, or in YAML a list of `stage: STAGE`"
+            message = f"`{key}` lacks the name of its stage"
+            self.diagnostics.error("E026", message, self.heading(path), advice)
+            return
         advice = None
         if finding.validator_value == "array":
-            if isinstance(node, Mapping) and schema.get("x-chain"):
-                advice = "write `train STAGE { … }`, or in YAML a list of `stage: STAGE`"
-            elif isinstance(node, Scalar) and node.span.text:
+            if isinstance(node, Scalar) and node.span.text:
                 advice = f"write `[{_line(node.span)}]`"
         elif finding.validator_value == "object" and not isinstance(node, Mapping):
             advice = f"write `{_shown(path[-1:]) or 'STAGE'} {{ … }}`, or in YAML its keys indented"
@@ -189,6 +204,8 @@ class _Structure:
         fits = _schema_at(path) or {}
         if not named or str(path[-1]) not in fits.get("properties", {}):
             return False
+        if any(d.code == "E026" and d.span == parent.key_span for d in self.diagnostics):
+            return True  # all keys of the block look like names; one of them is enough
         self.diagnostics.error(
             "E026",
             f"`{parent.key}` lacks a name: `{path[-1]}` stands where the name should",

@@ -83,8 +83,12 @@ def test_golden(path: Path) -> None:
 # Trees of any shape, with the names of the language in all the wrong places.
 
 SCHEMA = load()
-NAMES = sorted({*SCHEMA["properties"], "rounds", "per", "metric", "stage", "role", "a", "b-c", "x.y"})
-KEYS = st.one_of(st.sampled_from(NAMES), st.text(max_size=6), st.sampled_from(["a b", "", "3", "on"]))
+NAMES = sorted(
+    {*SCHEMA["properties"], "rounds", "per", "metric", "stage", "role", "a", "b-c", "x.y"}
+)
+KEYS = st.one_of(
+    st.sampled_from(NAMES), st.text(max_size=6), st.sampled_from(["a b", "", "3", "on"])
+)
 TEXTS = st.one_of(
     st.text(max_size=30),
     st.text(alphabet='ab \n\t"\\#:{}[]=<>-,$%\'', max_size=20),
@@ -92,7 +96,8 @@ TEXTS = st.one_of(
         ["yes", "no", "null", "true", "~", "4", "1e-5", "4k rows", "10 min", "2 %", "$n", "${n} x",
          "require", "import x", "data", "0x10", "1_000", "10:30", "2001-01-01", "a\nb", "a\n\n b\n",
          '"""', "a\n\"\"\"\nb", "a\\\nb", "accuracy >= 0.6 on test", "- a", "a: b", "a #b", "&a", "*a",
-         "3 data", "é\u2028", "\ud800", "a\r\nb", "=", "<<", "\ufeff", "\x85", "日本", "😀", "x" * 120]
+         "3 data", "é\u2028", "\ud800", "a\r\nb", "=", "<<", "\ufeff", "\x85", "日本", "😀",
+         "x" * 120]
     ),
 )  # fmt: skip
 SCALARS = st.one_of(
@@ -100,9 +105,7 @@ SCALARS = st.one_of(
 )
 VALUES = st.recursive(
     SCALARS,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=4), st.dictionaries(KEYS, inner, max_size=4)
-    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(KEYS, inner, max_size=4)),
     max_leaves=12,
 )
 TREES = st.dictionaries(KEYS, VALUES, min_size=1, max_size=5)
@@ -149,7 +152,7 @@ def test_comments_and_blank_lines_anywhere(path: Path, seed: int) -> None:
 
 
 def sprinkle(text: str, syntax: Syntax, seed: int) -> str:
-    """Comments on lines of their own, at line ends, and blank lines, wherever they change nothing."""
+    """Comments on lines of their own and at line ends, and blank lines, where they fit."""
     rng = random.Random(seed)
     tree, notes = read(text, syntax), comments(text, syntax)
     for n in range(rng.randint(1, 8)):
@@ -166,7 +169,7 @@ def sprinkle(text: str, syntax: Syntax, seed: int) -> str:
         diagnostics = Diagnostics()
         root = parse(Source(f"s.{syntax}", changed), diagnostics)
         more = len(comments(changed, syntax)) - len(notes) if root else 0
-        if root and not diagnostics.has_errors and same(plain(root), tree):
-            if changed.count("#") - text.count("#") == more:
-                text, notes = changed, comments(changed, syntax)
+        unharmed = root and not diagnostics.has_errors and same(plain(root), tree)
+        if unharmed and changed.count("#") - text.count("#") == more:
+            text, notes = changed, comments(changed, syntax)
     return text
