@@ -177,11 +177,12 @@ class Mirror:
 
     def _close(self, past: Sequence[Event], status: str, state: str) -> None:
         self._tags(self._run(PARENT, past), {"dagent.state": state})
-        for place, run in self.runs.items():
+        time = show.milliseconds(past[-1])
+        self.client.set_terminated(self.runs[PARENT], status, time)
+        for run in self.runs.values():
             if self.client.get_run(run).info.status == "RUNNING":
                 # A round that is open when the end comes was cut short, whatever the end is.
-                how = "KILLED" if place != PARENT and status == "FINISHED" else status
-                self.client.set_terminated(run, how, show.milliseconds(past[-1]))
+                self.client.set_terminated(run, "FAILED" if status == "FAILED" else "KILLED", time)
 
     # --- runs, params, metrics ------------------------------------------------------------------
 

@@ -20,7 +20,9 @@ class MadeProject:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "quickstart.dagent").write_text('domain { goal = "what Python prints" }\n')
         (folder / "dagent.plan.json").write_text('{"format": "dagent.plan/1"}\n')
-        (folder / "dagent.lock").write_text("{}\n")
+        (folder / "dagent.lock").write_text(
+            '{"spec": "quickstart.dagent", "sources": {"quickstart.dagent": "0"}}\n'
+        )
 
     def stored(self, content: str | Mapping[str, str]) -> dict[str, str]:
         """Put a file, or a folder given as name -> content, into the store, read-only as there."""
