@@ -268,10 +268,15 @@ class Mirror:
         return read_json(whole) if whole and whole.is_file() else None
 
     def _sources(self, event: Event) -> list[Path]:
-        """The plan, its lock, and the files of the spec, which the lock names."""
+        """The plan, its lock, and the files of the spec, which the lock names.
+
+        None when they are of another plan by now, as they may be when an old journal is caught up.
+        """
         plan = self.target.project / event["plan_path"]
         lock = lock_path(plan)
         named = read_json(lock) if lock.is_file() else {}
+        if named.get("plan") != event["plan_id"]:
+            return []
         spec = plan.parent / named.get("spec", "")
         sources = [spec.parent / name for name in named.get("sources", ())]
         return [path for path in (plan, lock, *sources) if path.is_file()]
@@ -329,8 +334,10 @@ class Mirror:
         from dagent.runtime.registry import register
 
         champion = event.get("champion") or {}
-        model = self.target.project / (event.get("champion_model") or ".dagent/none")
-        if not champion.get("round") or not model.is_dir():
+        # From the store: the folder that the event names may be a later execution's by now.
+        path = show.champion_path(past)
+        model = self.target.project / ".dagent" / "store" / path if path else None
+        if not champion.get("round") or model is None or not model.is_dir():
             return
         with self._folder() as folder:
             register(self.client, run, show.started(past), event, model, folder)

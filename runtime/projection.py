@@ -227,6 +227,12 @@ def output_path(past: Iterable[Event], step: str, output: str) -> str | None:
     return found
 
 
+def champion_path(past: Iterable[Event]) -> str | None:
+    """Where the champion that the last gate passed on lies in the store."""
+    gates = [e for e in past if e["event"] == "step_finished" and e["kind"] == "gate"]
+    return (gates[-1].get("outputs") or {}).get("champion", {}).get("path") if gates else None
+
+
 def _name(text: str) -> str:
     """MLflow allows letters, digits and ``_ - . space : /`` in names, up to 250 characters."""
     return re.sub(r"[^\w\-. :/]", "_", text)[:250]

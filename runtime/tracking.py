@@ -328,10 +328,15 @@ def start(project: Path, execution: str) -> Tracker:
     return Tracker(folder, process=_process(project, "--execution", execution))
 
 
-def catch_up(project: Path) -> None:
-    """Mirror whatever is missing, in a process of its own, and wait for it."""
-    process = _process(project)
-    process.communicate()
+def catch_up(project: Path) -> list[str]:
+    """Mirror what MLflow lacks of the folder's executions, if anything, in a process of its own.
+
+    Returns a line to print for each that is still behind.
+    """
+    folders = executions(project)
+    if installed() and any(folder.behind() for folder in folders):
+        _process(project).communicate()
+    return [f"{folder.execution}: {line}" for folder in folders if (line := lag(folder))]
 
 
 def lag(folder: RunFolder) -> str | None:

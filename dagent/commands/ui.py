@@ -78,15 +78,10 @@ def _check(project: Path) -> None:
 
 
 def _catch_up(project: Path) -> None:
-    folders = tracking.executions(project)
-    missing = sum(folder.behind() for folder in folders)
-    if not missing:
-        return
-    print(f"MLflow lacks {missing} events; catching up", file=sys.stderr, flush=True)
-    tracking.catch_up(project)
-    for folder in folders:
-        if line := tracking.lag(folder):
-            print(f"{folder.execution}: {line}", file=sys.stderr, flush=True)
+    if missing := sum(folder.behind() for folder in tracking.executions(project)):
+        print(f"MLflow lacks {missing} events; catching up", file=sys.stderr, flush=True)
+    for line in tracking.catch_up(project):
+        print(line, file=sys.stderr, flush=True)
 
 
 def _free(host: str, port: int) -> int:

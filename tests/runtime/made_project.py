@@ -19,10 +19,6 @@ class MadeProject:
         self.folder, self.name = folder, name
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "quickstart.dagent").write_text('domain { goal = "what Python prints" }\n')
-        (folder / "dagent.plan.json").write_text('{"format": "dagent.plan/1"}\n')
-        (folder / "dagent.lock").write_text(
-            '{"spec": "quickstart.dagent", "sources": {"quickstart.dagent": "0"}}\n'
-        )
 
     def stored(self, content: str | Mapping[str, str]) -> dict[str, str]:
         """Put a file, or a folder given as name -> content, into the store, read-only as there."""
@@ -111,6 +107,7 @@ class MadeProject:
             step(f"r{number}.evaluate", "evaluate", number, metrics={"accuracy": score})
             accepted = number == 0 or score > select[best]
             best = number if accepted else best
+            step(f"r{number}.gate", "gate", number, outputs={"champion": model})
             skills = {s: min(1.0, max(0.0, score + 0.1 * (i - 1))) for i, s in enumerate(SKILLS)}
             reason = "the base" if number == 0 else "p = 0.001" if accepted else "not better"
             add(
@@ -130,7 +127,7 @@ class MadeProject:
                 "ci": [100 * (champion - base) - 4, 100 * (champion - base) + 4], "p": 1e-9,
             },
             spent={"rows": total, "rounds": len(select) - 1, "calls": 0, "wall": 140.0},
-            champion_model=f".dagent/store/{model['path']}",
+            champion_model=".dagent/champion",
         )  # fmt: skip
         return made
 
@@ -153,6 +150,10 @@ class MadeProject:
         })  # fmt: skip
 
     def write(self, execution: str, events: list[dict[str, Any]], n: int | None = None) -> Path:
+        plan = events[0]["plan_id"]
+        lock = {"plan": plan, "spec": "quickstart.dagent", "sources": {"quickstart.dagent": "0"}}
+        (self.folder / "dagent.plan.json").write_text(json.dumps({"id": plan}) + "\n")
+        (self.folder / "dagent.lock").write_text(json.dumps(lock) + "\n")
         path = self.folder / ".dagent" / "runs" / execution / "journal.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(json.dumps(e) + "\n" for e in events[:n]))
