@@ -1,7 +1,7 @@
 """The tokenizer of the built-in student: printable ASCII, plus whole tokens for Python's words.
 
-A program is split into the longest known pieces, so that ``print("abc"[::-1])`` is nine tokens
-rather than nineteen: a small model then spends its few layers on what the program does. Decoding
+A program is split into the longest known pieces, so that ``print("abc"[::-1])`` is eight tokens
+rather than eighteen: a small model then spends its few layers on what the program does. Decoding
 joins the pieces again, so any printable ASCII text, newlines included, comes back unchanged.
 """
 
@@ -22,7 +22,9 @@ PIECES = (
     *(".join(", ".replace(", ".count(", ".find(", ".index(", ".split(", ".strip(", ".append("),
     *(".insert(", ".pop(", ".sort(", ".reverse(", ".startswith(", ".endswith("),
     *(".upper()", ".lower()", ".title()", ".swapcase()", ".items()", ".keys()", ".values()"),
-    *("[::-1]", "[::2]", "[1::2]", "[1:-1]", "[-1]", "[0]", "[:", ":]", ", ", ": ", "))", "()"),
+    *("[::-1]", "[::2]", "[1::2]", "[1:-1]", "[-1]", "[0]", "[:", ":]"),
+    *(", ", '", "', ": ", "()", "))", ")))"),
+    *("\nprint(", *(f", {digit}" for digit in range(10))),
     *(" + ", " - ", " * ", " // ", " % ", " == ", " != ", " < ", " > ", " = ", " += "),
     *("for ", " for ", " in ", " not ", " and ", " or ", "if ", " if ", " else ", "while "),
     *("def ", "return ", "lambda ", "True", "False", "None", "    "),

@@ -1,0 +1,145 @@
+"""Store, journal, meter, graders and statistics, each by what it promises."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dagent.runtime.graders import grader
+from dagent.runtime.journal import Journal, read_events
+from dagent.runtime.meter import Meter, OutOfBudget
+from dagent.runtime.statistics import difference_interval, mean_interval, paired_test
+from dagent.runtime.store import Action, Store, content_digest
+
+
+def test_equal_content_is_one_object_and_is_found_again(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    made = []
+    for name in ("a", "b"):
+        folder = store.scratch() / name
+        folder.mkdir()
+        (folder / "x").write_text("same")
+        made.append(store.put(folder))
+    assert made[0] == made[1]
+    assert content_digest(made[0].path) == made[0].digest
+    assert store.get(made[0].digest) == made[0]
+    assert store.get("0" * 64) is None
+
+
+def test_an_action_whose_object_is_gone_is_not_done(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    file = store.scratch() / "x"
+    file.write_text("x")
+    artifact = store.put(file)
+    action = Action({"rows": artifact.digest}, {"rows": 1}, "one row", {"rows": 1})
+    store.record("k" * 64, action)
+    assert store.lookup("k" * 64) == action
+    artifact.path.unlink()
+    assert store.lookup("k" * 64) is None
+
+
+def test_a_torn_last_line_is_no_event_and_is_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path)
+    journal.append("execution_started")
+    journal.close()
+    with path.open("ab") as file:
+        file.write(b'{"event": "step_fin')
+    again = Journal(path)
+    assert [e["event"] for e in again.events] == ["execution_started"]
+    again.append("step_finished", step="x")
+    again.close()
+    assert [(e["seq"], e["event"]) for e in read_events(path)] == [
+        (1, "execution_started"),
+        (2, "step_finished"),
+    ]
+
+
+def meter(path: Path, **caps: dict[str, float]) -> Meter:
+    return Meter(caps, Journal(path / "journal.jsonl"))
+
+
+def test_a_cap_holds_through_any_order_of_reserving_and_settling_and_through_a_restart(
+    tmp_path: Path,
+) -> None:
+    rng = random.Random(0)
+    for case in range(30):
+        folder = tmp_path / str(case)
+        one = meter(folder, run={"calls": 100}, round={"calls": 40})
+        used: dict[str, float] = {}
+        for number in range(40):
+            if rng.random() < 0.1:
+                one = meter(folder, run={"calls": 100}, round={"calls": 40})
+            key, scope = f"k{rng.randrange(12)}", f"round:{rng.randrange(4)}"
+            try:
+                one.reserve(key, (scope,), calls=rng.randrange(30))
+            except OutOfBudget:
+                continue
+            if rng.random() < 0.7:
+                used[key] = rng.randint(0, int(one.charged(key)["calls"]))
+                one.settle(key, calls=used[key])
+            assert one.spent("calls") <= 100, number
+            assert all(one.spent("calls", f"round:{r}") <= 40 for r in range(4))
+
+
+def test_reserving_again_replaces_what_a_killed_run_held(tmp_path: Path) -> None:
+    meter(tmp_path, run={"calls": 10}).reserve("r1.generate", calls=8)
+    again = meter(tmp_path, run={"calls": 10})
+    again.reserve("r1.generate", calls=8)
+    again.settle("r1.generate", calls=5)
+    assert again.spent("calls") == 5
+    with pytest.raises(ValueError, match="reserved"):
+        again.settle("r1.generate", calls=11)
+
+
+@pytest.mark.parametrize(
+    ("metric", "answer", "truth", "score"),
+    [
+        ({"grader": "exact"}, " 42 ", "42", 1),
+        ({"grader": "exact"}, "Ab", "ab", 0),
+        ({"grader": "normalised"}, "A  B", "a b", 1),
+        ({"grader": "numeric"}, "so it is 1,234.50", "1234.5", 1),
+        ({"grader": "numeric", "tolerance": 0.1}, "3.2", "3.14", 1),
+        ({"grader": "numeric", "tolerance": 0.01}, "3.2", "3.14", 0),
+        ({"grader": "numeric"}, "none", "3", 0),
+        ({"grader": "choice", "choices": ["yes", "no"]}, "No, since", "no", 1),
+        ({"grader": "choice", "choices": ["yes", "no"]}, "nothing", "no", 0),
+        ({"grader": "regex", "pattern": r"answer: (\w+)"}, "the answer: B", "B", 1),
+        ({"grader": "regex", "pattern": r"answer: (\w+)"}, "B", "B", 0),
+    ],
+)
+def test_graders(metric: dict[str, Any], answer: str, truth: str, score: float) -> None:
+    assert grader({"name": "m", **metric}, Path())(answer, {"answer": truth}) == score
+
+
+def test_the_paired_test_is_mcnemars() -> None:
+    old = [0.0] * 12 + [1.0] * 2 + [1.0] * 50
+    new = [1.0] * 12 + [0.0] * 2 + [1.0] * 50
+    test = paired_test(old, new)
+    assert (test.fixed, test.broken) == (12, 2)
+    # P(X >= 12), X ~ B(14, 1/2)
+    assert test.better == pytest.approx((91 + 14 + 1) / 2**14)
+    assert paired_test(old, old).better == 1.0
+
+
+def test_a_round_of_pure_noise_is_accepted_at_most_as_often_as_alpha() -> None:
+    rng = random.Random(1)
+    accepted = 0
+    for _ in range(600):
+        chance = [rng.random() for _ in range(120)]
+        old = [float(rng.random() < c) for c in chance]
+        new = [float(rng.random() < c) for c in chance]
+        accepted += paired_test(old, new).better <= 0.05
+    assert accepted / 600 <= 0.05
+
+
+def test_intervals_cover_what_they_should() -> None:
+    low, high = difference_interval([0.0] * 60 + [1.0] * 40, [1.0] * 30 + [0.0] * 30 + [1.0] * 40)
+    assert low < 0.3 < high
+    assert low > 0.2
+    assert difference_interval([1.0, 1.0], [1.0, 1.0]) == (0.0, 0.0)
+    low, high = mean_interval([1.0] * 8 + [0.0] * 2)
+    assert low < 0.8 < high

@@ -1,0 +1,112 @@
+"""Every kind of step has a runner that makes what the compiler promises."""
+
+from __future__ import annotations
+
+import ast
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dagent.compiler.kinds import KINDS
+from dagent.runtime.policies import apportion, bounded, shrunk_errors
+from dagent.runtime.roles import CellCount
+from dagent.runtime.rows import cell
+from dagent.runtime.steps import runner
+from dagent.runtime.steps.decontaminate import ngrams
+from dagent.runtime.steps.mix import choose
+from dagent.runtime.steps.split import split
+
+STEPS = Path(__file__).parents[2] / "runtime" / "steps"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_of_the_compiler_is_a_kind_of_the_runtime(kind: str) -> None:
+    found = runner(kind)
+    assert (found.kind, found.version) == (kind, KINDS[kind].version)
+    text = (STEPS / f"{kind}.py").read_text()
+    named = {n.value for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Constant)}
+    named |= {n.arg for n in ast.walk(ast.parse(text)) if isinstance(n, ast.keyword)}
+    assert set(KINDS[kind].outputs) <= named
+
+
+def test_every_runner_is_a_kind() -> None:
+    assert {p.stem for p in STEPS.glob("*.py")} - {"__init__"} == set(KINDS)
+
+
+def rows(n: int) -> list[dict[str, object]]:
+    return [{"id": str(i), "skill": "abc"[i % 3], "difficulty": i % 2} for i in range(n)]
+
+
+@given(st.integers(2, 120), st.sampled_from([0.2, 0.5, 0.75]), st.integers(0, 9))
+def test_a_split_is_complete_disjoint_and_even_in_every_cell(
+    n: int, share: float, seed: int
+) -> None:
+    diagnose, select = split(rows(n), share, seed)
+    assert sorted(int(r["id"]) for r in diagnose + select) == list(range(n))
+    assert abs(len(select) - n * share) <= 1
+    total, part = Counter(map(cell, rows(n))), Counter(map(cell, select))
+    assert all(abs(part[c] - total[c] * share) < 2 for c in total)
+
+
+@given(
+    st.dictionaries(
+        st.tuples(st.sampled_from("abcdef"), st.sampled_from("123")),
+        st.floats(0, 100),
+        min_size=1,
+    ),
+    st.floats(0, 0.2),
+    st.floats(0.05, 1),
+    st.integers(0, 5000),
+)
+def test_shares_respect_floor_and_cap_and_counts_add_up(
+    weights: dict[tuple[str, str], float], floor: float, cap: float, total: int
+) -> None:
+    shares = bounded(weights, floor, cap)
+    equal = 1 / len(weights)
+    assert sum(shares.values()) == pytest.approx(1)
+    if floor <= cap:
+        assert all(s >= min(floor, equal) - 1e-9 for s in shares.values())
+        assert all(s <= max(cap, equal) + 1e-9 for s in shares.values())
+    counts = apportion(shares, total)
+    assert sum(counts.values()) == total
+    assert all(abs(counts[c] - shares[c] * total) < 1 for c in counts)
+
+
+def test_a_small_cell_leans_on_its_skill() -> None:
+    cells = [("a", "1"), ("a", "2"), ("b", "1")]
+    found = {
+        ("a", "1"): CellCount(30, 30.0),
+        ("a", "2"): CellCount(1, 0.0),
+        ("b", "1"): CellCount(30, 0.0),
+    }
+    errors = shrunk_errors(cells, found)
+    assert errors["a", "2"] > 0.6  # one right answer among thirty wrong ones of its skill
+    assert errors["b", "1"] < 0.1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_mix_prefers_wrong_rows_up_to_their_share_and_caps_a_cell(seed: int) -> None:
+    rng = random.Random(seed)
+    candidates = [{"id": str(i), "skill": rng.choice("abcd"), "difficulty": 1} for i in range(400)]
+    wrong = [rng.random() < 0.6 for _ in candidates]
+    chosen = choose(candidates, wrong, rows=100, prefer_wrong=0.7, floor=0.01, cap=0.4, seed=seed)
+    assert len(chosen) == len({r["id"] for r in chosen}) == 100
+    assert sum(wrong[int(r["id"])] for r in chosen) == 70
+    assert max(Counter(map(cell, chosen)).values()) <= 40
+    again = choose(candidates, wrong, rows=100, prefer_wrong=0.7, floor=0.01, cap=0.4, seed=seed)
+    assert again == chosen
+
+
+def test_mix_takes_what_there_is() -> None:
+    candidates = [{"id": str(i), "skill": "a", "difficulty": 1} for i in range(5)]
+    chosen = choose(candidates, [True] * 5, rows=10, prefer_wrong=0.5, floor=0.0, cap=0.1, seed=0)
+    assert len(chosen) == 5
+
+
+def test_thirteen_words_make_one_ngram() -> None:
+    assert len(list(ngrams(" ".join("abcdefghijklm")))) == 1
+    assert not list(ngrams("too short to be told apart"))
