@@ -2,9 +2,9 @@
 
     files --load--> documents --merge--> one document --substitute--> no `$name` left in it
 
-A key of the importing file wins; a key that two imports give must be given by the importer. ``$NAME``
-stands for a whole value and keeps its type, ``${NAME}`` stands inside a text; ``$$`` in their place
-is a dollar sign. A replaced value keeps the place of its use, so that an error points there.
+A key of the importing file wins; a key that two imports give must be given by the importer.
+``$NAME`` stands for a whole value and keeps its type, ``${NAME}`` stands inside a text; ``$$`` in
+their place is a dollar sign. A replaced value keeps the place of its use, so that an error points there.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class _Loader:
         self.sources[_relative(path, self.project)] = digest(plain(own))
         chain = (*chain, (file, None))
         imported: Mapping | None = None
-        for item in _imports(own):
+        for item in _statements(own):
             below = self._import(item, path, chain)
             if below is not None:
                 imported = below if imported is None else self._join(imported, below, ())
@@ -163,7 +163,12 @@ def overlay(below: Mapping, above: Mapping) -> Mapping:
     return Mapping(tuple(entries), above.span)
 
 
-def _imports(root: Mapping) -> tuple[Scalar, ...]:
+def imports(root: Mapping) -> tuple[str, ...]:
+    """The files that a document imports, relative to its own."""
+    return tuple(str(item.value) for item in _statements(root))
+
+
+def _statements(root: Mapping) -> tuple[Scalar, ...]:
     node: Node | None = root.get("import")
     items = node.items if isinstance(node, Sequence) else ()
     return tuple(i for i in items if isinstance(i, Scalar) and isinstance(i.value, str))

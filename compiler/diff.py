@@ -1,83 +1,187 @@
-"""Two plans, step by step: new, removed, changed (and by what), reused.
+"""Two plans: what a change of the spec means, step by step.
 
-A step is the same work when its key is: the key chains kind, version, parameters and the keys of
-the inputs, so a change upstream shows as a changed input downstream.
+A step is the same work exactly when its key is the same, whatever its name; so what is reused, and
+why the rest is not, follows from the plans alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from itertools import groupby
+from typing import Any
 
 from dagent.compiler.plan import Plan, Step, input_step
 
-Verdict = Literal["new", "removed", "changed", "reused"]
-_ABSENT = "nothing"
+NEW, REMOVED, CHANGED, REUSED = "new", "removed", "changed", "reused"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A parameter with its value before and after, or an input that changed (``by``: its step)."""
+
+    what: str
+    before: Any = None
+    after: Any = None
+    by: str | None = None
+
+    def __str__(self) -> str:
+        if self.by is not None:
+            return f"input `{self.what}` comes from {self.by}, which changed"
+        return f"{self.what}: {_shown(self.before)} -> {_shown(self.after)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One step of either plan; ``reasons`` say why it is not reused."""
+    """What becomes of one step."""
 
     step: str
-    verdict: Verdict
-    reasons: tuple[str, ...] = ()
+    kind: str
+    what: str
+    reasons: tuple[Reason, ...] = ()
 
 
-def diff(old: Plan, new: Plan) -> tuple[Change, ...]:
-    """Every step of the new plan in its order, then those that only the old one has."""
-    before = {s.id: s for s in old.steps}
-    after = {s.id: s for s in new.steps}
-    found = [_change(before.get(s.id), s, before, after) for s in new.steps]
-    return (*found, *(Change(s.id, "removed") for s in old.steps if s.id not in after))
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """``plan`` are the changes that concern no step: name, metric, caps."""
+
+    plan: tuple[Reason, ...]
+    steps: tuple[Change, ...]
+
+    @property
+    def same(self) -> bool:
+        return not self.plan and all(c.what == REUSED for c in self.steps)
+
+    def count(self, what: str) -> int:
+        return sum(c.what == what for c in self.steps)
 
 
-def plan_changes(old: Plan, new: Plan) -> tuple[str, ...]:
-    """What differs outside the steps: name, metric, caps."""
-    pairs = (
-        ("name", old.name, new.name),
-        ("metric", old.metric, new.metric),
-        ("budget", {k: dict(v) for k, v in old.budget.items()}, new.budget),
-    )
-    return tuple(text for name, a, b in pairs for text in differences(name, a, b))
+def diff(old: Plan, new: Plan) -> Difference:
+    """Steps in the order of the new plan; those it no longer has at the end."""
+    before = {step.id: step for step in old.steps}
+    after = {step.id: step for step in new.steps}
+    known = {step.key for step in old.steps}
+    steps = [_step(step, before.get(step.id), before, after, known) for step in new.steps]
+    steps += [Change(s.id, s.kind, REMOVED) for s in old.steps if s.id not in after]
+    plan = [Reason("name", old.name, new.name)] if old.name != new.name else []
+    if old.metric != new.metric:
+        plan.append(Reason("metric", old.metric, new.metric))
+    plan += _changes(old.budget, new.budget, "budget")
+    return Difference(tuple(plan), tuple(steps))
 
 
-def differences(name: str, old: Any, new: Any) -> Iterator[str]:
-    """``path: old -> new`` for each leaf that differs."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in sorted({*old, *new}):
-            yield from differences(f"{name}.{key}", old.get(key, _ABSENT), new.get(key, _ABSENT))
-    elif isinstance(old, list | tuple) and isinstance(new, list | tuple) and len(old) == len(new):
-        for number, (a, b) in enumerate(zip(old, new, strict=True)):
-            yield from differences(f"{name}[{number}]", a, b)
-    elif old != new:
-        yield f"{name}: {_shown(old)} -> {_shown(new)}"
-
-
-def _change(
-    old: Step | None, new: Step, before: Mapping[str, Step], after: Mapping[str, Step]
+def _step(
+    step: Step,
+    was: Step | None,
+    before: Mapping[str, Step],
+    after: Mapping[str, Step],
+    known: set[str],
 ) -> Change:
-    if old is None:
-        return Change(new.id, "new")
-    if old.key == new.key:
-        return Change(new.id, "reused")
-    reasons = [
-        text.removeprefix("params.") for text in differences("params", old.params, new.params)
+    if was is None:
+        return Change(step.id, step.kind, REUSED if step.key in known else NEW)
+    if was.key == step.key:
+        return Change(step.id, step.kind, REUSED)
+    reasons = _changes(was.params, step.params)
+    if (was.kind, was.version) != (step.kind, step.version):
+        old, new = f"{was.kind} {was.version}", f"{step.kind} {step.version}"
+        reasons.insert(0, Reason("kind and version", old, new))
+    for name in sorted({*was.inputs, *step.inputs}):
+        old_ref, new_ref = was.inputs.get(name), step.inputs.get(name)
+        if old_ref != new_ref:
+            reasons.append(Reason(f"input `{name}`", old_ref, new_ref))
+        elif new_ref is not None:
+            source = input_step(new_ref)
+            if before[source].key != after[source].key:
+                reasons.append(Reason(name, by=source))
+    return Change(step.id, step.kind, CHANGED, tuple(reasons))
+
+
+def _changes(old: Any, new: Any, path: str = "") -> list[Reason]:
+    """Every leaf that differs, by its path: ``stages[0].args.learning_rate``."""
+    before, after = dict(_leaves(old, path)), dict(_leaves(new, path))
+    return [
+        Reason(key, before.get(key), after.get(key))
+        for key in [*before, *(k for k in after if k not in before)]
+        if key not in before or key not in after or before[key] != after[key]
     ]
-    if (old.kind, old.version) != (new.kind, new.version):
-        reasons.append(f"kind: {old.kind}/{old.version} -> {new.kind}/{new.version}")
-    for name in sorted({*old.inputs, *new.inputs}):
-        was, now = old.inputs.get(name, _ABSENT), new.inputs.get(name, _ABSENT)
-        if was != now:
-            reasons.append(f"input {name}: {was} -> {now}")
-        elif before[input_step(was)].key != after[input_step(now)].key:
-            reasons.append(f"input {name} changes ({input_step(now)})")
-    return Change(new.id, "changed", tuple(reasons))
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key in sorted(value):
+            yield from _leaves(value[key], f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{path}[{index}]")
+    else:
+        yield path, value
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, str) and len(value) == 64:  # a digest: its start tells it apart
-        return value[:12]
-    text = value if value is _ABSENT else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    """Digests by their first letters; what is absent as such."""
+    if value is None:
+        return "nothing"
+    text = str(value)
+    if len(text) == 64 and all(c in "0123456789abcdef" for c in text):
+        return text[:12]
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def to_json(difference: Difference) -> dict[str, Any]:
+    return {
+        "same": difference.same,
+        "plan": [_reason_json(r) for r in difference.plan],
+        "steps": [
+            {
+                "step": c.step,
+                "kind": c.kind,
+                "what": c.what,
+                "reasons": [_reason_json(r) for r in c.reasons],
+            }
+            for c in difference.steps
+        ],
+    }
+
+
+def _reason_json(reason: Reason) -> dict[str, Any]:
+    if reason.by is not None:
+        return {"input": reason.what, "from": reason.by}
+    return {"parameter": reason.what, "before": reason.before, "after": reason.after}
+
+
+def lines(difference: Difference) -> list[str]:
+    """For people: causes first, each once for all rounds that it touches; then what follows."""
+    out = [f"plan: {reason}" for reason in difference.plan]
+    causes = [(c, [r for r in c.reasons if r.by is None]) for c in difference.steps]
+    rows = [(_family(c.step), c.what, tuple(map(str, own)), c.step) for c, own in causes if own]
+    for (family, what, own), group in groupby(sorted(rows), key=lambda row: row[:3]):
+        out.append(f"{what}  {_rounds(family, [row[3] for row in group])}")
+        out += [f"  {reason}" for reason in own]
+    for what in (NEW, REMOVED):
+        ids = [c.step for c in difference.steps if c.what == what]
+        out += [
+            f"{what}  {_rounds(f, list(g))}" for f, g in groupby(sorted(ids, key=_family), _family)
+        ]
+    follows = [c.step for c in difference.steps if c.what == CHANGED and _only_inputs(c)]
+    if follows:
+        out.append(f"changed  {len(follows)} steps that take what changes as input")
+    counts = (f"{difference.count(w)} {w}" for w in (NEW, REMOVED, CHANGED, REUSED))
+    out.append("same plan" if difference.same else ", ".join(counts))
+    return out
+
+
+def _only_inputs(change: Change) -> bool:
+    return all(reason.by is not None for reason in change.reasons)
+
+
+def _family(step: str) -> str:
+    """``r3.train`` -> ``rN.train``."""
+    head, dot, rest = step.partition(".")
+    return f"rN.{rest}" if dot and head[0] == "r" and head[1:].isdigit() else step
+
+
+def _rounds(family: str, ids: list[str]) -> str:
+    if not family.startswith("rN.") or len(ids) == 1:
+        return ids[0]
+    numbers = sorted(int(id[1:].partition(".")[0]) for id in ids)
+    return f"{family.replace('rN.', '')} of rounds {numbers[0]} to {numbers[-1]}"

@@ -33,9 +33,7 @@ def make_lock(
         "spec": path.name,
         "sources": dict(composed.sources),
         "set": dict(composed.values),
-        "data": {
-            d.name: {"path": d.path, "sha256": facts.data[d.name].sha256} for d in spec.data
-        },
+        "data": {d.name: {"path": d.path, "sha256": facts.data[d.name].sha256} for d in spec.data},
         "programs": dict(sorted(facts.programs.items())),
         "models": {
             spec.student.model: {

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 
-from dagent.dsl.nearest import did_you_mean
 from dagent.compiler.read import within
 from dagent.compiler.settings import Settings
 from dagent.dsl.diagnostics import Diagnostics, Note
 from dagent.dsl.document import Entry, Mapping, Node, Plain, Scalar, Sequence, plain
+from dagent.dsl.nearest import did_you_mean
 from dagent.dsl.source import Source, Span
 
 _WHOLE = re.compile(r"\$(\$?)([A-Za-z_][A-Za-z0-9_-]*)")

@@ -9,12 +9,13 @@ refused. After the gate nothing can fail but dagent itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dagent.compiler.blocks import read_spec
-from dagent.compiler.compose import Composed, compose
+from dagent.compiler.compose import Composed, compose, imports
 from dagent.compiler.cost import Cost
 from dagent.compiler.facts import Facts
 from dagent.compiler.lock import make_lock
@@ -32,6 +33,7 @@ from dagent.compiler.plan import Plan, Step
 from dagent.compiler.settings import Settings
 from dagent.compiler.spec import Spec
 from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Refused
+from dagent.dsl.parse import parse, read
 from dagent.dsl.structure import check_structure
 
 ENDINGS = (".dagent", ".yaml", ".yml")
@@ -138,6 +140,8 @@ def find_spec(folder: Path) -> Path:
             )
         )
     if len(found) > 1:
+        found = _roots(found)
+    if len(found) > 1:
         names = ", ".join(p.name for p in found)
         raise Refused(
             Diagnostic(
@@ -148,6 +152,17 @@ def find_spec(folder: Path) -> Path:
             )
         )
     return found[0]
+
+
+def _roots(paths: list[Path]) -> list[Path]:
+    """Those that no other imports: a base beside the spec that builds on it is no rival."""
+    imported: set[Path] = set()
+    for path in paths:
+        with suppress(Refused):
+            root = parse(read(path), Diagnostics())
+            if root is not None:
+                imported |= {(path.parent / name).resolve() for name in imports(root)}
+    return [p for p in paths if p.resolve() not in imported] or paths
 
 
 def _is_spec(path: Path) -> bool:
@@ -170,6 +185,7 @@ def _settings(spec: Spec) -> dict[str, Any]:
     values: dict[str, Any] = {
         "seed": spec.seed,
         "domain.name": spec.domain.name,
+        **{f"data.{data.name}": data.path for data in spec.data},
         "student.model": student.model,
         "student.revision": student.revision,
         "student.adapter": student.adapter,

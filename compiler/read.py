@@ -157,10 +157,11 @@ class Reader:
             child.unread()
 
 
-def within(span: Span, part: str) -> Span:
-    """The piece of a written value that reads ``part``; all of it if it is written otherwise.
+def within(span: Span, part: str, *, first: bool = False) -> Span:
+    """The last piece of a written value that reads ``part``; all of it if it is written otherwise.
 
     A value that came by ``$name`` is written elsewhere: then the name is what to point at.
     """
-    start = span.text.rfind(part) if part else -1
+    text = span.text
+    start = (text.find(part) if first else text.rfind(part)) if part else -1
     return span.part(start, start + len(part)) if start >= 0 else span

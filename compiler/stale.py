@@ -1,132 +1,179 @@
-"""Is a plan still what its spec says? ``execute`` asks before it spends anything."""
+"""Is a plan still what its spec and files say? If not, what changed."""
 
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dagent.compiler.diff import diff, plan_changes
+from dagent.compiler import diff
+from dagent.compiler.digests import content_digest
 from dagent.compiler.lock import LOCK_FORMAT, lock_path
-from dagent.compiler.pipeline import compile
 from dagent.compiler.plan import PLAN_FORMAT, Plan, from_json, step_key
 from dagent.compiler.settings import Settings
-from dagent.dsl.diagnostics import Diagnostic, Note, Refused
+from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Note, Refused
 
-SHOWN = 8  # reasons told before the rest is counted
+COMPILE = "run `dagent compile`; what is unchanged is reused"
+SHOWN = 8  # reasons that are shown
 
 
-def check_fresh(path: Path) -> Plan:
-    """The plan at ``path``, if it is whole and still what its spec and locked files say.
+def check_fresh(path: Path, warnings: Diagnostics | None = None) -> Plan:
+    """The plan at ``path``, once it is certain that it is what the files beside it say.
 
-    A plan whose spec is not there (it was shipped alone) is held against its own keys only; the
-    steps check the data and programs that they use.
+    The spec is compared as a document: comments, spaces and the order of keys change nothing. A
+    spec that is gone is no error, since the plan alone says what to do: a warning, if ``warnings``
+    takes it.
 
     Raises:
-        Refused: E803 no plan; E806 not a plan, or of another version; E805 edited by hand;
-            E804 the spec, its data or its programs changed since: with what changed; or the
-            findings of a spec that does not compile any more.
+        Refused: with what changed, and the digests expected and found.
     """
     plan = read_plan(path)
-    lock = _read_lock(path)
-    spec = path.parent / lock["spec"]
-    if not spec.exists():
-        return plan
-    values = tuple(f"{name}={_text(value)}" for name, value in lock["set"].items())
-    fresh = compile(spec, Settings(values, os.environ)).plan
-    if fresh.id == plan.id:
-        return plan
-    raise _refused(
-        "E804",
-        f"the plan is stale: `{lock['spec']}`, or a file that it names, changed since",
-        "run `dagent compile` again; `dagent diff` shows what that means",
-        path,
-        _reasons(plan, fresh),
-    )
+    lock = _read_lock(path, plan)
+    found = Diagnostics()
+    for diagnostic in _files(path.parent, plan, lock):
+        found.add(diagnostic)
+    if not found.has_errors:  # what compiling anew would find is what was found already
+        _check_spec(path, plan, lock, found)
+    found.gate()
+    if warnings is not None:
+        for diagnostic in found:
+            warnings.add(diagnostic)
+    return plan
 
 
 def read_plan(path: Path) -> Plan:
-    """The plan in a file, its identity checked.
+    """The plan in a file, its keys checked against its content.
 
     Raises:
-        Refused: E803, E806 or E805 as above.
+        Refused: E803, E805 or E806.
     """
-    try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    body = _json(path, "E803", "there is no plan", "run `dagent compile` first", "E805")
+    if body.get("format") != PLAN_FORMAT:
         raise _refused(
-            "E803", f"there is no plan `{path}`", "run `dagent compile` first", path
-        ) from None
-    except (ValueError, OSError) as error:
-        raise _refused("E806", f"`{path}` is no plan: {error}", "compile again", path) from None
+            "E806", f"its format is {body.get('format')!r}, not {PLAN_FORMAT!r}", path, COMPILE
+        )
     try:
         plan = from_json(body)
         keys: dict[str, str] = {}
         for step in plan.steps:
             keys[step.id] = step_key(step, keys)
-    except (KeyError, TypeError, ValueError) as error:
-        raise _refused(
-            "E806",
-            f"`{path}` is no plan of format {PLAN_FORMAT}: {error}",
-            "compile again with this version of dagent",
-            path,
-        ) from None
-    edited = [s.id for s in plan.steps if s.key != keys[s.id]]
-    if edited or plan.id != body["id"]:
-        what = f"step `{edited[0]}`" if edited else "its budget, metric or order"
-        raise _refused(
-            "E805",
-            f"the plan was edited by hand: {what} does not match its key",
-            "change the spec and compile again",
-            path,
-        )
+            if keys[step.id] != step.key:
+                raise _edited(path, f"the key of step `{step.id}` does not match its content")
+        intact = plan.id == body.get("id")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _edited(path, f"it is no plan: {type(error).__name__}: {error}") from None
+    if not intact:
+        raise _edited(path, "its id does not match its content")
     return plan
 
 
-def _read_lock(path: Path) -> dict[str, Any]:
-    beside = lock_path(path)
-    try:
-        lock: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+def _read_lock(path: Path, plan: Plan) -> Mapping[str, Any]:
+    lock = lock_path(path)
+    body = _json(lock, "E804", "the plan's lock is missing", COMPILE, "E804")
+    if body.get("format") != LOCK_FORMAT:
         raise _refused(
-            "E803",
-            f"the plan's lock `{beside.name}` is missing",
-            "run `dagent compile` again",
-            beside,
-        ) from None
-    except ValueError:
-        lock = {}
-    if lock.get("format") != LOCK_FORMAT:
-        raise _refused(
-            "E806", f"`{beside.name}` is no lock of {LOCK_FORMAT}", "compile again", beside
+            "E806", f"its format is {body.get('format')!r}, not {LOCK_FORMAT!r}", lock, COMPILE
         )
-    return lock
+    if body.get("plan") != plan.id:
+        raise _refused("E804", "the lock belongs to another plan", lock, COMPILE)
+    spec = str(body.get("spec", ""))
+    if "/" in spec:
+        raise _refused(
+            "E804",
+            f"the plan's spec, `{spec}`, stands in another folder; its data and programs do too",
+            path,
+            "compile without `-o`, or with a name in the spec's folder",
+        )
+    return body
 
 
-def _reasons(old: Plan, new: Plan) -> list[str]:
-    """The changes themselves; what merely follows from them is counted."""
-    told = list(plan_changes(old, new))
-    follow = 0
-    for change in diff(old, new):
-        own = [r for r in change.reasons if not r.startswith("input ")]
-        if change.verdict in ("new", "removed"):
-            told.append(f"{change.step} is {change.verdict}")
-        elif own:
-            told += [f"{change.step}: {reason}" for reason in own]
-        elif change.verdict == "changed":
-            follow += 1
-    rest = len(told) - SHOWN
-    told = told[:SHOWN] + ([f"and {rest} more"] if rest > 0 else [])
-    return told + ([f"{follow} further steps follow from these"] if follow else [])
+def _json(path: Path, missing: str, says: str, remedy: str, broken: str) -> dict[str, Any]:
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _refused(missing, f"{says}: {path.name}", path, remedy) from None
+    except OSError as error:
+        raise _refused("E005", f"{path.name}: {error.strerror}", path, remedy) from None
+    except ValueError:
+        raise _refused(broken, f"{path.name} is not JSON", path, COMPILE) from None
+    if not isinstance(body, dict):
+        raise _refused(broken, f"{path.name} is no JSON object", path, COMPILE)
+    return body
 
 
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _files(project: Path, plan: Plan, lock: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    """Every locked file whose content is another one now."""
+    for step in plan.steps:
+        if step.kind == "data":
+            what = f"the data set `{step.params['name']}`"
+            yield from _file(project, step.params["path"], step.params["sha256"], what)
+    for file, expected in lock.get("programs", {}).items():
+        yield from _file(project, file, expected, "the program")
+    for step in plan.steps:
+        if step.kind == "student":
+            model, expected = step.params["model"], step.params["sha256"]
+            if expected is not None and not model.startswith("builtin:"):
+                yield from _file(project, model, expected, "the student")
 
 
-def _refused(
-    code: str, message: str, suggestion: str, path: Path, reasons: list[str] | None = None
-) -> Refused:
-    notes = tuple(Note(reason) for reason in reasons or ())
-    return Refused(Diagnostic(code, message, None, "error", suggestion, notes, str(path)))
+def _file(project: Path, name: str, expected: str, what: str) -> Iterator[Diagnostic]:
+    path = project / name
+    if not path.exists():
+        yield _stale(f"{what}, {name}, is gone", path)
+        return
+    found = content_digest(path)
+    if found != expected:
+        notes = (Note(f"compiled from {expected[:12]}…, found {found[:12]}…"),)
+        yield _stale(f"{what}, {name}, changed", path, notes)
+
+
+def _check_spec(path: Path, plan: Plan, lock: Mapping[str, Any], found: Diagnostics) -> None:
+    """Compile the spec again, with the same settings, and compare."""
+    spec = path.parent / str(lock["spec"])
+    if not spec.exists():
+        found.add(
+            Diagnostic(
+                "E807",
+                f"the spec {spec.name} is gone; the plan runs without it",
+                severity="warning",
+                suggestion="keep the spec beside its plan",
+                file=str(spec),
+            )
+        )
+        return
+    # Here and not above: who only reads a plan needs no parser.
+    from dagent.compiler.pipeline import compile
+
+    values = (f"{name}={_text(value)}" for name, value in lock.get("set", {}).items())
+    try:
+        again = compile(spec, Settings(set=tuple(values)))
+    except Refused as refused:
+        raise Refused(
+            (
+                _stale(f"the spec {spec.name} changed, and does not compile any more", spec),
+                *(d for d in refused.diagnostics if d.severity == "error"),
+            )
+        ) from None
+    difference = diff.diff(plan, again.plan)
+    if difference.same:
+        return  # what may differ still is only shown: estimates, settings, the goal
+    reasons = [line for line in diff.lines(difference) if line]
+    notes = tuple(Note(line.strip()) for line in reasons[:SHOWN])
+    found.add(_stale(f"the spec {spec.name} changed since the plan was made", spec, notes))
+
+
+def _text(value: object) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+
+
+def _stale(message: str, path: Path, notes: tuple[Note, ...] = ()) -> Diagnostic:
+    return Diagnostic("E804", message, suggestion=COMPILE, notes=notes, file=str(path))
+
+
+def _refused(code: str, message: str, path: Path, remedy: str) -> Refused:
+    return Refused(Diagnostic(code, message, suggestion=remedy, file=str(path)))
+
+
+def _edited(path: Path, message: str) -> Refused:
+    return _refused("E805", message, path, "change the spec and run `dagent compile`")

@@ -7,10 +7,10 @@ import math
 from dagent.compiler.blocks import PARTS
 from dagent.compiler.cost import Cost
 from dagent.compiler.facts import Facts
-from dagent.dsl.nearest import did_you_mean
 from dagent.compiler.quantity import shown
 from dagent.compiler.spec import Spec
 from dagent.dsl.diagnostics import Diagnostics, Note
+from dagent.dsl.nearest import did_you_mean
 
 
 def check_budget(spec: Spec, facts: Facts, diagnostics: Diagnostics) -> None:

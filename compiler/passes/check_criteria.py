@@ -8,10 +8,12 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from dagent.compiler.facts import DataFacts
-from dagent.dsl.nearest import did_you_mean
 from dagent.compiler.quantity import shown
+from dagent.compiler.read import within
 from dagent.compiler.spec import Metric, Requirement, Spec
 from dagent.dsl.diagnostics import Diagnostics, Note
+from dagent.dsl.nearest import did_you_mean
+from dagent.dsl.source import Span
 
 # Options of each grader: those it needs, and those it may be given.
 OPTIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -26,9 +28,7 @@ SETS = ("select", "test")
 COARSE = 0.15  # a select half that can only show gains above this is worth a warning
 
 
-def check_criteria(
-    spec: Spec, facts: Mapping[str, DataFacts], diagnostics: Diagnostics
-) -> None:
+def check_criteria(spec: Spec, facts: Mapping[str, DataFacts], diagnostics: Diagnostics) -> None:
     for metric in spec.criteria.metrics:
         _check_options(spec, metric, diagnostics)
     _check_guards(spec, diagnostics)
@@ -43,9 +43,9 @@ def check_criteria(
 def detectable_gain(rows: int, alpha: float) -> float:
     """The least gain that a paired test on ``rows`` rows shows 4 times in 5, as a fraction.
 
-    For McNemar's test the number of rows is n = (z_alpha + z_beta)^2 * psi / d^2, with d the gain and
-    psi the share of rows that the two students answer differently (Connor 1987, without the small
-    correction for d^2). Taken here: psi = 0.3, power 0.8 (z_beta = 0.84), one side of ``alpha``.
+    For McNemar's test the number of rows is n = (z_alpha + z_beta)^2 * psi / d^2, with d the gain
+    and psi the share of rows that the two students answer differently (Connor 1987, without the
+    small correction for d^2). Taken here: psi = 0.3, power 0.8 (z_beta = 0.84), one side of ``alpha``.
 
     >>> round(detectable_gain(200, 0.05), 3)
     0.096
@@ -99,7 +99,9 @@ def _check_options(spec: Spec, metric: Metric, diagnostics: Diagnostics) -> None
 def _check_guards(spec: Spec, diagnostics: Diagnostics) -> None:
     sets = {d.name: d for d in spec.data}
     for guard in spec.criteria.guards:
-        _known_metric(spec, guard.metric, spec.at("criteria", "guard", guard.set, "metric"), diagnostics)
+        _known_metric(
+            spec, guard.metric, spec.at("criteria", "guard", guard.set, "metric"), diagnostics
+        )
         data = sets.get(guard.set)
         span = spec.key("criteria", "guard", guard.set)
         if data is None:
@@ -118,17 +120,19 @@ def _check_guards(spec: Spec, diagnostics: Diagnostics) -> None:
             )
 
 
-def _known_metric(spec: Spec, name: str, span: object, diagnostics: Diagnostics) -> None:
+def _known_metric(spec: Spec, name: str, span: Span, diagnostics: Diagnostics) -> None:
     names = [m.name for m in spec.criteria.metrics]
     if names and name not in names:
         remedy = did_you_mean(name, names, "metrics: " + ", ".join(names))
-        diagnostics.error("E501", f"there is no metric `{name}`", span, remedy)  # type: ignore[arg-type]
+        diagnostics.error("E501", f"there is no metric `{name}`", span, remedy)
 
 
 def _check_goal(
     spec: Spec, goal: Requirement, facts: Mapping[str, DataFacts], diagnostics: Diagnostics
 ) -> None:
-    _known_metric(spec, goal.metric, goal.span, diagnostics)
+    assert goal.span is not None
+    metric = within(goal.span, goal.metric, first=True)
+    _known_metric(spec, goal.metric, metric, diagnostics)
     if any(g.set == goal.set for g in spec.criteria.guards):
         diagnostics.error(
             "E190",
@@ -139,7 +143,8 @@ def _check_goal(
         return
     if goal.set not in SETS:
         remedy = did_you_mean(goal.set, SETS, "use `select` or `test`")
-        diagnostics.error("E502", f"no set `{goal.set}` is measured", goal.span, remedy)
+        place = within(goal.span, goal.set)
+        diagnostics.error("E502", f"no set `{goal.set}` is measured", place, remedy)
         return
     if (goal.op == ">" and goal.value >= 1) or (goal.op == "<" and goal.value <= 0):
         _pointless(goal, "can never hold: metrics lie in 0..1", diagnostics)
@@ -189,9 +194,7 @@ def _check_contradictions(goals: tuple[Requirement, ...], diagnostics: Diagnosti
                     )
 
 
-def _check_stop(
-    spec: Spec, facts: Mapping[str, DataFacts], diagnostics: Diagnostics
-) -> None:
+def _check_stop(spec: Spec, facts: Mapping[str, DataFacts], diagnostics: Diagnostics) -> None:
     criteria, rounds = spec.criteria, spec.budget.rounds
     if criteria.patience is not None and criteria.patience >= rounds:
         diagnostics.error(
@@ -216,9 +219,7 @@ def _check_stop(
     _check_goal(spec, when, facts, diagnostics)
 
 
-def _check_select(
-    spec: Spec, facts: Mapping[str, DataFacts], diagnostics: Diagnostics
-) -> None:
+def _check_select(spec: Spec, facts: Mapping[str, DataFacts], diagnostics: Diagnostics) -> None:
     select = spec.criteria.select
     if not 0 < select < 1:
         diagnostics.error(
@@ -236,7 +237,7 @@ def _check_select(
     if gain > COARSE:
         diagnostics.warn(
             "E509",
-            f"with {rows} rows to select on, the gate sees gains of {shown(gain, 'points')} or more",
+            f"on {rows} rows to select on, the gate sees only gains above {shown(gain, 'points')}",
             spec.at("data", dev.name, "path"),
             "add dev rows: four times as many see gains half as large",
         )

@@ -9,9 +9,9 @@ from pathlib import Path
 from dagent.compiler.dataset import COLUMNS, Fault, Row, prompt_hash, read_rows
 from dagent.compiler.digests import content_digest
 from dagent.compiler.facts import DataFacts, inside
-from dagent.dsl.nearest import did_you_mean, nearest
 from dagent.compiler.spec import DataSet, Spec
 from dagent.dsl.diagnostics import Diagnostics, Note
+from dagent.dsl.nearest import did_you_mean, nearest
 
 SHOWN = 5  # faults of one file that are shown; the rest are counted
 # Least rows of a role. Dev is split in two, and a paired exact test on fewer than 10 rows cannot
@@ -202,7 +202,9 @@ def _check_overlap(spec: Spec, loaded: Mapping[str, _Loaded], diagnostics: Diagn
     )
     for one, other in pairs:
         ours, theirs = loaded[one], loaded[other]
-        shared = sorted((ours.hashes[h], theirs.hashes[h]) for h in ours.hashes.keys() & theirs.hashes)
+        shared = sorted(
+            (ours.hashes[h], theirs.hashes[h]) for h in ours.hashes.keys() & theirs.hashes
+        )
         if shared:
             notes = [
                 Note(f"{ours.data.path} row {a} is {theirs.data.path} row {b}")

@@ -10,10 +10,10 @@ from typing import Any
 
 from dagent.compiler.digests import content_digest
 from dagent.compiler.facts import inside
-from dagent.dsl.nearest import did_you_mean
 from dagent.compiler.read import within
 from dagent.compiler.spec import Spec
 from dagent.dsl.diagnostics import Diagnostics, Note
+from dagent.dsl.nearest import did_you_mean
 from dagent.dsl.source import Source, Span
 
 # What dagent passes, by position, before the options as keywords.
@@ -56,9 +56,7 @@ def check_programs(spec: Spec, project: Path, diagnostics: Diagnostics) -> dict[
         if not path.is_file():
             known = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
             remedy = did_you_mean(path.name, known, "correct the path; it is relative to the spec")
-            diagnostics.error(
-                "E311", f"there is no file `{file}`", within(use.span, file), remedy
-            )
+            diagnostics.error("E311", f"there is no file `{file}`", within(use.span, file), remedy)
             continue
         if file not in trees:
             trees[file] = _parse(file, path, use, diagnostics)
@@ -151,9 +149,7 @@ def _names(tree: ast.Module) -> set[str]:
     return found
 
 
-def _check_call(
-    spec: Spec, function: ast.FunctionDef, use: _Use, diagnostics: Diagnostics
-) -> None:
+def _check_call(spec: Spec, function: ast.FunctionDef, use: _Use, diagnostics: Diagnostics) -> None:
     args = function.args
     positional = [a.arg for a in (*args.posonlyargs, *args.args)]
     given = PASSES[use.role]

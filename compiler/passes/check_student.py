@@ -8,9 +8,9 @@ from pathlib import Path
 
 from dagent.compiler.digests import content_digest
 from dagent.compiler.facts import StudentFacts, inside
-from dagent.dsl.nearest import did_you_mean
 from dagent.compiler.spec import Spec
 from dagent.dsl.diagnostics import Diagnostics
+from dagent.dsl.nearest import did_you_mean
 
 _HUB = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
 _SIZE = re.compile(r"(?:^|[-_.])(\d+(?:\.\d+)?)([BbMm])(?=$|[-_.])")

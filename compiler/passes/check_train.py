@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dagent.dsl.nearest import did_you_mean
 from dagent.compiler.spec import Spec
 from dagent.compiler.tables import table
 from dagent.dsl.diagnostics import Diagnostics
+from dagent.dsl.nearest import did_you_mean
 from dagent.dsl.source import Span
 
 _STORE = "dagent keeps models and logs in its store"
@@ -29,9 +29,7 @@ OWNED = {
         ("report_to", "run_name", "project", "disable_tqdm", "log_level", "log_level_replica"),
         _TRACK,
     ),
-    **dict.fromkeys(
-        ("trackio_space_id", "trackio_bucket_id", "trackio_static_space_id"), _TRACK
-    ),
+    **dict.fromkeys(("trackio_space_id", "trackio_bucket_id", "trackio_static_space_id"), _TRACK),
     **dict.fromkeys(
         ("push_to_hub", "hub_token", "hub_private_repo", "hub_model_id", "hub_strategy"), _HUB
     ),
@@ -105,9 +103,7 @@ def _check(
     elif name not in arguments:
         version = ", ".join(f"{k} {v}" for k, v in table(of)["versions"].items())
         remedy = did_you_mean(name, [a for a in arguments if a not in owned])
-        diagnostics.error(
-            "E602", f"{config} has no argument `{name}` ({version})", key, remedy
-        )
+        diagnostics.error("E602", f"{config} has no argument `{name}` ({version})", key, remedy)
     else:
         _check_value(name, value, arguments[name], place, diagnostics)
 
@@ -140,6 +136,4 @@ def _is(value: Any, kind: str) -> bool:
 
 def _chosen(value: str, choices: list[str]) -> bool:
     """A choice such as ``pissa_niter_[number of iters]`` stands for all that begin so."""
-    return any(
-        value.startswith(c.partition("[")[0]) if "[" in c else value == c for c in choices
-    )
+    return any(value.startswith(c.partition("[")[0]) if "[" in c else value == c for c in choices)

@@ -265,9 +265,7 @@ class _Lowering:
         }
         asked = self._asked(set)
         estimate = seconds(self.cost.answer(asked), rows=(asked, asked))
-        return _step(
-            id, "evaluate", params, {"rows": rows, "model": model}, round, estimate, after
-        )
+        return _step(id, "evaluate", params, {"rows": rows, "model": model}, round, estimate, after)
 
     def _evaluate_guard(self, n: int, set: str, model: str) -> Step:
         guard = next(g for g in self.spec.criteria.guards if g.set == set)
