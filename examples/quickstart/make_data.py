@@ -19,7 +19,7 @@ ROWS = {"dev": 400, "test": 1200}
 SEED = 7
 PRIMITIVES = ("index", "slice", "reverse", "sort", "count", "replace")
 SKILL_WEIGHT = {skill: 1.0 if skill in PRIMITIVES else 2.0 for skill in programs.SKILLS}
-DIFFICULTY_WEIGHT = {1: 0.15, 2: 0.35, 3: 0.5}
+DIFFICULTY_WEIGHT = {1: 0.1, 2: 0.3, 3: 0.6}
 
 
 def cell_counts(rows: int, rng: random.Random) -> Counter[tuple[str, int]]:
