@@ -4,7 +4,8 @@
 
 A key of the importing file wins; a key that two imports give must be given by the importer.
 ``$NAME`` stands for a whole value and keeps its type, ``${NAME}`` stands inside a text; ``$$`` in
-their place is a dollar sign. A replaced value keeps the place of its use, so that an error points there.
+their place is a dollar sign. A replaced value keeps the place of its use, so that an error points
+there.
 """
 
 from __future__ import annotations
