@@ -91,7 +91,7 @@ def skill_heat_map(table: Table, path: Path, title: str = "") -> Path:
     for side in axes.spines.values():
         side.set_visible(False)
     bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.03, format=lambda v, _: f"{v:.0%}")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     if title:
         axes.set_title(title, loc="left", fontsize=11, color=INK)
     return _save(figure, path)

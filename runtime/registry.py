@@ -32,7 +32,7 @@ def register(
     """
     name = _registered_name(start["name"])
     _ensure_registered(client, name, start.get("goal") or "")
-    versions = client.search_model_versions(f"name = '{name}'")
+    versions = list(client.search_model_versions(f"name = '{name}'"))
     mine = next((v for v in versions if v.run_id == run), None)
     if mine is None:
         _lay_out(model, scratch / "model", run)
@@ -44,7 +44,7 @@ def register(
             said += f" Test {champion['test']:.1%}, {gain['test_pp']:+.1f} pp over the base."
         tags = {ENDED_TAG: end["time"]}
         mine = client.create_model_version(name, source, run, tags, description=said)
-        versions = [*versions, mine]
+        versions.append(mine)
     latest = max(versions, key=lambda v: (v.tags.get(ENDED_TAG, ""), int(v.version)))
     client.set_registered_model_alias(name, ALIAS, str(latest.version))
 

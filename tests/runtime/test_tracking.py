@@ -18,6 +18,7 @@ import pytest
 from dagent.runtime import tracking
 from dagent.runtime.mirror import Mirror
 from dagent.runtime.projection import Table, focus, loss_series, row_table
+from dagent.runtime.registry import register
 from dagent.runtime.tracking import Cursor, RunFolder
 
 pytest.importorskip("mlflow", reason="the extra dagent[track] is not installed")
@@ -428,3 +429,29 @@ def test_focus_of_odd_curricula_is_empty() -> None:
 def test_a_table_shows_only_columns_that_rows_have() -> None:
     table = row_table([{"prompt": "p", "answer": "a", "x": 1}] * 300, limit=2)
     assert table == Table(("prompt", "answer"), (("p", "a"),) * 2)
+
+
+@pytest.mark.slow
+def test_the_registered_model_loads_with_mlflow_and_with_plain_transformers(
+    project: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch", reason="the extra dagent[train] is not installed")
+    student = Path(tracking.__file__).parent / "students" / "tiny_python"
+    folder = tmp_path / "model"
+    shutil.copytree(student, folder)
+    client = client_of(project)
+    run = client.create_run(client.create_experiment("x", tmp_path.as_uri())).info.run_id
+    start, end = project.events(SELECT)[0], project.events(SELECT)[-1]
+    (scratch := tmp_path / "scratch").mkdir()
+    register(client, run, start, end, folder, scratch)
+
+    import mlflow
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.tracking_uri(project.folder))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    uri = "models:/quickstart@champion"
+    assert mlflow.transformers.load_model(uri)("x = 1", max_new_tokens=2)[0]["generated_text"]
+    plain = Path(mlflow.artifacts.download_artifacts(uri)) / "model"
+    assert AutoTokenizer.from_pretrained(plain)
+    assert AutoModelForCausalLM.from_pretrained(plain).num_parameters() > 1000
