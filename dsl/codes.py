@@ -125,11 +125,11 @@ CODES: dict[str, Code] = {
         "Remove it, or open what it should close.",
     ),
     "E024": Code(
-        "`<=` or `=` in the wrong place",
-        "A cap is written with `=`, or something that is no cap with `<=`.",
-        "Caps read `rounds <= 5` so that nobody takes them for targets; everything else is set.",
+        "`<=` in the wrong place",
+        "Something that is no cap is written with `<=`.",
+        "`<=` says that a value is the most allowed; other values are set.",
         'student { model <= "builtin:tiny-python" }',
-        "Write `<=` in `budget` and `=` elsewhere.",
+        "Write `=`; `<=` is for the caps in `budget`.",
     ),
     "E025": Code(
         "`=` missing",
@@ -254,7 +254,7 @@ CODES: dict[str, Code] = {
         "not a name",
         "A name holds characters that names cannot have.",
         "Names are referred to from other places, and become parts of file and step names.",
-        "let { 2x = 3 }",
+        "let { a-b = 3 }",
         "Start with a letter, go on with letters, digits and `_`.",
     ),
     "E110": Code(
@@ -331,7 +331,8 @@ CODES: dict[str, Code] = {
         "data file missing",
         "A data set names a file that does not exist.",
         "The plan locks the data by its digest, so the file has to be there.",
-        'data extra { role = pool  path = "missing.jsonl" }',
+        'data dev { role = dev  path = "missing.jsonl" }\n'
+        'data test { role = test  path = "test.jsonl" }',
         "Correct the path; it is relative to the spec's folder.",
     ),
     "E302": Code(
@@ -345,7 +346,8 @@ CODES: dict[str, Code] = {
         "one file in two roles",
         "Two data sets of different roles read the same file.",
         "What is trained or selected on must not be what is tested on.",
-        'data again { role = guard  path = "dev.jsonl" }',
+        'data dev { role = dev  path = "dev.jsonl" }\n'
+        'data test { role = test  path = "dev.jsonl" }',
         "Give each role its own file.",
     ),
     "E304": Code(
@@ -366,14 +368,15 @@ CODES: dict[str, Code] = {
         "column missing",
         "The rows lack a column that is needed, such as `prompt` or `answer`.",
         "Without it a row cannot be asked or graded.",
-        'data extra { role = pool  path = "dev.jsonl"  columns { prompt = "no-such-column" } }',
+        'data dev { role = dev  path = "dev.jsonl"  columns { prompt = question } }\n'
+        'data test { role = test  path = "test.jsonl" }',
         "Name the right column in `columns { … }`.",
     ),
     "E307": Code(
         "no source, or several",
         "A data set or a role has none, or more than one, of the sources it may take one of.",
         "Which one counts would be a guess.",
-        "data extra { role = pool }",
+        'data dev { role = dev }\ndata test { role = test  path = "test.jsonl" }',
         "Keep exactly one of the keys in the message.",
     ),
     "E308": Code(
@@ -397,6 +400,59 @@ CODES: dict[str, Code] = {
         'engineer { strategy = curriculum  generator { program = "programs.py:no_such" } }',
         "Correct the file, relative to the spec, or the function's name.",
     ),
+    "E312": Code(
+        "several sets of one role",
+        "Two data sets have a role that only one can have.",
+        "Which of them decides would be a guess.",
+        'data more { role = test  path = "guard.jsonl" }',
+        "Keep one, or join their files.",
+    ),
+    "E313": Code(
+        "guard that guards nothing",
+        "A data set has the role `guard`, and `criteria` does not name it.",
+        "It suggests a protection that does not exist.",
+        'data old { role = guard  path = "guard.jsonl" }',
+        "Add `guard NAME { max_drop = 2pp }` to `criteria`, or remove the data set.",
+    ),
+    "E314": Code(
+        "skill or difficulty not listed",
+        "Rows of `dev` have a skill or difficulty that `domain` does not list.",
+        "The list would say less than the data, and a misspelt skill would be taught by nobody.",
+        "domain { name = demo  goal = g  skills = [index] }",
+        "Add it to the list, correct the rows, or leave the list out: then the rows decide.",
+    ),
+    "E315": Code(
+        "skill or difficulty without rows",
+        "`domain` lists a skill or difficulty that no row of `dev` has.",
+        "Nothing measures it, so the engineer cannot see whether it is learnt.",
+        "$ dagent check spec-with-unmeasured-skill.dagent",
+        "Add rows of it to `dev`, or remove it from the list.",
+    ),
+    "E316": Code(
+        "program is not valid Python",
+        "The file of a program has a syntax error.",
+        "It would fail in the middle of a run.",
+        "$ dagent check spec-with-broken-program.dagent",
+        "Mend the place in the message.",
+    ),
+    "E317": Code(
+        "function of the wrong form",
+        "The function of a program takes other arguments than it is called with.",
+        "It would fail in the middle of a run.",
+        'engineer { strategy = curriculum  generator { program = "programs.py:verify" } }',
+        "Define it with the arguments in the message.",
+    ),
+    "E318": Code(
+        "unknown option",
+        "A program or policy takes no option of that name.",
+        "A misspelt option that is ignored costs a wasted run.",
+        "engineer {\n"
+        "  strategy = curriculum\n"
+        "  planner { policy = error-driven  options { hurry = true } }\n"
+        '  generator { program = "programs.py:generate" }\n'
+        "}",
+        "Use the name suggested, or remove it.",
+    ),
     "E401": Code(
         "the budget cannot pay for its minimum",
         "What the rounds need at least is more than a cap allows.",
@@ -415,8 +471,26 @@ CODES: dict[str, Code] = {
         "unknown part",
         "`per` names neither `round` nor a role that the engineer has.",
         "The cap would apply to nothing.",
-        "budget { rounds <= 5  per week { rows <= 2k rows } }",
+        "budget {\n"
+        "  rounds <= 5\n"
+        "  per round { rows <= 2k rows }\n"
+        "  per week { rows <= 2k rows }\n"
+        "}",
         "Use `per round`, or `per` and the name of a role.",
+    ),
+    "E404": Code(
+        "no number of rows",
+        "The budget does not say how many rows a round or the run may make.",
+        "There is no default that would be right for everybody.",
+        "budget { rounds <= 3 }",
+        "Add `per round { rows <= 2k rows }`, or `rows <= 10k rows` for the whole run.",
+    ),
+    "E405": Code(
+        "time is likely to run out",
+        "The run is estimated to take longer than `wall` allows.",
+        "It would stop at the cap, before its last round.",
+        "budget { rounds <= 50  wall <= 1s  per round { rows <= 2k rows } }",
+        "Allow more time, or ask for fewer rounds or rows.",
     ),
     "E501": Code(
         "unknown metric",
@@ -443,7 +517,7 @@ CODES: dict[str, Code] = {
         "stop rule that never fires",
         "The rule for stopping can never come true within the budget.",
         "It suggests that the run may end early, and it cannot.",
-        "budget { rounds <= 3 }\n"
+        "budget { rounds <= 3  per round { rows <= 2k rows } }\n"
         "criteria { metric accuracy { grader = exact }  stop { patience = 5 rounds } }",
         "Lower the patience below the number of rounds, or remove the rule.",
     ),
@@ -454,12 +528,43 @@ CODES: dict[str, Code] = {
         "criteria { metric accuracy { grader = regex } }",
         "Add or remove the option in the message.",
     ),
+    "E506": Code(
+        "goal out of reach",
+        "A goal asks for a value that the metric cannot have, or that every student has.",
+        "It could never be met, or never fail.",
+        "criteria { metric accuracy { grader = exact }  require accuracy >= 0 on test }",
+        "Choose a value between 0 and 1, or write `60%`.",
+    ),
     "E507": Code(
         "not a guard",
         "`guard` names a data set that does not exist or has another role.",
         "A guard is measured on rows that nothing else uses.",
         "criteria { metric accuracy { grader = exact }  guard dev { max_drop = 2pp } }",
         "Name a data set with `role = guard`.",
+    ),
+    "E508": Code(
+        "unknown skill",
+        "A goal names a skill that no row has, or the rows name no skills.",
+        "It cannot be measured.",
+        "criteria {\n"
+        "  metric accuracy { grader = exact }\n"
+        "  require accuracy >= 0.6 on test for skill juggling\n"
+        "}",
+        "Use a skill of the rows.",
+    ),
+    "E509": Code(
+        "few rows to select on",
+        "With so few rows the gate sees only large gains.",
+        "Small steps forward would be refused as noise.",
+        "$ dagent check spec-with-small-dev.dagent",
+        "Add dev rows: four times as many see gains half as large.",
+    ),
+    "E510": Code(
+        "goals that contradict each other",
+        "Two goals cannot both be met.",
+        "The run could never succeed.",
+        "$ dagent check spec-with-contradicting-goals.dagent",
+        "Remove one of them.",
     ),
     "E601": Code(
         "unknown model",
@@ -482,19 +587,33 @@ CODES: dict[str, Code] = {
         "train sft { learning_rate = fast }",
         "Write a value of the type in the message.",
     ),
-    "E604": Code(
-        "stage cannot run",
-        "The stage of training lacks what it needs, such as preference pairs or a reward.",
-        "It would fail, or learn nothing.",
-        "train dpo { beta = 0.1 }",
-        "Use another stage, or provide what the message names.",
-    ),
     "E605": Code(
         "argument that dagent sets itself",
         "The argument of TRL is decided by dagent.",
         "Two masters of one argument would break resuming or tracking.",
         'train sft { output_dir = "out" }',
         "Remove it.",
+    ),
+    "E606": Code(
+        "key without meaning here",
+        "The key says nothing about a student of this kind.",
+        "Ignoring it silently would surprise.",
+        'student { model = "builtin:tiny-python"  revision = main }',
+        "Remove it, or change what the message names.",
+    ),
+    "E607": Code(
+        "template without a prompt",
+        "The template has no place for the question.",
+        "The student would never see the question.",
+        'student { model = "builtin:tiny-python"  template = "Answer:" }',
+        "Write `{prompt}` where the question goes.",
+    ),
+    "E608": Code(
+        "model without a revision",
+        "A model of the hub is named without a revision.",
+        "Its files may change there, and the same plan would then train another model.",
+        "$ dagent check spec-with-hub-model.dagent",
+        "Add `revision = COMMIT`.",
     ),
     "E701": Code(
         "import not found",
@@ -542,7 +661,8 @@ CODES: dict[str, Code] = {
         "path outside the project",
         "A path leads out of the folder of the spec.",
         "Such a plan would not work on another machine.",
-        'data extra { role = pool  path = "../../elsewhere.jsonl" }',
+        'data dev { role = dev  path = "../../elsewhere.jsonl" }\n'
+        'data test { role = test  path = "test.jsonl" }',
         "Copy the file into the project, or move the spec up.",
     ),
     "E708": Code(
@@ -556,8 +676,29 @@ CODES: dict[str, Code] = {
         "cycle of names",
         "Constants refer to each other in a circle.",
         "None of them has a value.",
-        "let { a = $b  b = $a }",
+        "let { a = $b  b = $a }\nseed = $a",
         "Give one of them a value of its own.",
+    ),
+    "E710": Code(
+        "imports that disagree",
+        "Two imported files give the same key.",
+        "Which of the two counts would be a guess.",
+        "$ dagent check spec-with-two-imports.dagent",
+        "Give the key in the importing file, or in one import only.",
+    ),
+    "E711": Code(
+        "unused name",
+        "A constant or parameter is defined and never used.",
+        "It may be a misspelt reference elsewhere.",
+        "let { n = 2k rows }",
+        "Use it, or remove it.",
+    ),
+    "E712": Code(
+        "bad parameter",
+        "A parameter is declared in a way that cannot work.",
+        "A secret has to name its variable, and a default has to be of the declared type.",
+        "param n { type = integer  default = many }\nseed = $n",
+        "Follow the message.",
     ),
     "E801": Code(
         "no spec in the folder",

@@ -11,6 +11,8 @@ from dagent.dsl.schema import plain_blocks
 from dagent.dsl.source import Source, Span
 from dagent.dsl.tokens import STARTERS
 
+# `require loss <= 0.1`: what looks like a key here is the metric.
+_CAPPED = frozenset({("STATEMENT", "KEY"), ("KEY", "CAP")})
 _VALUES = frozenset({"WORD", "NUMBER", "QUANTITY", "REFERENCE", "STRING", "TEXT"})
 _WANTED = {"import": "a file in quotes", "require": "a goal"}
 _TERMS = frozenset({"WORD", "NUMBER", "QUANTITY", "STRING", "COMPARE"})
@@ -21,11 +23,13 @@ class Place:
     """Whether the tokens read last belong to a statement, and on which line it stands."""
 
     line: int | None = None
+    last: str = ""
 
     def after(self, token: Token) -> Place:
         if token.type == "STATEMENT":
-            return Place(token.line)
-        return self if token.type in _TERMS else Place()
+            return Place(token.line, token.type)
+        goes_on = token.type in _TERMS or (self.last, token.type) in _CAPPED
+        return Place(self.line, token.type) if goes_on else Place()
 
     def leaves_statement(self, token: Token) -> bool:
         return self.line is not None and token.type in _TERMS and token.line != self.line

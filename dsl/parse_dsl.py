@@ -70,10 +70,10 @@ def _survivors(source: Source, tokens: list[Token], diagnostics: Diagnostics) ->
     place = Place()
     end = Token("$END", "", len(source.text), end_pos=len(source.text))
     stream = [*tokens, end]
-    i = 0
+    i, failed = 0, -1
     while i < len(stream):
         token = stream[i]
-        at_entry = _accepts(parser, "KEY")
+        at_entry = _accepts(parser, "NAMED")
         if token.type in STARTERS and at_entry:
             frames[-1] = _Frame(_snapshot(parser), len(kept))
         try:
@@ -90,7 +90,8 @@ def _survivors(source: Source, tokens: list[Token], diagnostics: Diagnostics) ->
             if not at_entry:
                 parser = _snapshot(frames[-1].parser)
                 del kept[frames[-1].kept :]
-            i = _resume(stream, i)
+            # The same token may be met again after going back, but it fails only once.
+            i, failed = _resume(stream, i + (i == failed)), i
             place = Place()
             continue
         if token.type == "LBRACE":

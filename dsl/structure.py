@@ -50,9 +50,9 @@ def check_structure(root: Mapping, diagnostics: Diagnostics) -> None:
     lines = {(span.source, span.line) for span in faulty}
     told = {(d.code, d.span) for d in diagnostics}
     for d in found:
-        if d.span is None or ((d.span.source, d.span.line) not in lines):
-            if (d.code, d.span) not in told:
-                diagnostics.add(d)
+        shadowed = d.span is not None and (d.span.source, d.span.line) in lines
+        if not shadowed and (d.code, d.span) not in told:
+            diagnostics.add(d)
 
 
 @dataclass(frozen=True)
