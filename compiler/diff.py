@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 from dagent.compiler.plan import Plan, Step, input_step
@@ -28,6 +27,8 @@ class Reason:
     def __str__(self) -> str:
         if self.by is not None:
             return f"input `{self.what}` comes from {self.by}, which changed"
+        if self.what == "seed":
+            return "seed: another"  # derived from the spec's; the number says nothing to people
         return f"{self.what}: {_shown(self.before)} -> {_shown(self.after)}"
 
 
@@ -152,16 +153,14 @@ def _reason_json(reason: Reason) -> dict[str, Any]:
 def lines(difference: Difference) -> list[str]:
     """For people: causes first, each once for all rounds that it touches; then what follows."""
     out = [f"plan: {reason}" for reason in difference.plan]
-    causes = [(c, [r for r in c.reasons if r.by is None]) for c in difference.steps]
-    rows = [(_family(c.step), c.what, tuple(map(str, own)), c.step) for c, own in causes if own]
-    for (family, what, own), group in groupby(sorted(rows), key=lambda row: row[:3]):
-        out.append(f"{what}  {_rounds(family, [row[3] for row in group])}")
+    groups: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for change in difference.steps:
+        own = tuple(str(reason) for reason in change.reasons if reason.by is None)
+        if own or change.what in (NEW, REMOVED):
+            groups.setdefault((_family(change.step), change.what, own), []).append(change.step)
+    for (family, what, own), ids in groups.items():
+        out.append(f"{what}  {_rounds(family, ids)}")
         out += [f"  {reason}" for reason in own]
-    for what in (NEW, REMOVED):
-        ids = [c.step for c in difference.steps if c.what == what]
-        out += [
-            f"{what}  {_rounds(f, list(g))}" for f, g in groupby(sorted(ids, key=_family), _family)
-        ]
     follows = [c.step for c in difference.steps if c.what == CHANGED and _only_inputs(c)]
     if follows:
         out.append(f"changed  {len(follows)} steps that take what changes as input")

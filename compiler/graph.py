@@ -2,7 +2,7 @@
 
     data --> split --> r0 --> r1 --> … --> test --> result
 
-Within a box only its own steps are joined, so that five rounds stay readable. ``only`` draws one
+Arrows that follow from others are left out, so that five rounds stay readable. ``only`` draws one
 round with all its inputs.
 """
 
@@ -25,8 +25,23 @@ def mermaid(plan: Plan, only: int | None = None) -> str:
         lines += [f"    {_node(s)}" for s in steps if s.round == number]
         lines.append("  end")
     edges = _edges(plan) if only is None else _edges_of(plan, only)
-    lines += [f"  {a} --> {b}" for a, b in dict.fromkeys(edges)]
+    lines += [f"  {a} --> {b}" for a, b in _needed(list(dict.fromkeys(edges)))]
     return "\n".join(lines) + "\n"
+
+
+def _needed(edges: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The edges that no longer way implies. Every edge leads from an earlier step to a later."""
+    ahead: dict[str, list[str]] = {}
+    for a, b in edges:
+        ahead.setdefault(a, []).append(b)
+    reach: dict[str, set[str]] = {}
+
+    def reached(node: str) -> set[str]:
+        if node not in reach:
+            reach[node] = {n for b in ahead.get(node, ()) for n in (b, *reached(b))}
+        return reach[node]
+
+    return [(a, b) for a, b in edges if not any(b in reached(c) for c in ahead[a] if c != b)]
 
 
 def _edges(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -37,8 +52,6 @@ def _edges(plan: Plan) -> Iterator[tuple[str, str]]:
             source = by_id[id]
             if source.round == step.round:
                 yield _name(source.id), _name(step.id)
-            elif source.round is not None and step.round not in (None, source.round + 1):
-                continue  # a guard's base, read by every round: the chain of boxes implies it
             else:
                 yield _box(source), _box(step)
 

@@ -45,7 +45,7 @@ def detectable_gain(rows: int, alpha: float) -> float:
 
     For McNemar's test the number of rows is n = (z_alpha + z_beta)^2 * psi / d^2, with d the gain
     and psi the share of rows that the two students answer differently (Connor 1987, without the
-    small correction for d^2). Here psi = 0.3, the power 0.8 (z_beta = 0.84), and ``alpha`` one-sided.
+    small correction for d^2). Here psi = 0.3, z_beta = 0.84 (power 0.8), one side of ``alpha``.
 
     >>> round(detectable_gain(200, 0.05), 3)
     0.096
