@@ -22,6 +22,12 @@ from dagent.dsl.diagnostics import Diagnostic, Failed, Note
 from dagent.runtime.meter import OutOfBudget
 
 WORKER = (sys.executable, "-m", "dagent.runtime.worker_main")
+ENVIRONMENT = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    # Threads that spin while they wait make a small model crawl on a machine with other work.
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
 
 
 class Worker(Protocol):
@@ -64,7 +70,7 @@ class ProcessWorker:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, "HF_HUB_DISABLE_TELEMETRY": "1"},
+                env={**ENVIRONMENT, **os.environ},
             )
         self._lines = queue.Queue()
         threading.Thread(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -38,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         _forecast(plan, project, args.force)
         return 0
+    # A polite kill is an interruption like Ctrl-C: the journal says so and the worker is stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     from dagent.runtime.execution import execute
     from dagent.runtime.view import Screen, summary
 
