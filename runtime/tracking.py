@@ -343,9 +343,10 @@ def lag(folder: RunFolder) -> str | None:
     """One line on what MLflow lacks of an execution, or None."""
     cursor, behind = folder.cursor(), folder.behind()
     if behind:
+        where = f" at {folder.store}" if remote_uri() else ""
         why = f" ({cursor.error})" if cursor.error else ""
         return (
-            f"MLflow is behind by {behind} events{why}; "
+            f"MLflow{where} is behind by {behind} events{why}; "
             "`dagent ui` or the next `dagent execute` catches up"
         )
     if cursor.left_out:
@@ -382,6 +383,9 @@ def _decoded(line: bytes) -> Event | None:
     return body if isinstance(body, dict) else None
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
+    """The root of an error: what MLflow and its libraries wrap around it says less."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
     text = " ".join(redacted(str(error)).split()) or type(error).__name__
     return text if len(text) <= 200 else text[:199] + "…"

@@ -272,7 +272,9 @@ def test_mlflow_away_then_back(project: Any, monkeypatch: pytest.MonkeyPatch) ->
     assert cursor.seq == 0
     assert cursor.error
     line = tracking.lag(folder)
-    assert line.startswith(f"MLflow is behind by {len(folder.events())} events (")
+    count = len(folder.events())
+    assert line.startswith(f"MLflow at http://***@127.0.0.1:9 is behind by {count} events (")
+    assert "refused" in line
     assert "secret" not in (folder.path / "tracking.json").read_text() + line
 
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
