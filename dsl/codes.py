@@ -742,6 +742,13 @@ CODES: dict[str, Code] = {
         "$ dagent execute old.plan.json",
         "Run `dagent compile` with this version.",
     ),
+    "E807": Code(
+        "spec of a plan gone",
+        "The spec that a plan was compiled from is not beside it any more.",
+        "The plan says all that is needed to run, but nobody can see any more what was declared.",
+        "$ dagent compile && rm spec.dagent && dagent execute",
+        "Keep the spec in the folder of its plan.",
+    ),
     "E810": Code(
         "disk full",
         "The disk has no room left. What was finished is kept.",
