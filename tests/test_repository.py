@@ -15,7 +15,7 @@ from dagent.compiler.pipeline import compile
 
 ROOT = Path(__file__).parents[1]
 QUICKSTART = ROOT / "examples" / "quickstart"
-LAYERS = {"dsl": 0, "compiler": 1, "runtime": 2, "dagent": 3}
+LAYERS = {"specs": 0, "dsl": 0, "compiler": 1, "runtime": 2, "dagent": 3}
 
 
 def test_the_readme_shows_the_quickstarts_spec() -> None:
@@ -41,7 +41,7 @@ def imports(file: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", sorted(LAYERS))
 def test_a_layer_imports_only_those_below_it(layer: str) -> None:
     for file in (ROOT / layer).rglob("*.py"):
         for name in imports(file):
