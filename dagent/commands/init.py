@@ -1,0 +1,91 @@
+"""``dagent init``: a project that compiles and runs at once, to be changed into one's own."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import dagent.specs
+from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Refused
+from dagent.dsl.nearest import did_you_mean
+from dagent.dsl.source import Source
+
+# Shown to editors, so that they check and complete as one types.
+MODELINE = "# yaml-language-server: $schema="
+SCHEMA = "spec.schema.json"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="default: this one")
+    parser.add_argument("--template", default="quickstart", help="default: quickstart")
+    parser.add_argument("--yaml", action="store_true", help="write the spec in YAML")
+
+
+def run(args: argparse.Namespace) -> int:
+    source = _template(args.template)
+    folder: Path = args.folder
+    files = {path.name: path.read_text(encoding="utf-8") for path in sorted(source.iterdir())}
+    files = {name: text for name, text in files.items() if not name.startswith((".", "_"))}
+    if args.yaml:
+        files = _as_yaml(files)
+    _check_free(folder, files)
+    folder.mkdir(parents=True, exist_ok=True)
+    from dagent.commands.compile import write
+
+    for name, text in files.items():
+        write(folder / name, text)
+    print(f"written: {', '.join(files)}")
+    enter = "" if folder == Path() else f"cd {folder} && "
+    print(f"next: {enter}dagent compile && dagent execute")
+    return 0
+
+
+def _template(name: str) -> Path:
+    folder = Path(dagent.specs.__path__[0]) / "templates"
+    known = sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != "_")
+    if name not in known:
+        raise Refused(
+            Diagnostic(
+                "E831",
+                f"there is no template `{name}`",
+                suggestion=did_you_mean(name, known, "templates: " + ", ".join(known)),
+            )
+        )
+    return folder / name
+
+
+def _check_free(folder: Path, files: dict[str, str]) -> None:
+    """Nothing of the user's is ever overwritten, and no second spec put beside one."""
+    if folder.exists() and not folder.is_dir():
+        raise Refused(
+            Diagnostic(
+                "E831", f"`{folder}` is a file", suggestion="name a folder", file=str(folder)
+            )
+        )
+    taken = [name for name in files if (folder / name).exists()]
+    if folder.is_dir():
+        taken += [path.name for path in sorted(folder.glob("*.dagent")) if path.name not in taken]
+    if taken:
+        raise Refused(
+            Diagnostic(
+                "E831",
+                f"the folder already holds {', '.join(taken)}",
+                suggestion="name another folder: `dagent init NAME`",
+                file=str(folder),
+            )
+        )
+
+
+def _as_yaml(files: dict[str, str]) -> dict[str, str]:
+    """The spec in the other syntax, comments kept, with the schema beside it for editors."""
+    from dagent.dsl.fmt import format_source
+
+    schema = Path(dagent.specs.__path__[0]) / SCHEMA
+    source = Source("spec.dagent", files.pop("spec.dagent"))
+    text = format_source(source, Diagnostics(), "yaml")
+    assert text is not None, "a test compiles every template"
+    return {
+        "spec.yaml": f"{MODELINE}{SCHEMA}\n{text}",
+        SCHEMA: schema.read_text(encoding="utf-8"),
+        **files,
+    }
