@@ -19,7 +19,7 @@ _AMOUNT = re.compile(r"[-+]?\.?\d[\w.%+-]*(?: (?:%|[^\W\d]+))?")
 _LEADING = frozenset(
     {"arm", "data", "guard", "import", "metric", "optimise", "param", "per", "require", "train"}
 )
-_GOAL_PART = r"(?:[^\W\d][\w.-]*|[-+]?\.?\d[\w.%+-]*(?: %)?|>=|==|>|<)"
+_GOAL_PART = r'(?:[^\W\d][\w.-]*|[-+]?\.?\d[\w.%+-]*(?: %)?|>=|==|>|<|"[^"\\\s]*(?: [^"\\\s]+)*")'
 _GOAL = re.compile(rf"[^\W\d][\w.-]*(?: <= {_GOAL_PART})?(?: {_GOAL_PART})*")
 _YAML_PLAIN = re.compile(r"[\w$./][\w $./:<>=@%+()~^*-]*")
 

@@ -22,7 +22,7 @@ from dagent.dsl.source import Source
 HERE = Path(__file__).parent
 SYNTAXES: tuple[Syntax, ...] = ("dagent", "yaml")
 QUICK = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 
 
