@@ -28,6 +28,8 @@ def learning_curve(
     ``base`` and ``champion`` are scores on the test set (``None`` before it was opened). Refused
     rounds are hollow: they are models that the gate did not take.
     """
+    from matplotlib.patheffects import withStroke
+
     figure, axes = _figure(7.2, 4.2)
     x = [p.round for p in rounds]
     axes.fill_between(
@@ -37,10 +39,12 @@ def learning_curve(
     axes.plot(x, [p.select for p in rounds], color=BLUE, linewidth=1.6, alpha=0.75, zorder=2)
     _dots(axes, [p for p in rounds if p.accepted], "accepted", BLUE)
     _dots(axes, [p for p in rounds if not p.accepted], "refused", "white")
+    # A white rim, since the lines of the test set may run through the labels.
+    rim = [withStroke(linewidth=3, foreground="white")]
     for point in rounds:
         axes.annotate(
-            f"{point.select:.0%}", (point.round, point.select), textcoords="offset points",
-            xytext=(0, 9), ha="center", fontsize=9, color=INK,
+            f"{point.select:.1%}", (point.round, point.select), textcoords="offset points",
+            xytext=(0, 9), ha="center", fontsize=9, color=INK, path_effects=rim, zorder=4,
         )  # fmt: skip
     right = max(x, default=0)
     close = base is not None and champion is not None and abs(champion - base) < 0.05
