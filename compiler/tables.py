@@ -14,7 +14,6 @@ import json
 import types
 import typing
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,8 @@ def table(name: str) -> Mapping[str, Any]:
 
 def build(name: str) -> dict[str, Any]:
     """The table of the installed version. Imports the library, and torch with it."""
+    from importlib.metadata import version  # 25 ms that a compilation does not need
+
     module, config, packages = TABLES[name]
     cls = getattr(importlib.import_module(module), config)
     hints = typing.get_type_hints(cls)
