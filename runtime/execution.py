@@ -73,7 +73,7 @@ def execute(
         journal = Journal(journal_path(project, execution))
         write_atomically(project / LATEST, execution + "\n")
         if not force and (done := finished(journal.events)):
-            return Outcome(done, True, None)
+            return Outcome(done, True, "\n".join(tracking.catch_up(project)) or None)
         store = Store(project / ".dagent/store")
         store.sweep()
         journal.append(

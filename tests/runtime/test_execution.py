@@ -180,9 +180,7 @@ def check_killed(stub: ModuleType, whole: Path, folder: Path, events: int) -> No
     stub.make_project(folder)
     assert killed_after(folder, events)
     trained_before = {
-        e["step"]
-        for e in journal(folder)
-        if e["event"] == "step_finished" and e["kind"] == "train"
+        e["step"] for e in journal(folder) if e["event"] == "step_finished" and e["kind"] == "train"
     }
     assert not killed_after(folder, 0)
     assert digests(folder) == digests(whole)
