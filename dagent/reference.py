@@ -71,9 +71,11 @@ def supported(path: str, value: Any) -> bool:
     node: Any = spec
     parts = path.split(".")
     for i, part in enumerate(parts[:-1]):
-        if part == "*":
-            part = 0 if isinstance(node, list) else _TRIED.get(parts[i - 1], "x")
-        node = node[part] if isinstance(node, list) else node.setdefault(part, {})
+        if isinstance(node, list):
+            node = node[0]
+        else:
+            name = _TRIED.get(parts[i - 1], "x") if part == "*" else part
+            node = node.setdefault(name, {})
     node[parts[-1]] = value
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "spec.yaml"

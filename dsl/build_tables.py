@@ -29,7 +29,7 @@ def generate() -> str:
     from lark.grammar import Rule
     from lark.lexer import TerminalDef
 
-    parser = lark.Lark(GRAMMAR.read_text(encoding="utf-8"), **OPTIONS)  # type: ignore[arg-type]
+    parser = lark.Lark(GRAMMAR.read_text(encoding="utf-8"), **OPTIONS)
     data, memo = parser.memo_serialize([TerminalDef, Rule])
     lines = [
         '"""Made from grammar.lark by `python -m dagent.dsl.build_tables`; never edited."""',

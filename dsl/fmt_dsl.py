@@ -56,14 +56,9 @@ class DslPrinter:
     def entry(self, entry: Entry, schema: Schema | None) -> tuple[list[Item], list[str]]:
         """The items of an entry, and comments that belong behind the last of them."""
         value, says = entry.value, schema or {}
-        if says.get("x-named") and _are_named(value):
-            parts = [
-                (e, f"{entry.key} {e.key}", e.value, child(schema, e.key)) for e in value.entries
-            ]
+        if says.get("x-named") and (blocks := _named(value)):
             items = [
-                Item(self.at(e).block(head, inner, has, named=True), _copy(self.attached.of(e)))
-                for e, head, inner, has in parts
-                if isinstance(inner, Mapping)
+                self.named(entry.key, part, body, child(schema, part.key)) for part, body in blocks
             ]
         elif says.get("x-chain") and (stages := _stages(value, says["x-chain"])):
             items = [self.stage(entry.key, stage, item, child(schema, 0)) for stage, item in stages]
@@ -80,6 +75,10 @@ class DslPrinter:
         first.lead = own.lead + ([own.tail] if own.tail else []) + first.lead
         first.blank = first.blank or own.blank
         return items, list(self.attached.at_end(value))
+
+    def named(self, kind: str, part: Entry, body: Mapping, schema: Schema | None) -> Item:
+        lines = self.at(part).block(f"{kind} {part.key}", body, schema, named=True)
+        return Item(lines, _copy(self.attached.of(part)))
 
     def stage(self, key: str, stage: Entry, item: Mapping, schema: Schema | None) -> Item:
         rest = tuple(e for e in item.entries if e is not stage)
@@ -196,12 +195,13 @@ def _short(node: Node) -> bool:
     return isinstance(node, Scalar) and "\n" not in str(node.value)
 
 
-def _are_named(node: Node) -> bool:
-    return (
-        isinstance(node, Mapping)
-        and bool(node.entries)
-        and all(isinstance(e.value, Mapping) and WORD.fullmatch(e.key) for e in node.entries)
-    )
+def _named(node: Node) -> list[tuple[Entry, Mapping]]:
+    """Each block with its name; nothing unless all are blocks whose names are words."""
+    entries = node.entries if isinstance(node, Mapping) else ()
+    blocks = [
+        (e, e.value) for e in entries if isinstance(e.value, Mapping) and WORD.fullmatch(e.key)
+    ]
+    return blocks if len(blocks) == len(entries) else []
 
 
 def _stages(node: Node, key: str) -> list[tuple[Entry, Mapping]]:

@@ -51,6 +51,10 @@ def _too_deep(tokens: list[Token]) -> Token | None:
     return None
 
 
+class _Misplaced(Exception):
+    """A token that the grammar takes, on a line where it does not belong."""
+
+
 @dataclass
 class _Frame:
     """A block that is open: the parser before its latest entry, and the tokens kept until then."""
@@ -78,13 +82,13 @@ def _survivors(source: Source, tokens: list[Token], diagnostics: Diagnostics) ->
             frames[-1] = _Frame(_snapshot(parser), len(kept))
         try:
             if place.leaves_statement(token):
-                raise UnexpectedToken(token, set())
+                raise _Misplaced
             if token.type == "$END":
                 # On a copy: feeding the end for good would finish the parser.
                 _snapshot(parser).feed_token(token)
                 break
             parser.feed_token(token)
-        except UnexpectedToken:
+        except (UnexpectedToken, _Misplaced):
             before = kept[-1] if kept else None
             explain(source, stream, i, before, place, at_entry, diagnostics)
             if not at_entry:

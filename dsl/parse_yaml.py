@@ -20,6 +20,7 @@ from dagent.dsl.scalars import resolve
 from dagent.dsl.source import Source, Span
 from dagent.dsl.yaml_errors import report
 
+_Event = Any  # PyYAML's events; their marks are never None here, which the stubs do not know
 DEEPEST = 100
 MOST_NODES = 100_000
 # Anchor and tag before a value, with what may stand between: blanks, and comments after these.
@@ -59,6 +60,14 @@ def parse_yaml(source: Source, diagnostics: Diagnostics) -> Mapping | None:
     return Mapping(root.entries, source.span(0, len(source.text)))
 
 
+def _events(source: Source) -> Iterator[_Event]:
+    return iter(yaml.parse(source.text, Loader=yaml.SafeLoader))
+
+
+def _index(mark: Any) -> int:
+    return int(mark.index)
+
+
 def anchors(source: Source) -> dict[tuple[int, bool], str]:
     """Names of anchors, by where the anchored value starts and whether it is a scalar."""
     reader = _Reader(source, Diagnostics())
@@ -66,7 +75,7 @@ def anchors(source: Source) -> dict[tuple[int, bool], str]:
         (reader.properties(event, event.start_mark.index), isinstance(event, yaml.ScalarEvent)): (
             event.anchor
         )
-        for event in yaml.parse(source.text, Loader=yaml.SafeLoader)
+        for event in _events(source)
         if getattr(event, "anchor", None) and not isinstance(event, yaml.AliasEvent)
     }
 
@@ -80,20 +89,20 @@ class _Reader:
 
     def document(self) -> Node | None:
         root: Node | None = None
-        events = iter(yaml.parse(self.source.text, Loader=yaml.SafeLoader))
+        events = _events(self.source)
         count = 0
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 count += 1
                 if count > 1:
-                    span = self.source.span(event.start_mark.index, event.start_mark.index + 3)
+                    span = self.source.span(_index(event.start_mark), _index(event.start_mark) + 3)
                     message = "a second document starts here"
                     self.diagnostics.error("E032", message, span, "keep one document in a file")
                     break
                 root = self.node(next(events), events, 1).node
         return root
 
-    def node(self, event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> _Sized:
+    def node(self, event: _Event, events: Iterator[_Event], depth: int) -> _Sized:
         start = event.start_mark.index
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event)
@@ -115,7 +124,7 @@ class _Reader:
             self.anchors[anchor] = made
         return made
 
-    def properties(self, event: Any, start: int) -> int:
+    def properties(self, event: _Event, start: int) -> int:
         """Refuse a tag; where the value itself starts, behind its anchor and tag."""
         match = _PROPERTIES.match(self.source.text, start) if event.anchor or event.tag else None
         if event.tag is not None:
@@ -129,7 +138,7 @@ class _Reader:
             )
         return match.end() if match else start
 
-    def alias(self, event: yaml.AliasEvent) -> _Sized:
+    def alias(self, event: _Event) -> _Sized:
         span = self.source.span(event.start_mark.index, event.end_mark.index)
         if event.anchor not in self.anchors:
             self.diagnostics.error("E030", f"no anchor `&{event.anchor}` before this alias", span)
@@ -140,29 +149,29 @@ class _Reader:
             raise _Stop
         return made
 
-    def scalar(self, event: yaml.ScalarEvent, start: int) -> Scalar:
+    def scalar(self, event: _Event, start: int) -> Scalar:
         end = max(start, event.end_mark.index)
         text = self.source.text[start:end]
         span = self.source.span(start, start + len(text.rstrip()))
         plain = event.style is None or event.style == ""
         return Scalar(resolve(event.value) if plain else event.value, span, quoted=not plain)
 
-    def sequence(self, event: Any, start: int, events: Iterator[yaml.Event], depth: int) -> _Sized:
+    def sequence(self, event: _Event, start: int, events: Iterator[_Event], depth: int) -> _Sized:
         made: list[_Sized] = []
         for inner in events:
             if isinstance(inner, yaml.SequenceEndEvent):
-                end = inner.end_mark.index if event.flow_style else _end(made, start)
+                end = _index(inner.end_mark) if event.flow_style else _end(made, start)
                 break
             made.append(self.node(inner, events, depth + 1))
         items = tuple(m.node for m in made)
         return self.sized(Sequence(items, self.source.span(start, end)), made, start)
 
-    def mapping(self, event: Any, start: int, events: Iterator[yaml.Event], depth: int) -> _Sized:
+    def mapping(self, event: _Event, start: int, events: Iterator[_Event], depth: int) -> _Sized:
         made: list[_Sized] = []
         entries: dict[str, Entry] = {}
         for inner in events:
             if isinstance(inner, yaml.MappingEndEvent):
-                end = inner.end_mark.index if event.flow_style else _end(made, start)
+                end = _index(inner.end_mark) if event.flow_style else _end(made, start)
                 break
             key = self.node(inner, events, depth + 1)
             value = self.node(next(events), events, depth + 1)

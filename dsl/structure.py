@@ -12,6 +12,7 @@ from typing import Any
 from dagent.dsl.diagnostics import Diagnostics, Note
 from dagent.dsl.document import Entry, Mapping, Node, Path, Scalar, Sequence, locate, plain
 from dagent.dsl.nearest import nearest
+from dagent.dsl.scalars import resolve
 from dagent.dsl.schema import Schema, child, load
 from dagent.dsl.source import Span
 
@@ -178,19 +179,19 @@ class _Structure:
         key = _shown(path)
         if self.label_missing(path, finding):
             return
+        advice: str | None = None
         if schema.get("x-chain") and isinstance(node, Mapping):
             advice = f"write `{key} STAGE {{ … }}`, or in YAML a list of `stage: STAGE`"
             message = f"`{key}` lacks the name of its stage"
             self.diagnostics.error("E026", message, self.heading(path), advice)
             return
-        advice = None
         if finding.validator_value == "array":
             if isinstance(node, Scalar) and node.span.text:
                 advice = f"write `[{_line(node.span)}]`"
         elif finding.validator_value == "object" and not isinstance(node, Mapping):
             advice = f"write `{_shown(path[-1:]) or 'STAGE'} {{ … }}`, or in YAML its keys indented"
-        elif isinstance(node, Scalar) and node.quoted and schema["type"] != "object":
-            advice = "remove the quotes" if not isinstance(node.value, str) else None
+        elif isinstance(node, Scalar) and node.quoted and not _is_word(node):
+            advice = "remove the quotes"
         expected = _expected(schema)
         message = f"`{key}` takes {expected}, not {_found(node)}"
         self.diagnostics.error("E105", message, self.value(path), advice)
@@ -280,6 +281,11 @@ def _found(node: Node) -> str:
         return "nothing"
     written = _line(node.span)
     return f"`{written}`" if written else "empty text"
+
+
+def _is_word(node: Scalar) -> bool:
+    """Whether the text would be text without its quotes too."""
+    return resolve(str(node.value)) == node.value
 
 
 def _expected(schema: Schema) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
+from typing import Any
 
 from dagent.dsl.document import Scalar
 from dagent.dsl.scalars import resolve
@@ -86,7 +87,7 @@ def _is_text_in_yaml_1_1(text: str) -> bool:
 
 
 @cache
-def _resolver() -> object:
+def _resolver() -> Any:
     import yaml
 
     return yaml.resolver.Resolver()
