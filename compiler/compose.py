@@ -47,6 +47,7 @@ def compose(path: Path, settings: Settings, diagnostics: Diagnostics) -> Compose
     diagnostics.gate()
     assert merged is not None
     refuse_literals(merged, settings.set, diagnostics)
+    diagnostics.gate()  # before anything could quote a value
     names = Names(merged, settings, diagnostics)
     root = names.substitute(merged)
     names.unused()

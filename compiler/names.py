@@ -7,6 +7,7 @@ from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 
 from dagent.compiler.read import within
+from dagent.compiler.secrets import looks_secret
 from dagent.compiler.settings import Settings
 from dagent.dsl.diagnostics import Diagnostics, Note
 from dagent.dsl.document import Entry, Mapping, Node, Plain, Scalar, Sequence, plain
@@ -231,9 +232,14 @@ class Names:
         if param.name in self._set:
             text, source = self._set[param.name]
             span = source.span(len(param.name) + 1, len(source.text))
-            return self._typed(param, text, span, "E705")
+            value = _convert(text, param.type)
+            if isinstance(value, _Missing):
+                self._bad_value(param, f"`{text}` is none", span, "E705")
+            else:
+                self._given[param.name] = value
+            return value
         if param.env and param.env in self.settings.env:
-            return self._typed(param, self.settings.env[param.env], param.span, "E708")
+            return self._from_variable(param, self.settings.env[param.env])
         if isinstance(param.default, _Missing):
             also = f", or set the variable `{param.env}`" if param.env else ""
             self.diagnostics.error(
@@ -244,18 +250,30 @@ class Names:
             )
         return param.default
 
-    def _typed(self, param: _Param, text: str, span: Span, code: str) -> Plain | _Missing:
+    def _from_variable(self, param: _Param, text: str) -> Plain | _Missing:
+        """No message quotes it: what a variable holds may be anything."""
         value = _convert(text, param.type)
-        if isinstance(value, _Missing):
+        if looks_secret(text):
             self.diagnostics.error(
-                code,
-                f"`{param.name}` is of type {param.type}, and `{text}` is none",
-                span,
-                f"give a value of type {param.type}",
+                "E706",
+                f"the variable `{param.env}` holds what looks like a secret key",
+                param.span,
+                "add `secret = true`, and use it only as the value of `api_key`",
             )
-        elif value is not None:
+            return MISSING
+        if isinstance(value, _Missing):
+            self._bad_value(param, f"the variable `{param.env}` holds none", param.span, "E708")
+        else:
             self._given[param.name] = value
         return value
+
+    def _bad_value(self, param: _Param, why: str, span: Span, code: str) -> None:
+        self.diagnostics.error(
+            code,
+            f"`{param.name}` is of type {param.type}, and {why}",
+            span,
+            f"give a value of type {param.type}",
+        )
 
     def _secret(self, param: _Param, span: Span, path: tuple[str, ...] | None) -> Plain | _Missing:
         """Only the variable's name enters the document, and only as the value of `api_key`."""

@@ -1,0 +1,181 @@
+"""Imports, constants, parameters and secrets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dagent.compiler.compose import compose
+from dagent.compiler.pipeline import check, find_spec
+from dagent.compiler.settings import Settings
+from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Refused
+from dagent.dsl.document import locate, plain
+
+
+def composed(project: Any, text: str, *sets: str, **env: str) -> dict[str, Any]:
+    path = project.text(text, "spec.dagent")
+    return plain(compose(path, Settings(sets, env), Diagnostics()).root)
+
+
+def refused(project: Any, text: str, *sets: str, **env: str) -> list[Diagnostic]:
+    with pytest.raises(Refused) as caught:
+        composed(project, text, *sets, **env)
+    return [d for d in caught.value.diagnostics if d.severity == "error"]
+
+
+# --- imports -----------------------------------------------------------------------------------
+
+
+def test_the_importing_file_wins_and_blocks_join(project: Any) -> None:
+    project.text('domain { name = base  goal = old }\ntrain sft { max_steps = 1 }', "base.dagent")
+    root = composed(project, 'import "base.dagent"\ndomain { goal = new }\ntrain sft { bf16 = true }')
+    assert root["domain"] == {"goal": "new", "name": "base"}
+    assert root["train"] == [{"stage": "sft", "bf16": True}]  # lists are replaced
+
+
+def test_imports_cross_syntaxes_and_folders(project: Any) -> None:
+    (project.folder / "parts").mkdir()
+    project.text("import: [more.dagent]\nseed: 4\n", "parts/base.yaml")
+    project.text("student { model = m }", "parts/more.dagent")
+    path = project.text('import "parts/base.yaml"', "spec.dagent")
+    made = compose(path, Settings(), Diagnostics())
+    assert plain(made.root)["seed"] == 4
+    assert plain(made.root)["student"] == {"model": "m"}
+    assert list(made.sources) == ["parts/base.yaml", "parts/more.dagent", "spec.dagent"]
+
+
+def test_a_cycle_shows_the_whole_way(project: Any) -> None:
+    project.text('import "b.dagent"', "a.dagent")
+    project.text('import "c.dagent"', "b.dagent")
+    project.text('import "a.dagent"', "c.dagent")
+    (found,) = refused(project, 'import "a.dagent"')
+    assert found.code == "E702"
+    assert "a.dagent -> b.dagent -> c.dagent -> a.dagent" in found.message
+    assert {note.span.source.name.rpartition("/")[2] for note in found.notes if note.span} == {
+        "a.dagent",
+        "b.dagent",
+    }
+
+
+def test_a_clash_of_two_imports_shows_both(project: Any) -> None:
+    project.text("seed = 1", "a.dagent")
+    project.text("seed = 2", "b.dagent")
+    (found,) = refused(project, 'import "a.dagent"\nimport "b.dagent"')
+    assert found.code == "E710"
+    assert found.span is not None
+    assert found.notes[0].span is not None
+    assert found.span.source.name.endswith("b.dagent")
+    assert found.notes[0].span.source.name.endswith("a.dagent")
+
+
+def test_the_same_file_by_two_ways_is_no_clash(project: Any) -> None:
+    project.text("seed = 1", "c.dagent")
+    for name in "ab":
+        project.text('import "c.dagent"', f"{name}.dagent")
+    assert composed(project, 'import "a.dagent"\nimport "b.dagent"')["seed"] == 1
+
+
+@pytest.mark.parametrize(("name", "code"), [("no.dagent", "E701"), ("/etc/x.dagent", "E707")])
+def test_imports_that_cannot_be(project: Any, name: str, code: str) -> None:
+    (found,) = refused(project, f'import "{name}"')
+    assert found.code == code
+    assert found.span is not None
+    assert found.span.text == f'"{name}"'
+
+
+def test_a_base_beside_its_spec_is_no_second_spec(project: Any) -> None:
+    project.text("seed = 1", "base.dagent")
+    path = project.text('import "base.dagent"', "main.dagent")
+    assert find_spec(project.folder) == path
+
+
+# --- names -------------------------------------------------------------------------------------
+
+
+def test_references_keep_their_type_and_place(project: Any) -> None:
+    text = 'let { n = 3  s = "a${n}" }\nseed = $n\ndomain { name = $s  goal = "$$n and $${n} ${n}" }'
+    path = project.text(text, "spec.dagent")
+    root = compose(path, Settings(), Diagnostics()).root
+    assert plain(root)["seed"] == 3
+    assert plain(root)["domain"] == {"name": "a3", "goal": "$$n and ${n} 3"}
+    assert locate(root, ("seed",)).span.text == "$n"  # the use, not the definition
+
+
+@pytest.mark.parametrize(
+    ("sets", "env", "value"),
+    [((), {}, 1), ((), {"K": "2"}, 2), (("k=3",), {"K": "2"}, 3), (("k=3", "k=4"), {}, 4)],
+)
+def test_set_wins_over_the_environment_over_the_default(
+    project: Any, sets: tuple[str, ...], env: dict[str, str], value: int
+) -> None:
+    text = "param k { default = 1  env = K }\nseed = $k"
+    assert composed(project, text, *sets, **env)["seed"] == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [("integer", "3", 3), ("number", "1e-3", 0.001), ("number", "2", 2), ("boolean", "true", True)],
+)
+def test_values_from_outside_are_typed(project: Any, kind: str, text: str, value: object) -> None:
+    spec = f"param k {{ type = {kind} }}\ntrain sft {{ x = $k }}"
+    assert composed(project, spec, f"k={text}")["train"][0]["x"] == value
+
+
+def test_seed_can_be_set_without_a_parameter(project: Any) -> None:
+    assert composed(project, "seed = 1", "seed=7")["seed"] == 7
+    assert composed(project, "domain { name = d }", "seed=7")["seed"] == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "sets", "code"),
+    [
+        ("seed = $no", (), "E703"),
+        ("let { a = $b  b = $a }\nseed = $a", (), "E709"),
+        ("let { a = 1 }\nparam a { default = 2 }\nseed = $a", (), "E704"),
+        ("param k { type = integer }\nseed = $k", (), "E708"),
+        ("param k { type = integer }\nseed = $k", ("k=x",), "E705"),
+        ("param k { default = 1 }\nseed = $k", ("kk=2",), "E705"),
+        ("seed = 1", ("seed",), "E705"),
+        ("seed = 1", ("seed=x",), "E705"),
+        ("param k { type = integer  default = x }\nseed = $k", (), "E712"),
+        ("param k { secret = true }\nengineer { api_key = $k }", (), "E712"),
+        ("param k { secret = true  env = K  default = x }\nengineer { api_key = $k }", (), "E706"),
+        ("param k { secret = true  env = K }\ndomain { goal = $k }", (), "E706"),
+        ('param k { secret = true  env = K }\ndomain { goal = "a ${k}" }', (), "E706"),
+        ("param k { secret = true  env = K }\nengineer { api_key = $k }", ("k=x",), "E706"),
+        ('domain { goal = "sk-0123456789abcdef0123" }', (), "E706"),
+        ("param k { default = a }\ndomain { goal = $k }", ("k=hf_0123456789abcdefghij",), "E706"),
+    ],
+)
+def test_what_names_cannot_do(
+    project: Any, text: str, sets: tuple[str, ...], code: str
+) -> None:
+    assert [d.code for d in refused(project, text, *sets)] == [code]
+
+
+def test_the_nearest_name_is_suggested(project: Any) -> None:
+    (found,) = refused(project, "let { rounds = 1 }\nseed = $round")
+    assert found.suggestion == "did you mean `rounds`?"
+
+
+def test_a_secret_never_enters_the_document(project: Any) -> None:
+    text = "param k { secret = true  env = K }\nengineer { api_key = $k }"
+    root = composed(project, text, K="sk-0123456789abcdef0123")
+    assert root["engineer"]["api_key"] == "{env K}"
+    assert "0123456789" not in str(root)
+
+
+def test_no_message_shows_a_secret(project: Any) -> None:
+    secret = "sk-0123456789abcdef0123"
+    text = "param k { default = 1  env = K }\nseed = $k"
+    for found in (*refused(project, text, f"seed={secret}"), *refused(project, text, K=secret)):
+        assert found.code == "E706"
+        span = "" if found.span is None else found.span.source.text
+        assert secret not in f"{found.message}{found.suggestion}{span}"
+
+
+def test_unused_names_are_warned_of(project: Any) -> None:
+    change = {"let": {"a": 1}, "param": {"b": {"default": 1}}}
+    found = check(project.spec(change))
+    assert [d.severity for d in found if d.code == "E711"] == ["warning", "warning"]
