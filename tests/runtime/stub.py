@@ -15,6 +15,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 SPEC = """\
 domain { name = sums  goal = "Add numbers." }
@@ -125,13 +126,19 @@ def run_project(folder: Path, force: tuple[str, ...] = (), make_worker: Any = St
 
     plan = compile(folder / "sums.dagent").plan
     (folder / "dagent.plan.json").write_text(plans.dumps(plan))
-    execution.tracking.start = lambda project, name: tracking.Tracker(  # type: ignore[assignment]
-        tracking.RunFolder(project, name)
-    )
-    execution.tracking.catch_up = lambda project: []  # type: ignore[assignment]
-    return execution.execute(
-        plan, folder, "dagent.plan.json", Quiet, force=force, make_worker=make_worker
-    )
+    with (
+        patch.object(tracking, "start", _untracked),
+        patch.object(tracking, "catch_up", lambda project: []),
+    ):
+        return execution.execute(
+            plan, folder, "dagent.plan.json", Quiet, force=force, make_worker=make_worker
+        )
+
+
+def _untracked(project: Path, execution: str) -> Any:
+    from dagent.runtime import tracking
+
+    return tracking.Tracker(tracking.RunFolder(project, execution))
 
 
 def main() -> None:
