@@ -66,7 +66,7 @@ def page(project: Any) -> Iterator[str]:
         yield ui.stdout.readline().strip()
     finally:
         ui.send_signal(signal.SIGINT)
-        assert ui.wait(30) == 0, "Ctrl-C ends it quietly"
+        assert ui.wait(120) == 0, "Ctrl-C ends it quietly"
 
 
 @pytest.fixture(scope="module")
