@@ -62,6 +62,8 @@ def join(below: Any, above: Any) -> Any:
 @dataclass
 class Project:
     folder: Path
+    GUARD = GUARD
+    join = staticmethod(join)
 
     def write_rows(self, name: str, values: Iterable[Any]) -> None:
         (self.folder / name).write_text("".join(json.dumps(v) + "\n" for v in values))

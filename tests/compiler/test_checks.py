@@ -162,7 +162,7 @@ def test_everything_wrong_is_said_at_once(project: Any) -> None:
 
 def test_the_unit_alone_is_underlined(project: Any) -> None:
     path = project.text(
-        'budget { rounds <= 2  wall <= 20 USD  per round { rows <= 9 } }', "spec.dagent"
+        "budget { rounds <= 2  wall <= 20 USD  per round { rows <= 9 } }", "spec.dagent"
     )
     base = project.spec({"budget": None}, "base.yaml")
     path.write_text(f'import "{base.name}"\n' + path.read_text())

@@ -28,8 +28,10 @@ def refused(project: Any, text: str, *sets: str, **env: str) -> list[Diagnostic]
 
 
 def test_the_importing_file_wins_and_blocks_join(project: Any) -> None:
-    project.text('domain { name = base  goal = old }\ntrain sft { max_steps = 1 }', "base.dagent")
-    root = composed(project, 'import "base.dagent"\ndomain { goal = new }\ntrain sft { bf16 = true }')
+    project.text("domain { name = base  goal = old }\ntrain sft { max_steps = 1 }", "base.dagent")
+    root = composed(
+        project, 'import "base.dagent"\ndomain { goal = new }\ntrain sft { bf16 = true }'
+    )
     assert root["domain"] == {"goal": "new", "name": "base"}
     assert root["train"] == [{"stage": "sft", "bf16": True}]  # lists are replaced
 
@@ -94,7 +96,9 @@ def test_a_base_beside_its_spec_is_no_second_spec(project: Any) -> None:
 
 
 def test_references_keep_their_type_and_place(project: Any) -> None:
-    text = 'let { n = 3  s = "a${n}" }\nseed = $n\ndomain { name = $s  goal = "$$n and $${n} ${n}" }'
+    text = (
+        'let { n = 3  s = "a${n}" }\nseed = $n\ndomain { name = $s  goal = "$$n and $${n} ${n}" }'
+    )
     path = project.text(text, "spec.dagent")
     root = compose(path, Settings(), Diagnostics()).root
     assert plain(root)["seed"] == 3
@@ -148,9 +152,7 @@ def test_seed_can_be_set_without_a_parameter(project: Any) -> None:
         ("param k { default = a }\ndomain { goal = $k }", ("k=hf_0123456789abcdefghij",), "E706"),
     ],
 )
-def test_what_names_cannot_do(
-    project: Any, text: str, sets: tuple[str, ...], code: str
-) -> None:
+def test_what_names_cannot_do(project: Any, text: str, sets: tuple[str, ...], code: str) -> None:
     assert [d.code for d in refused(project, text, *sets)] == [code]
 
 

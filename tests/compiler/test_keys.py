@@ -1,0 +1,202 @@
+"""No key of the schema is ever ignored: it changes the plan, or it is refused, or only describes.
+
+Every leaf of the schema is set to a value that the schema allows, in a spec that is fine otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dagent.specs
+from dagent.compiler.pipeline import check, compile
+from dagent.compiler.plan import dumps
+from dagent.compiler.settings import Settings
+from dagent.dsl.diagnostics import Refused
+
+SCHEMA = json.loads((Path(dagent.specs.__path__[0]) / "spec.schema.json").read_text())
+# Labels of named blocks, and for lists of blocks the whole list with the key in it.
+LABELS = {"param": "p", "data": "dev", "metric": "accuracy", "guard": "old", "per": "round"}
+
+
+def grader(name: str) -> dict[str, Any]:
+    return {"criteria": {"metric": {"accuracy": {"grader": name}}}}
+
+
+# Only for people, or only says what the value already is.
+DESCRIPTIVE = {"language", "param.p.description"}
+# Values that are not supported yet, and keys that cannot be supported alone.
+REFUSED = {
+    "data.dev.role": ["E305", "E313"],
+    "engineer.strategy": ["E190"],
+    "param.p.secret": ["E190"],  # nothing supported takes a secret yet
+    "train.stage": ["E190"],
+}
+# Where a value of the right type is not enough, or nothing changes without company.
+VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "import": (["base.yaml"], {}),
+    "let.X": (7, {"seed": "$X"}),
+    "param.p.type": ("integer", {"seed": "$p", "param": {"p": {"env": "P"}}}),
+    "param.p.default": (8, {"seed": "$p"}),
+    "param.p.env": ("P", {"seed": "$p", "param": {"p": {"type": "integer"}}}),
+    "param.p.secret": (True, {"param": {"p": {"env": "P"}}, "engineer": {"api_key": "$p"}}),
+    "domain.skills": (["b", "a"], {}),
+    "domain.difficulties": ([2, 1, 0], {}),
+    "data.dev.role": ("guard", {}),
+    "data.dev.path": ("other.jsonl", {}),
+    "data.dev.format": ("jsonl", {"data": {"dev": {"path": "dev.txt"}}}),
+    "data.dev.columns.prompt": ("answer", {}),
+    "data.dev.columns.answer": ("prompt", {}),
+    "data.dev.sample": ("30 rows", {}),
+    "data.dev.hub": ("owner/name", {}),
+    "data.dev.program": ("programs.py:plan", {}),
+    "student.model": ("owner/name", {}),
+    "student.revision": ("main", {"student": {"model": "owner/name"}}),
+    "student.lora": ({"r": 4}, {"student": {"adapter": "lora"}}),
+    "student.adapter": ("lora", {}),
+    "student.template": ("{prompt}!", {}),
+    "engineer.strategy": ("program", {}),
+    "engineer.optimise.X.calls": (9, {"engineer": {"optimise": {"X": {"optimiser": "gepa"}}}}),
+    "engineer.optimise.X.holdout": (0.1, {"engineer": {"optimise": {"X": {"optimiser": "gepa"}}}}),
+    "engineer.planner.policy": ("uniform", {}),
+    "engineer.planner.program": ("programs.py:plan", {}),
+    "engineer.planner.options": (
+        {"eager": 1},
+        {"engineer": {"planner": {"program": "programs.py:plan"}}},
+    ),
+    "engineer.generator.program": ("other.py:generate", {}),
+    "engineer.generator.options": ({"style": "x"}, {}),
+    "engineer.verifier.program": ("programs.py:verify", {}),
+    "engineer.verifier.options": (
+        {"strict": 1},
+        {"engineer": {"verifier": {"program": "other.py:verify"}}},
+    ),
+    "budget.rounds": (3, {}),
+    "budget.rows": (1000, {}),
+    "budget.calls": (5000, {}),
+    "budget.wall": ("9h", {}),
+    "budget.per.round.rows": (50, {}),
+    "budget.per.round.calls": (500, {}),
+    "criteria.metric.accuracy.grader": ("normalised", {}),
+    "criteria.metric.accuracy.average": ("macro", {}),
+    "criteria.metric.accuracy.tolerance": (1, grader("numeric")),
+    "criteria.metric.accuracy.relative_tolerance": (1, grader("numeric")),
+    "criteria.metric.accuracy.pattern": ("(a)", grader("regex")),
+    "criteria.metric.accuracy.choices": (["a"], grader("choice")),
+    "criteria.metric.accuracy.program": ("programs.py:grade", grader("program")),
+    "criteria.require": (["accuracy >= 0.5 on test"], {}),
+    "criteria.guard.old.metric": (
+        "second",
+        {"criteria": {"metric": {"second": {"grader": "exact"}}}},
+    ),
+    "criteria.guard.old.max_drop": ("1pp", {}),
+    "criteria.gate.alpha": (0.01, {}),
+    "criteria.gate.select": ("40%", {}),
+    "criteria.stop.patience": (1, {}),
+    "criteria.stop.when": ("accuracy >= 0.9 on select", {}),
+    "train.stage": ("dpo", {}),
+    "arms.seeds": ([1], {}),
+}
+
+
+def leaves(schema: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Paths of the keys that hold values; named blocks under a label of ``LABELS``."""
+    blocks = dict(schema.get("properties", {}))
+    extra = schema.get("additionalProperties")
+    if isinstance(extra, dict):
+        blocks[LABELS.get(path[-1], "X") if path else "X"] = extra
+    for key, inner in blocks.items():
+        below = inner.get("properties") or isinstance(inner.get("additionalProperties"), dict)
+        if below:
+            yield from leaves(inner, (*path, key))
+        elif inner.get("items", {}).get("type") == "object":
+            yield from leaves(inner["items"], (*path, key))
+        else:
+            yield (*path, key)
+
+
+def schema_at(path: tuple[str, ...]) -> dict[str, Any]:
+    found = SCHEMA
+    for key in path:
+        found = found.get("items", found)
+        found = found.get("properties", {}).get(key) or found["additionalProperties"]
+    return found
+
+
+def some_value(schema: dict[str, Any]) -> Any:
+    """A value that the schema allows."""
+    if "enum" in schema:
+        return schema["enum"][0]
+    kind = schema["type"] if isinstance(schema["type"], str) else schema["type"][-1]
+    return {
+        "string": "text",
+        "integer": 3,
+        "number": 1 if schema.get("x-quantity") != "time" else "1h",
+        "boolean": True,
+        "array": ["text"],
+        "object": {"x": 1},
+    }[kind]
+
+
+def nested(path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    if path[0] == "train":
+        return {"train": [{"stage": "sft", path[1]: value}]}
+    for key in reversed(path):
+        value = {key: value}
+    return value
+
+
+LEAVES = sorted(".".join(path) for path in leaves(SCHEMA))
+
+
+def test_the_walk_finds_the_keys() -> None:
+    assert len(LEAVES) > 100
+    assert set(VALUES) | DESCRIPTIVE <= set(LEAVES)
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_every_key_counts_or_is_refused(project: Any, name: str) -> None:
+    path = tuple(name.split("."))
+    folder = project.folder
+    (folder / "base.yaml").write_text("seed: 9\n")
+    (folder / "other.py").write_text(
+        "def generate(a, b, c, d): ...\ndef verify(r, strict=0): ...\n"
+    )
+    for copy in ("other.jsonl", "dev.txt"):
+        (folder / copy).write_text((folder / "dev.jsonl").read_text())
+    value, company = VALUES.get(name, (None, {}))
+    value = some_value(schema_at(path)) if value is None else value
+    without = project.join(project.GUARD, company)
+    spec = project.spec(project.join(without, nested(path, value)))
+    settings = Settings(env={"P": "5"})
+    found = [d for d in check(spec, settings) if d.severity == "error"]
+    if any(d.code == "E190" and d.span and d.span.text.strip('"') in path for d in found):
+        return
+    if name in REFUSED:
+        assert [d.code for d in found] == REFUSED[name]
+        return
+    assert found == [], "refused for another reason: give the key a better value above"
+    plan = compile(spec, settings).plan
+    try:
+        before = compile(project.spec(without), settings).plan
+    except Refused:
+        return  # the key is needed: with it the spec compiles, without it it does not
+    assert (dumps(before) == dumps(plan)) == (name in DESCRIPTIVE), "ignored, or not descriptive"
+
+
+def test_a_key_that_nobody_reads_is_refused(project: Any) -> None:
+    """What a later version of the schema adds is refused here until the compiler reads it."""
+    from dagent.compiler.blocks import read_spec
+    from dagent.dsl.diagnostics import Diagnostics
+    from dagent.dsl.parse import parse, read
+
+    root = parse(read(project.spec({"domain": {"colour": "red"}})), Diagnostics())
+    assert root is not None
+    diagnostics = Diagnostics()
+    read_spec(root, diagnostics)
+    (found,) = diagnostics
+    assert (found.code, found.span and found.span.text) == ("E190", '"colour"')
