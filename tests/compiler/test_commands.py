@@ -1,0 +1,129 @@
+"""compile, show, graph, diff, init: as a user calls them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dagent.specs
+from dagent.cli import main
+
+TEMPLATES = sorted(p.name for p in (Path(dagent.specs.__path__[0]) / "templates").iterdir())
+
+
+@pytest.fixture
+def here(project: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.chdir(project.folder)
+    project.spec()
+    return project
+
+
+def test_compile_without_arguments(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compile"]) == 0
+    out = capsys.readouterr().out
+    assert "29 steps in 2 rounds, at most 200 rows and 400 calls" in out
+    assert out.rstrip().endswith("next: dagent execute")
+    body = json.loads((here.folder / "dagent.plan.json").read_text())
+    lock = json.loads((here.folder / "dagent.lock").read_text())
+    assert lock["plan"] == body["id"]
+    assert lock["spec"] == "spec.yaml"
+    assert not list(here.folder.glob(".*.tmp"))
+
+
+def test_compile_json_and_output(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compile", "--json", "-o", "a.plan.json", "--set", "seed=3"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["written"] == ["a.plan.json", "a.lock"]
+    assert json.loads((here.folder / "a.lock").read_text())["set"] == {"seed": 3}
+
+
+def test_a_failed_compile_loses_nothing(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compile"]) == 0
+    before = {p.name: p.read_bytes() for p in here.folder.glob("dagent.*")}
+    here.spec({"student": {"model": "./no"}})
+    capsys.readouterr()
+    assert main(["compile", "--json"]) == 1
+    (found,) = [d for d in json.loads(capsys.readouterr().out) if d["severity"] == "error"]
+    assert found["code"] == "E601"
+    assert {p.name: p.read_bytes() for p in here.folder.glob("dagent.*")} == before
+
+
+def test_a_folder_that_cannot_be_written(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compile", "-o", "no/such/plan.json"]) != 0
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("names", "code"), [((), "E801"), (("a.dagent", "b.dagent"), "E802")])
+def test_no_spec_or_two(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    names: tuple[str, ...],
+    code: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other.yaml").write_text("not: a spec\n")
+    for name in names:
+        (tmp_path / name).write_text("seed = 1\n")
+    assert main(["compile", "--format", "json"]) == 1
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["code"] == code
+    assert all(name in found["message"] for name in names)
+
+
+def test_show_and_graph(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["compile"])
+    capsys.readouterr()
+    assert main(["show"]) == 0
+    assert "r1…r2.train" in capsys.readouterr().out
+    assert main(["show", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["format"] == "dagent.plan/1"
+    assert main(["graph", "--round", "1"]) == 0
+    assert "subgraph R1" in capsys.readouterr().out
+    assert main(["graph", "--round", "9"]) == 1
+    assert "E831" in capsys.readouterr().err
+
+
+def test_diff(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["compile"])
+    capsys.readouterr()
+    assert main(["diff", "dagent.plan.json", "--exit-code"]) == 0
+    assert capsys.readouterr().out == "same plan\n"
+    assert main(["diff", "dagent.plan.json", "spec.yaml", "--set", "seed=1", "--exit-code"]) == 1
+    capsys.readouterr()
+    assert main(["diff", "spec.yaml", "dagent.plan.json", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["same"] is True
+
+
+@pytest.mark.parametrize("yaml", [[], ["--yaml"]])
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_template_compiles_at_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    template: str,
+    yaml: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "new", "--template", template, *yaml]) == 0
+    monkeypatch.chdir(tmp_path / "new")
+    assert main(["compile"]) == 0
+    assert main(["fmt", "--check"]) == 0
+    assert "warning" not in capsys.readouterr().err
+    if yaml:
+        first = (tmp_path / "new" / "spec.yaml").read_text().splitlines()[0]
+        assert first == "# yaml-language-server: $schema=spec.schema.json"
+        assert (tmp_path / "new" / "spec.schema.json").exists()
+
+
+def test_init_overwrites_nothing(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (here.folder / "programs.py").read_text()
+    assert main(["init"]) == 1
+    assert "programs.py" in capsys.readouterr().err
+    assert (here.folder / "programs.py").read_text() == before
+    assert main(["init", "new", "--template", "quickstat"]) == 1
+    assert "did you mean `quickstart`?" in capsys.readouterr().err
+    assert not (here.folder / "new").exists()
