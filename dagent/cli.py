@@ -1,4 +1,4 @@
-"""The command line: picks the verb, imports only its module, turns findings into text and exit codes.
+"""The command line: picks the verb, imports only its module, turns findings into exit codes.
 
 Exit codes: 0 fine, 1 the user's spec or goal falls short, 2 the tool failed, 130 interrupted.
 """

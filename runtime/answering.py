@@ -17,7 +17,7 @@ transformers_logging.disable_progress_bar()
 
 
 def load(path: str, revision: str | None = None) -> tuple[Any, Any]:
-    """Model and tokenizer from a folder or the hub: safetensors only, no code of the model's own."""
+    """Model and tokenizer from a folder or the hub: safetensors only, no code of its own."""
     model = AutoModelForCausalLM.from_pretrained(
         path,
         revision=revision,
@@ -37,7 +37,7 @@ def run(request: dict[str, Any], progress: Callable[..., None]) -> list[str]:
     if torch.cuda.is_available():
         model.to("cuda")
     texts = prompt_texts(tokenizer, request["prompts"], request["template"], request["system"])
-    return answer(
+    answers: list[str] = answer(
         model,
         tokenizer,
         texts,
@@ -45,9 +45,10 @@ def run(request: dict[str, Any], progress: Callable[..., None]) -> list[str]:
         batch=request["batch"],
         progress=progress,
     )
+    return answers
 
 
-@torch.inference_mode()
+@torch.inference_mode()  # type: ignore[untyped-decorator]
 def answer(
     model: Any,
     tokenizer: Any,

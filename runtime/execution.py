@@ -177,7 +177,7 @@ def _finish(run: Run, champion: Path, events: list[Event]) -> dict[str, Any]:
 
 
 def _lay_out(model: Path, target: Path) -> None:
-    """Copy the champion to where a person looks for it; the old one stays until the new is whole."""
+    """Copy the champion to where a person looks for it; the old stays until the new is whole."""
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(model, partial)

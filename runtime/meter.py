@@ -29,7 +29,7 @@ class _Held:
 
 
 class Meter:
-    """Thread-safe. ``caps`` are the plan's: ``{"run": {"calls": …}, "round": {…}, "<role>": {…}}``."""
+    """Thread-safe. ``caps`` are the plan's: ``{"run": {"calls": …}, "round": {…}, …}``."""
 
     def __init__(
         self, caps: Caps, journal: Journal, clock: Callable[[], float] = time.monotonic

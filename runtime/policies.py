@@ -8,7 +8,7 @@ section 6).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from dagent.runtime.roles import CellCount, Planner, Task
 from dagent.runtime.rows import Cell
@@ -57,7 +57,7 @@ def uniform(task: Task) -> dict[Cell, float]:
     return dict.fromkeys(task.cells, 1.0)
 
 
-POLICIES: Mapping[str, Callable[[Task], dict[Cell, float]]] = {
+POLICIES: Mapping[str, Planner] = {
     "error-driven": error_driven,
     "matched": matched,
     "uniform": uniform,

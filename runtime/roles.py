@@ -1,4 +1,4 @@
-"""The roles of an engineer, as steps see them. Programs, policies and models are behind them alike."""
+"""The roles of an engineer, as steps see them. Programs and models are behind them alike."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Task:
 
 
 class Planner(Protocol):
-    def __call__(self, task: Task) -> Mapping[Cell, float]:
+    def __call__(self, task: Task, /) -> Mapping[Cell, float]:
         """A weight, at least 0, for every cell that deserves rows; they need not add up to 1."""
         ...
 

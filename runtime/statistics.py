@@ -13,7 +13,7 @@ from scipy import stats
 class Paired:
     """Two graded runs over the same rows.
 
-    ``difference`` is mean(new) - mean(old) in 0..1; ``better`` and ``worse`` are one-sided p-values;
+    ``difference`` is mean(new) - mean(old) in 0..1; ``better``, ``worse`` are one-sided p-values;
     ``fixed`` and ``broken`` count the rows that went up and down.
     """
 

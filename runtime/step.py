@@ -59,7 +59,7 @@ class StepRunner(Protocol):
     version: int
 
     def check(self, step: Step, project: Path) -> Iterable[Diagnostic]:
-        """What would make ``run`` fail and can be seen now. All steps are checked before any runs."""
+        """What would make ``run`` fail and can be seen now. Checked for all before any runs."""
         ...
 
     def run(self, step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:

@@ -2,8 +2,8 @@
 
 ```
 .dagent/store/objects/ab/abcd…        a file or a folder, read-only
-.dagent/store/actions/ab/abcd….json   what an action made: {"outputs": {name: digest}, "metrics", "note", "spent"}
-.dagent/store/tmp/                    attempts; what a killed run left here is swept at the next start
+.dagent/store/actions/ab/abcd….json   what an action made, said and was charged
+.dagent/store/tmp/                    attempts; what a killed run left is swept at the next start
 ```
 
 An action's key is made of the step's kind, version, parameters and the digests of its inputs. An

@@ -29,7 +29,7 @@ from dagent.runtime.store import Action
 
 
 class Screen:
-    """The terminal during an execution; a context manager that leaves the table of rounds behind."""
+    """The terminal during an execution; leaves the table of rounds behind."""
 
     def __init__(self, plan: Plan, meter: Meter) -> None:
         self._plan = plan

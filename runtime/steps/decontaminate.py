@@ -40,14 +40,13 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     clean: list[Row] = []
     leaks: list[Row] = []
     for row in read_rows(inputs["rows"].path):
-        place, how = exact.get(normalised(row["prompt"])), "the same question as"
-        if place is None:
-            place = next((grams[g] for g in ngrams(row["prompt"]) if g in grams), None)
-            how = f"{NGRAM} words in a row shared with"
-        if place is None:
-            clean.append(row)
+        if same := exact.get(normalised(row["prompt"])):
+            leaks.append({**row, "reason": f"the same question as {same}", "matches": same})
+        elif near := next((grams[g] for g in ngrams(row["prompt"]) if g in grams), None):
+            reason = f"{NGRAM} words in a row shared with {near}"
+            leaks.append({**row, "reason": reason, "matches": near})
         else:
-            leaks.append({**row, "reason": f"{how} {place}", "matches": place})
+            clean.append(row)
     return StepOutput(
         {
             "rows": write_rows(context.scratch / "rows.jsonl", clean),

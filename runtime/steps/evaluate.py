@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic
@@ -30,7 +31,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         metrics,
         context,
     )
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for metric in metrics:
         got = scores(rows, metric["name"])
         found[metric["name"]] = {

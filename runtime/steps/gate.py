@@ -149,7 +149,7 @@ def _broken_floors(params: Params, old: Sequence[Row], new: Sequence[Row]) -> li
         holds = OPERATORS[floor["op"]]
         before, after = reached(floor, old, metric), reached(floor, new, metric)
         broken += [
-            f"{said(floor)}: {skill or floor['metric']} fell from {before[skill]:.3f} to {value:.3f}"
+            f"{said(floor)}: {skill or floor['metric']} fell {before[skill]:.3f} to {value:.3f}"
             for skill, value in after.items()
             if not holds(value, floor["value"]) and holds(before.get(skill, 0.0), floor["value"])
         ]

@@ -53,7 +53,8 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
             "train": write_rows(context.scratch / "train.jsonl", [*kept, *added]),
         },
         {"added": len(added), "train": len(kept) + len(added), "wrong": chosen_hard},
-        f"{len(added)} rows added, {chosen_hard} of them wrong so far; {len(kept) + len(added)} in all",
+        f"{len(added)} rows added, {chosen_hard} of them wrong so far; "
+        f"{len(kept) + len(added)} in all",
     )
 
 

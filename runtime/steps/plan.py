@@ -65,7 +65,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
 
 
 def _planner(role: Params, project: Path) -> Planner:
-    if "policy" in role and role["policy"]:
+    if role.get("policy"):
         return policy(role["policy"])
     function = load_function(role["program"], project)
     return lambda task: function(task, **role["options"])

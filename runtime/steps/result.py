@@ -64,5 +64,6 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         {"result": write_json(context.scratch / "result.json", result)},
         {"base_test": before, "champion_test": after, "gain_pp": 100 * (after - before)},
         f"{metric['name']} on test: {before:.1%} to {after:.1%} "
-        f"({100 * (after - before):+.1f} points, 95 % interval {100 * low:+.1f} to {100 * high:+.1f})",
+        f"({100 * (after - before):+.1f} points, "
+        f"95 % interval {100 * low:+.1f} to {100 * high:+.1f})",
     )

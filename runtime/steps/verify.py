@@ -1,4 +1,4 @@
-"""``verify``: a row may be trained on only if nothing speaks against it. Rejects keep their cause."""
+"""``verify``: a row may be trained on only if nothing speaks against it. Rejects are kept."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def _untracked(project: Path, execution: str) -> Any:
 
 
 def main() -> None:
-    """``stub.py FOLDER N``: execute, and die by SIGKILL right after the N-th event of this session."""
+    """``stub.py FOLDER N``: execute, and die by SIGKILL after the N-th event."""
     from dagent.runtime.journal import Journal
 
     left = int(sys.argv[2])

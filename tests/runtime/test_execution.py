@@ -1,4 +1,4 @@
-"""An execution as a whole: it learns, reuses, resumes to the same result, and keeps to the budget."""
+"""An execution as a whole: it learns, resumes to the same result, and keeps to the budget."""
 
 from __future__ import annotations
 

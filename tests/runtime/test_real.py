@@ -1,4 +1,4 @@
-"""The real thing, small: TRL trains the built-in student in the worker, the command line runs it."""
+"""The real thing, small: TRL trains the built-in student in the worker; the command line."""
 
 from __future__ import annotations
 
