@@ -8,6 +8,7 @@ refused. After the gate nothing can fail but dagent itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ from dagent.dsl.parse import parse, read
 from dagent.dsl.structure import check_structure
 
 ENDINGS = (".dagent", ".yaml", ".yml")
+_KEY = re.compile(r"^ ?[\"']?(\w+)[\"']?\s*:", re.MULTILINE)  # at the start of a line, or in JSON
 
 Rewrite = Callable[[tuple[Step, ...]], tuple[Step, ...]]
 PASSES: tuple[Rewrite, ...] = (
@@ -124,7 +126,6 @@ def find_spec(folder: Path) -> Path:
     Raises:
         Refused: E801 when there is none, E802 when there are several.
     """
-    # A YAML file is a spec only if it says so: folders hold other YAML too.
     found = sorted(
         p
         for p in folder.iterdir()
@@ -166,12 +167,14 @@ def _roots(paths: list[Path]) -> list[Path]:
 
 
 def _is_spec(path: Path) -> bool:
-    """Whether a YAML file has the two keys that no spec can do without, at the start of a line."""
+    """Whether a YAML file looks like a spec, even a broken one: folders hold other YAML too."""
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        keys = set(_KEY.findall(path.read_text(encoding="utf-8", errors="replace")))
     except OSError:
         return False
-    return all(any(line.startswith(key) for line in lines) for key in ("domain:", "student:"))
+    return bool(
+        keys & {"domain", "import"} and keys & {"student", "engineer", "budget", "criteria"}
+    )
 
 
 def _budget(spec: Spec) -> dict[str, dict[str, float]]:

@@ -94,6 +94,7 @@ def parse(value: str | int | float, kind: str) -> int | float | Money | Problem:
     if not match:
         return Problem("E201", f"`{text}` is not {says}", f"write it like `{example}`", text)
     number, unit = float(match[1].replace("_", "")), match[2]
+    amount: float | Money | None
     if kind in COUNTS:
         amount = _count(number, unit, kind)
     elif not unit and kind != "fraction":

@@ -121,8 +121,8 @@ def _check_value(
         remedy = f"the default is `{default}`" if default is not None else f"write {wanted}"
         diagnostics.error("E603", f"`{name}` takes {wanted}", place, remedy)
     elif isinstance(value, str) and choices and not _chosen(value, choices):
-        remedy = did_you_mean(value, choices, "one of: " + ", ".join(choices))
-        diagnostics.error("E603", f"`{name}` takes no `{value}`", place, remedy)
+        nearest = did_you_mean(value, choices, "one of: " + ", ".join(choices))
+        diagnostics.error("E603", f"`{name}` takes no `{value}`", place, nearest)
 
 
 def _is(value: Any, kind: str) -> bool:

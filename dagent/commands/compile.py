@@ -14,6 +14,7 @@ from dagent.compiler.lock import lock_at, lock_path
 from dagent.compiler.pipeline import Compiled, compile, find_spec
 from dagent.compiler.quantity import shown
 from dagent.compiler.settings import Settings
+from dagent.dsl.render import FORMATS, report, to_json
 
 PLAN = "dagent.plan.json"
 
@@ -28,13 +29,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="value of a parameter, or of `seed`; may be repeated",
     )
-    parser.add_argument("--format", choices=("full", "concise", "json"), default="full")
+    parser.add_argument("--format", choices=FORMATS, default="full", help="of errors")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.json:
-        args.format = "json"
+    if args.json or args.format == "json":
+        args.json, args.format = True, "json"
     spec: Path = args.spec or find_spec(Path())
     compiled = compile(spec, Settings(tuple(args.set), os.environ))
     output: Path = args.output or spec.parent / PLAN
@@ -42,11 +43,11 @@ def run(args: argparse.Namespace) -> int:
     write(output, plans.dumps(compiled.plan))
     write(lock, dump_lock(lock_at(compiled.lock, spec, output.parent)))
     summary = summarise(compiled) | {"written": [str(output), str(lock)]}
-    if compiled.warnings:
-        from dagent.dsl.render import report
-
-        report(compiled.warnings, args.format)
-    print(json.dumps(summary, indent=1) if args.json else _text(summary, output))
+    if args.json:  # one document: what reads it must not have to split it
+        print(json.dumps(summary, indent=1, ensure_ascii=False))
+        return 0
+    report(compiled.warnings, args.format)
+    print(_text(summary, output, beside=output.parent.resolve() == spec.parent.resolve()))
     return 0
 
 
@@ -77,7 +78,7 @@ def summarise(compiled: Compiled) -> dict[str, Any]:
         "rows": _sum(rows),
         "calls": _sum(calls),
         "seconds": [float(f"{x:.2g}") for x in _sum(seconds)],
-        "warnings": len(compiled.warnings),
+        "warnings": to_json(compiled.warnings),
     }
 
 
@@ -85,14 +86,16 @@ def _sum(ranges: list[Any]) -> list[Any]:
     return [sum(r[0] for r in ranges), sum(r[1] for r in ranges)]
 
 
-def _text(summary: dict[str, Any], output: Path) -> str:
+def _text(summary: dict[str, Any], output: Path, *, beside: bool) -> str:
     low, high = summary["seconds"]
     written = " and ".join(summary["written"])
     after = "" if output.name == PLAN and output.parent == Path() else f" {output}"
+    # Data and programs are found from the plan's folder, so elsewhere it can only be read.
+    verb = "execute" if beside else "show"
     return (
         f"{summary['name']}: {summary['steps']} steps in {summary['rounds']} rounds, "
         f"at most {shown(summary['rows'][1], 'rows')} and {shown(summary['calls'][1], 'calls')}, "
         f"between {shown(low, 'time')} and {shown(high, 'time')}\n"
         f"plan {summary['plan'][:12]} written to {written}\n"
-        f"next: dagent execute{after}"
+        f"next: dagent {verb}{after}"
     )
