@@ -1,6 +1,6 @@
 """The journal of an execution: append-only JSON Lines, each event on disk before its effect counts.
 
-Events (``specs/events.schema.json``): ``execution_started``, ``step_started``, ``step_finished``,
+Events: ``execution_started``, ``step_started``, ``step_finished``,
 ``reserved``, ``settled``, ``round_finished``, ``execution_finished``, ``execution_stopped``. Each
 has ``seq`` (from 1, without gaps), ``time`` (ISO 8601, UTC) and ``event``.
 """
