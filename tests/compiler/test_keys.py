@@ -200,3 +200,21 @@ def test_a_key_that_nobody_reads_is_refused(project: Any) -> None:
     read_spec(root, diagnostics)
     (found,) = diagnostics
     assert (found.code, found.span and found.span.text) == ("E190", '"colour"')
+
+
+def defaults(schema: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    for key, inner in schema.get("properties", {}).items():
+        if "default" in inner and isinstance(inner["default"], str | int | float):
+            yield ".".join((*path, key)), inner["default"]
+        yield from defaults(inner, (*path, key))
+        extra = inner.get("additionalProperties")
+        if isinstance(extra, dict):
+            yield from defaults(extra, (*path, key, LABELS.get(key, "X")))
+
+
+@pytest.mark.parametrize(("name", "value"), list(defaults(SCHEMA)))
+def test_a_default_that_the_schema_states_is_the_compilers(
+    project: Any, name: str, value: Any
+) -> None:
+    given = project.compile(nested(tuple(name.split(".")), value)).plan
+    assert dumps(given) == dumps(project.compile().plan)
