@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 
 COUNTS = ("rows", "rounds", "calls", "tokens")
 SI = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
@@ -72,9 +73,9 @@ def kind_of(unit: str) -> str | None:
     return None
 
 
-def _tidy(number: float) -> float:
+def _tidy(number: Decimal) -> int | float:
     """Whole numbers as int, so that ``3`` and ``3.0`` give the same plan."""
-    return int(number) if float(number).is_integer() else number
+    return int(number) if number == number.to_integral_value() else float(number)
 
 
 def parse(value: str | int | float, kind: str) -> int | float | Money | Problem:
@@ -93,8 +94,9 @@ def parse(value: str | int | float, kind: str) -> int | float | Money | Problem:
     match = _AMOUNT.match(text)
     if not match:
         return Problem("E201", f"`{text}` is not {says}", f"write it like `{example}`", text)
-    number, unit = float(match[1].replace("_", "")), match[2]
-    amount: float | Money | None
+    # Decimal: 1.001k rows are 1001 rows, and 0.7 % is 0.007, which floats would miss.
+    number, unit = Decimal(match[1].replace("_", "")), match[2]
+    amount: Decimal | Money | None
     if kind in COUNTS:
         amount = _count(number, unit, kind)
     elif not unit and kind != "fraction":
@@ -108,20 +110,20 @@ def parse(value: str | int | float, kind: str) -> int | float | Money | Problem:
     return _in_range(text, unit, amount, kind)
 
 
-def _count(number: float, unit: str, kind: str) -> float | None:
+def _count(number: Decimal, unit: str, kind: str) -> Decimal | None:
     suffix, word = unit[:1] if unit[:1] in ("k", "M", "G") else "", unit
     if suffix:
         word = unit[1:].strip()
     return number * SI[suffix] if word in ("", kind, kind[:-1]) else None
 
 
-def _scaled(number: float, unit: str, kind: str) -> float | Money | None:
+def _scaled(number: Decimal, unit: str, kind: str) -> Decimal | Money | None:
     if kind == "money" and unit in MONEY:
-        return Money(number, unit)
+        return Money(float(number), unit)
     if kind == "points" and unit == "pp":
-        return round(number / 100, 12)  # 0.1 + 0.2: keep 0.5pp at 0.005 exactly
+        return number / 100
     if kind == "fraction" and unit in ("", "%", "percent"):
-        return round(number / 100, 12) if unit else number
+        return number / 100 if unit else number
     scale = {"time": TIME, "memory": MEMORY}.get(kind, {}).get(unit)
     return None if scale is None else number * scale
 
@@ -142,9 +144,11 @@ def _wrong_unit(unit: str, kind: str) -> Problem:
     )
 
 
-def _in_range(text: str, unit: str, amount: float, kind: str) -> float | Problem:
+def _in_range(text: str, unit: str, number: Decimal, kind: str) -> int | float | Problem:
     says, example = SHOWN[kind]
-    amount = _tidy(amount)
+    if abs(number.adjusted()) > 15:
+        return Problem("E204", f"`{text}` is beyond any use", f"write it like `{example}`", text)
+    amount = _tidy(number)
     if kind in COUNTS and not isinstance(amount, int):
         return Problem("E206", f"`{text}` is not a whole number", "write a whole number", text)
     if amount < 0:
