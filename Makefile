@@ -55,7 +55,7 @@ types: $(VENV)/.ready ## mypy, over a folder of links that gives the packages th
 	cd .typecheck && ../$(BIN)/mypy -p dagent
 
 docs: $(VENV)/.ready ## rewrite the generated parts of the reference
-	$(BIN)/python -m dagent.dsl.reference
+	$(BIN)/python -m dagent.reference
 
 wheel: $(VENV)/.ready ## build the wheel and the source distribution
 	$(BIN)/python -m build
