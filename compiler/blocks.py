@@ -34,6 +34,7 @@ GRADERS = ("exact", "normalised", "numeric", "choice", "regex", "program")
 ADAPTERS = ("full", "lora")
 POLICIES = ("error-driven", "matched", "uniform")
 STAGES = ("sft",)
+MOST_ROUNDS = 1000  # at some ten steps a round, as much as a person or a tool can still read
 # Which parts of a run can be capped, and by what.
 PARTS = {"round": ("rows", "calls"), "generator": ("calls",)}
 
@@ -169,6 +170,13 @@ def _role(engineer: Reader, name: str, policies: tuple[str, ...] = ()) -> Role |
 
 def _budget(block: Reader) -> Budget:
     rounds = block.amount("rounds", "rounds", 1, least=1)
+    if rounds > MOST_ROUNDS:
+        block.diagnostics.error(
+            "E204",
+            f"a plan lists every round, and {rounds} are more than {MOST_ROUNDS}",
+            block.span("rounds"),
+            f"write at most {MOST_ROUNDS}",
+        )
     run = Caps(
         rounds=rounds,
         rows=block.amount("rows", "rows", None, least=1),

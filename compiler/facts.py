@@ -43,6 +43,9 @@ def inside(path: str, project: Path, span: Span, diagnostics: Diagnostics) -> Pa
     Links are followed: what counts is where the content lies.
     """
     target = project / path
+    if "\0" in path:
+        diagnostics.error("E707", "a path cannot hold a null character", span, "correct it")
+        return None
     if Path(path).is_absolute() or not target.resolve().is_relative_to(project.resolve()):
         diagnostics.error(
             "E707",

@@ -30,18 +30,13 @@ def mermaid(plan: Plan, only: int | None = None) -> str:
 
 
 def _needed(edges: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The edges that no longer way implies. Every edge leads from an earlier step to a later."""
+    """The edges that no longer way implies. They come in the order of the steps they lead to."""
     ahead: dict[str, list[str]] = {}
-    for a, b in edges:
-        ahead.setdefault(a, []).append(b)
     reach: dict[str, set[str]] = {}
-
-    def reached(node: str) -> set[str]:
-        if node not in reach:
-            reach[node] = {n for b in ahead.get(node, ()) for n in (b, *reached(b))}
-        return reach[node]
-
-    return [(a, b) for a, b in edges if not any(b in reached(c) for c in ahead[a] if c != b)]
+    for a, b in reversed(edges):  # so that what can be reached from b is known in full
+        ahead.setdefault(a, []).append(b)
+        reach.setdefault(a, set()).update({b}, reach.get(b, ()))
+    return [(a, b) for a, b in edges if not any(b in reach.get(c, ()) for c in ahead[a] if c != b)]
 
 
 def _edges(plan: Plan) -> Iterator[tuple[str, str]]:

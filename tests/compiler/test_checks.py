@@ -75,6 +75,7 @@ CASES = [
     ({"student": {"template": "{prompt}", "system": "s"}}, ["E606"]),
     # programs
     (role("generator", program="programs.py"), ["E311"]),
+    (role("generator", program="a\0.py:generate"), ["E707"]),
     (role("generator", program="program.py:generate"), ["E311"]),
     (role("generator", program="programs.py:generat"), ["E311"]),
     (role("generator", program="programs.py:verify"), ["E317"]),
@@ -89,6 +90,8 @@ CASES = [
     (role("verifier"), ["E307"]),
     ({"engineer": {"generator": None}}, ["E307"]),
     # budget
+    (budget(rounds=1001), ["E204"]),
+    (budget(rounds=0), ["E204"]),
     (budget(per=None), ["E404"]),
     (budget(per=None, rows=1), ["E401"]),
     (budget(per=None, rows="1k rows"), []),
