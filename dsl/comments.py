@@ -8,7 +8,7 @@ in either syntax, and every comment keeps its company.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -58,11 +58,11 @@ class Attached:
         """Whether no comment stands anywhere inside."""
         if self.at_end(node):
             return False
-        inner: tuple[Entry, ...] | tuple[Node, ...] = ()
+        inner: list[Entry] | list[Node] = []
         if isinstance(node, Mapping):
-            inner = node.entries
+            inner = list(node.entries)
         elif isinstance(node, Sequence):
-            inner = node.items
+            inner = [item for item, alias in told_apart(node) if not alias]
         for unit in inner:
             trivia = self.of(unit)
             if trivia.lead or trivia.tail:
@@ -70,6 +70,14 @@ class Attached:
             if not self.quiet(unit.value if isinstance(unit, Entry) else unit):
                 return False
         return True
+
+
+def told_apart(node: Sequence) -> Iterator[tuple[Node, bool]]:
+    """The items, and whether each is an alias of YAML: that has its anchor's place, further up."""
+    end = node.span.start
+    for item in node.items:
+        yield item, item.span.start < end
+        end = max(end, item.span.end)
 
 
 @dataclass(frozen=True)
@@ -166,9 +174,9 @@ def _collect(
     if isinstance(node, Mapping):
         pairs = [(e, e.key_span.start, e.value) for e in node.entries]
     elif isinstance(node, Sequence):
-        pairs = [(item, _start(item), item) for item in node.items]
+        pairs = [(i, _start(i), i) for i, alias in told_apart(node) if not alias]
     for unit, start, value in pairs:
-        if value.span.start < min(start, holder.start):
+        if value.span.start < start and isinstance(unit, Entry):
             value = Scalar(None, source.span(start, start))  # an alias: its anchor has the comments
         opens = value.span.text[:1]
         if isinstance(value, Scalar):
@@ -206,8 +214,10 @@ def _owner(source: Source, comment: Comment, units: list[_Unit]) -> _Unit | None
     begun = [u for u in there if source.position(u.start)[0] == row]
     ended = [u for u in begun if u.end <= comment.start]
     if ended:
-        # Of those that end together, such as a block on one line and its entry, the outermost.
-        return max(ended, key=lambda u: (u.end, -u.start))
+        # Of those that end together, such as a block on one line and its entry, the outermost
+        # that has brackets or is a scalar: a block of YAML may go on in the next line.
+        closed = [u for u in ended if u.inner is None or u.inner.flow]
+        return max(closed or ended, key=lambda u: (u.end, -u.start))
     if begun:
         return begun[-1]
     closed = [u for u in there if u.end <= comment.start and source.position(u.end)[0] == row]
@@ -273,11 +283,14 @@ def yaml_comments(source: Source, root: Mapping) -> list[Comment]:
                 continue
         hidden.append((start, end))
     found = []
-    for match in _HASH.finditer(text):
-        at = bisect_left(hidden, match.start(), key=lambda span: span[0])
-        inside = at > 0 and match.start() < hidden[at - 1][1]
-        if not inside and not (at < len(hidden) and hidden[at][0] == match.start()):
+    pos = 0
+    while match := _HASH.search(text, pos):
+        at = bisect_right(hidden, match.start(), key=lambda span: span[0])
+        if at and match.start() < hidden[at - 1][1]:
+            pos = hidden[at - 1][1]  # in a scalar; a comment may follow it on the same line
+        else:
             found.append(_comment(source, match.start(), match[0]))
+            pos = match.end()
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dagent.dsl.comments import Attached, Trivia
+from dagent.dsl.comments import Attached, Trivia, told_apart
 from dagent.dsl.document import Entry, Mapping, Node, Scalar, Sequence
 from dagent.dsl.schema import Schema, child
 from dagent.dsl.texts import is_block, quote
@@ -130,9 +130,11 @@ class DslPrinter:
         if isinstance(node, Mapping):
             return [f"{head}{{", *self.inside(node, schema), "}"]
         items = []
-        for item in node.items:
-            lines = self.value("", item, child(schema, 0))
-            items.append(Item([*lines[:-1], lines[-1] + ","], _copy(self.attached.of(item))))
+        for item, alias in told_apart(node):
+            printer = DslPrinter(Attached()) if alias else self
+            lines = printer.value("", item, child(schema, 0))
+            trivia = _copy(printer.attached.of(item))
+            items.append(Item([*lines[:-1], lines[-1] + ","], trivia))
         text = layout(items, self.attached.at_end(node), top=False)
         return [f"{head}[", *_indent(text.splitlines()), "]"]
 

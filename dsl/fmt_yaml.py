@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 
-from dagent.dsl.comments import Attached
+from dagent.dsl.comments import Attached, Trivia, told_apart
 from dagent.dsl.document import Entry, Mapping, Node, Scalar, Sequence
 from dagent.dsl.fmt_dsl import WIDTH, Item, _copy, _indent, layout
 from dagent.dsl.schema import Schema, child
@@ -72,18 +72,15 @@ class YamlPrinter:
         if isinstance(node, Mapping):
             items = self.items(node, schema)
         else:
-            items = [self.item(node, i, child(schema, 0)) for i in range(len(node.items))]
+            items = [self.item(item, alias, child(schema, 0)) for item, alias in told_apart(node)]
         return layout(items, self.attached.at_end(node), top=False).splitlines()
 
-    def item(self, parent: Sequence, index: int, schema: Schema | None) -> Item:
-        node = parent.items[index]
+    def item(self, node: Node, alias: bool, schema: Schema | None) -> Item:
+        if alias:
+            return Item([f"- *{self.anchor(node)}"], Trivia())
         trivia = _copy(self.attached.of(node))
-        before = parent.items[index - 1].span.end if index else parent.span.start
-        mark = ""
-        if self.anchors and (name := self.anchor(node)):
-            if node.span.start < before:
-                return Item([f"- *{name}"], trivia)
-            mark = f" &{name}"
+        name = self.anchor(node)
+        mark = f" &{name}" if name else ""
         if isinstance(node, Mapping) and node.entries and not mark:
             lines = self.block(node, schema)
             # What leads the first key would part it from its dash; it leads the item instead.

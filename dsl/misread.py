@@ -43,17 +43,23 @@ def retag(source: Source, tokens: list[Token], diagnostics: Diagnostics) -> list
     """
     out: list[Token] = []
     unwanted: Token | None = None
+    open_brackets: list[str] = []
     for i, token in enumerate(tokens):
+        if token.type in ("LBRACE", "LSQB"):
+            open_brackets.append(token.type)
+        elif token.type in ("RBRACE", "RSQB"):
+            open_brackets.pop()
         if token is unwanted:
             continue
         after = tokens[i + 1] if i + 1 < len(tokens) else None
         brace = tokens[i + 2].type == "LBRACE" if i + 2 < len(tokens) else False
+        in_list = open_brackets[-1:] == ["LSQB"]
         begins = not out or out[-1].type in ("LBRACE", "RBRACE") or out[-1].end_line != token.line
         if token.type == "OPEN_STRING":
             out.append(_as(token, "STRING"))
         elif token.type == "OPEN_TEXT":
             out.append(_as(token, "TEXT"))
-        elif token.type == "WORD" and begins and after is not None and brace:
+        elif token.type == "WORD" and begins and not in_list and after is not None and brace:
             if after.type == "KIND" and str(token) in plain_blocks():
                 diagnostics.error(
                     "E026", f"`{token}` takes no name", span(source, after), f"remove `{after}`"

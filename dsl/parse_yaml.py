@@ -136,6 +136,8 @@ class _Reader:
                 self.source.span(at, at + len(written)),
                 "remove the tag",
             )
+        if match and isinstance(event, yaml.ScalarEvent):
+            return min(match.end(), _index(event.end_mark))  # an empty value ends at its anchor
         return match.end() if match else start
 
     def alias(self, event: _Event) -> _Sized:

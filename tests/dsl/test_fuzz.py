@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from dagent.dsl.diagnostics import Diagnostics
+from dagent.dsl.document import plain
+from dagent.dsl.fmt import format_source
 from dagent.dsl.parse import parse
 from dagent.dsl.render import render
 from dagent.dsl.source import Source
@@ -22,7 +24,7 @@ TEXTS = [
 PIECES = [
     "{", "}", "[", "]", "=", "<=", ">=", '"', '"""', "'", "#", "\n", "\t", " ", ",", ":", "- ", "|",
     "&a ", "*a", "!!str ", "---\n", "? ", "\\", "\0", "\r\n", "\ufeff", "日", "4k rows", "$x",
-    "data ", "train sft {", "require ", "import ", "%", "1e999", "9" * 5000, "<<: ", ">", "\ud800",
+    "data ", "train sft {", "require ", "import ", "%", "1e999", "9" * 500, "<<: ", ">", "\ud800",
 ]  # fmt: skip
 
 
@@ -44,12 +46,24 @@ def mutate(text: str, rng: random.Random) -> str:
     return text
 
 
+def unchanged_in_meaning(source: Source, tree: object) -> None:
+    once = format_source(source, Diagnostics())
+    assert once is not None
+    again = Source(source.name, once)
+    root = parse(again, Diagnostics())
+    assert root is not None
+    assert plain(root) == tree
+    assert format_source(again, Diagnostics()) == once
+
+
 def survive(suffix: str, text: str) -> None:
     source = Source(f"spec{suffix}", text)
     diagnostics = Diagnostics()
     root = parse(source, diagnostics)
     assert root is not None or diagnostics.has_errors
     if root is not None:
+        if not diagnostics.has_errors:
+            unchanged_in_meaning(source, plain(root))
         check_structure(root, diagnostics)
     for d in diagnostics:
         for span in [d.span, *(note.span for note in d.notes)]:

@@ -78,7 +78,9 @@ def test_grammar_lists_the_named_blocks_of_the_schema() -> None:
         ("4k rows", "4k rows"), ("10   min", "10 min"), ("10min", "10min"), ("2 %", "2 %"),
         ("0.5pp", "0.5pp"), ("20 USD", "20 USD"), ("$name", "$name"), ("1x24GB", "1x24GB"),
         (r'"a\n\"\u00e9\\"', 'a\n"é\\'), ('"""a"""', "a"), ("[1, a b [2]]", [1, "a", "b", [2]]),
-        ("[3 rows, 4]", ["3 rows", 4]), ("{ a = 1, b { c = 2 } }", {"a": 1, "b": {"c": 2}}),
+        ("[3 rows, 4]", ["3 rows", 4]),
+        ('[a\n "b" { c = 1 }]', ["a", "b", {"c": 1}]),
+        ("{ a = 1, b { c = 2 } }", {"a": 1, "b": {"c": 2}}),
         ('"""\n    a\n      b\n\n    c\n    """', "a\n  b\n\nc"), ('""', ""), ("1e999", "1e999"),
     ],
 )  # fmt: skip
