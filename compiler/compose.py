@@ -23,6 +23,7 @@ from dagent.dsl.diagnostics import Diagnostics, Note
 from dagent.dsl.document import Entry, Mapping, Node, Scalar, Sequence, plain
 from dagent.dsl.parse import parse, read
 from dagent.dsl.source import Span
+from dagent.dsl.structure import check_structure
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,10 @@ def compose(path: Path, settings: Settings, diagnostics: Diagnostics) -> Compose
     """
     loader = _Loader(path.parent, diagnostics)
     merged = loader.load(path)
+    if merged is not None and diagnostics.has_errors and loader.whole:
+        # Only spelling is wrong: what could be read is looked at too, to find more in one go.
+        guess = Names(merged, settings, Diagnostics()).substitute(merged)
+        check_structure(guess, diagnostics)
     diagnostics.gate()
     assert merged is not None
     refuse_literals(merged, settings.set, diagnostics)
@@ -65,6 +70,7 @@ class _Loader:
     project: Path
     diagnostics: Diagnostics
     sources: dict[str, str] = field(default_factory=dict)
+    whole: bool = True  # every file gave a document, if a faulty one, and they fit together
     _done: dict[Path, Mapping] = field(default_factory=dict)
 
     def load(self, path: Path, chain: tuple[tuple[Path, Span | None], ...] = ()) -> Mapping | None:
@@ -73,13 +79,16 @@ class _Loader:
             return self._done[file]
         own = parse(read(path), self.diagnostics)
         if own is None:
+            self.whole = False
             return None
         self.sources[_relative(path, self.project)] = digest(plain(own))
         chain = (*chain, (file, None))
         imported: Mapping | None = None
         for item in _statements(own):
             below = self._import(item, path, chain)
-            if below is not None:
+            if below is None:
+                self.whole = False
+            else:
                 imported = below if imported is None else self._join(imported, below, ())
         root = own if imported is None else overlay(imported, own)
         self._done[file] = root
@@ -147,6 +156,7 @@ class _Loader:
                     f"give `{key}` in the importing file, or in one import only",
                     [Note("the other is here", before.key_span)],
                 )
+                self.whole = False
         return Mapping(tuple(entries.values()), first.span)
 
 

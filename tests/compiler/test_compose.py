@@ -181,3 +181,14 @@ def test_unused_names_are_warned_of(project: Any) -> None:
     change = {"let": {"a": 1}, "param": {"b": {"default": 1}}}
     found = check(project.spec(change))
     assert [d.severity for d in found if d.code == "E711"] == ["warning", "warning"]
+
+
+def test_spelling_and_structure_are_found_in_one_go(project: Any) -> None:
+    text = "seed = $n\ndomain { nam = d }\nbudget { rounds <= }\nlet { n = 1 }\n"
+    codes = {d.code for d in refused(project, text)}
+    assert {"E021", "E101"} <= codes
+    assert "E105" not in codes  # `$n` stands for a number
+
+
+def test_what_an_import_would_bring_is_not_called_missing(project: Any) -> None:
+    assert [d.code for d in refused(project, 'import "no.dagent"\nseed = 1')] == ["E701"]
