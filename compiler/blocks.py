@@ -67,10 +67,10 @@ def read_spec(root: Mapping, diagnostics: Diagnostics) -> Spec:
 def _domain(block: Reader) -> Domain:
     return Domain(
         name=block.text("name", ""),
-        goal=block.text("goal", ""),
+        goal=block.prose("goal", ""),
         skills=block.texts("skills"),
         difficulties=block.texts("difficulties"),
-        answer=block.text("answer", None),
+        answer=block.prose("answer", None),
     )
 
 

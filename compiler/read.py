@@ -63,6 +63,12 @@ class Reader:
         value = self.value(key)
         return default if value is None else str(value)
 
+    def prose(self, key: str, default: T) -> str | T:
+        """A text in plain words; blank edges, such as the newline that ends a YAML block scalar,
+        mean nothing, so that the twins compile to one plan."""
+        value = self.value(key)
+        return default if value is None else str(value).strip()
+
     def texts(self, key: str) -> tuple[Any, ...] | None:
         value = self.value(key)
         return None if value is None else tuple(value)

@@ -30,6 +30,25 @@ def test_the_quickstart_and_its_yaml_twin_give_one_plan(tmp_path: Path) -> None:
     assert plans.dumps(compile(folder / "quickstart.yaml").plan) == one
 
 
+def test_a_goal_of_several_lines_is_the_same_in_both_syntaxes(tmp_path: Path) -> None:
+    spec = (QUICKSTART / "quickstart.dagent").read_text()
+    twin = (ROOT / "docs" / "quickstart.yaml").read_text()
+    goal = "Predict exactly what a short Python program prints."
+    folders = []
+    for name, text in (
+        ("a.dagent", spec.replace(f'"{goal}"', '"""\n  One line.\n  Another.\n  """')),
+        ("a.yaml", twin.replace(goal, "|\n    One line.\n    Another.")),
+    ):
+        folders.append(tmp_path / name)
+        shutil.copytree(
+            QUICKSTART, folders[-1], ignore=shutil.ignore_patterns(".dagent", "*.dagent")
+        )
+        (folders[-1] / name).write_text(text)
+    one, other = (compile(f / f.name).plan for f in folders)
+    assert one.goal == other.goal == "One line.\nAnother."
+    assert one.id == other.id
+
+
 def imports(file: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(file.read_text())):
