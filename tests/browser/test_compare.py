@@ -65,8 +65,9 @@ def page(project: Any) -> Iterator[str]:
     try:
         yield ui.stdout.readline().strip()
     finally:
-        ui.send_signal(signal.SIGINT)
-        assert ui.wait(120) == 0, "Ctrl-C ends it quietly"
+        # SIGTERM ends it the way Ctrl-C does; a shell's background jobs are deaf to SIGINT.
+        ui.send_signal(signal.SIGTERM)
+        assert ui.wait(120) == 0, "a polite end is quiet"
 
 
 @pytest.fixture(scope="module")
