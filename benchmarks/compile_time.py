@@ -23,9 +23,7 @@ def seconds(*arguments: str) -> tuple[float, float]:
     """Wall and CPU seconds of one command."""
     begin, before = time.perf_counter(), os.times()
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    subprocess.run(
-        [sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, env=environment
-    )
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True, env=environment)
     after = os.times()
     cpu = after.children_user + after.children_system
     return time.perf_counter() - begin, cpu - before.children_user - before.children_system
