@@ -12,7 +12,6 @@ object or an action is there whole or not at all: written under ``tmp``, flushed
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -22,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dagent.compiler.plan import Step, canonical, digest
+from dagent.compiler.digests import content_digest
+from dagent.compiler.plan import Step, digest
 from dagent.runtime.step import Artifact
 
 
@@ -41,19 +41,6 @@ def action_key(step: Step, inputs: Mapping[str, Artifact]) -> str:
     return digest(
         [step.kind, step.version, dict(step.params), {n: a.digest for n, a in inputs.items()}]
     )
-
-
-def content_digest(path: Path) -> str:
-    """SHA-256 of a file, or of a folder's sorted (relative path, digest) pairs; 64 hex digits."""
-    if path.is_dir():
-        parts = {
-            p.relative_to(path).as_posix(): content_digest(p)
-            for p in sorted(path.rglob("*"))
-            if p.is_file()
-        }
-        return hashlib.sha256(canonical(parts).encode()).hexdigest()
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Store:

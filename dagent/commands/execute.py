@@ -11,7 +11,8 @@ from pathlib import Path
 
 from dagent.compiler.plan import Plan
 from dagent.compiler.stale import check_fresh
-from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Refused
+from dagent.dsl.render import report
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +34,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    plan = check_fresh(args.plan)
+    warnings = Diagnostics()
+    plan = check_fresh(args.plan, warnings)
+    if warnings.found:
+        report(tuple(warnings), "full")
     project = args.plan.resolve().parent
     _check_force(plan, args.force)
     if args.dry_run:

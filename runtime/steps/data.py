@@ -11,9 +11,9 @@ from typing import Any
 
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.runtime.locked import unchanged
 from dagent.runtime.rows import Row, row_id, write_rows
 from dagent.runtime.step import Artifact, Context, StepOutput
-from dagent.runtime.store import content_digest
 
 kind = "data"
 version = 1
@@ -21,16 +21,8 @@ COLUMNS = ("id", "prompt", "answer", "skill", "difficulty")
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
-    path = project / step.params["path"]
-    if not path.is_file():
-        yield Diagnostic("E804", f"the data file `{step.params['path']}` is gone", file=str(path))
-    elif content_digest(path) != step.params["sha256"]:
-        yield Diagnostic(
-            "E804",
-            f"the data file `{step.params['path']}` changed since the plan was compiled",
-            suggestion="compile again",
-            file=str(path),
-        )
+    path = step.params["path"]
+    return unchanged(f"the data file `{path}`", project / path, step.params["sha256"])
 
 
 def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:
@@ -38,8 +30,8 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     rows = [_row(raw, step.params["columns"]) for raw in _read(path, step.params["format"])]
     if (size := step.params["sample"]) is not None:
         rows = random.Random(step.params["seed"]).sample(rows, size)
-    if content_digest(path) != step.params["sha256"]:  # it must not change while we read it
-        raise Refused(list(check(step, context.project)))
+    if found := list(check(step, context.project)):  # it must not change while we read it
+        raise Refused(found)
     return StepOutput(
         {"rows": write_rows(context.scratch / "rows.jsonl", rows)},
         {"rows": len(rows)},

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from dagent.compiler.plan import Step, digest
-from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.dsl.diagnostics import Diagnostic
+from dagent.runtime.locked import loads
 from dagent.runtime.programs import load_function
 from dagent.runtime.roles import Generator
 from dagent.runtime.rows import Row, read_json, read_rows, row_id, write_rows
@@ -25,10 +26,7 @@ ATTEMPTS = 3
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
-    try:
-        load_function(step.params["generator"]["program"], project)
-    except Refused as refused:
-        yield from refused.diagnostics
+    return loads(lambda: load_function(step.params["generator"]["program"], project))
 
 
 def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:

@@ -8,6 +8,7 @@ from typing import Any
 
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.runtime.locked import loads
 from dagent.runtime.policies import apportion, bounded, policy
 from dagent.runtime.programs import load_function
 from dagent.runtime.roles import CellCount, Planner, Task
@@ -19,10 +20,7 @@ version = 1
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
-    try:
-        _planner(step.params["planner"], project)
-    except Refused as refused:
-        yield from refused.diagnostics
+    return loads(lambda: _planner(step.params["planner"], project))
 
 
 def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic
+from dagent.runtime.locked import unchanged
 from dagent.runtime.step import Artifact, Context, StepOutput
-from dagent.runtime.store import content_digest
 
 kind = "student"
 version = 1
@@ -32,16 +32,8 @@ def source(model: str, project: Path) -> Path | None:
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
     folder = source(step.params["model"], project)
     if folder is None:
-        return
-    if not (folder / "config.json").is_file():
-        yield Diagnostic("E804", f"the student `{step.params['model']}` is gone", file=str(folder))
-    elif content_digest(folder) != step.params["sha256"]:
-        yield Diagnostic(
-            "E804",
-            f"the student `{step.params['model']}` changed since the plan was compiled",
-            suggestion="compile again",
-            file=str(folder),
-        )
+        return ()
+    return unchanged(f"the student `{step.params['model']}`", folder, step.params["sha256"])
 
 
 def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:

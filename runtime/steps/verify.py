@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from dagent.compiler.plan import Step
-from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.graders import grader
+from dagent.runtime.locked import loads
 from dagent.runtime.programs import load_function
 from dagent.runtime.roles import Verifier
 from dagent.runtime.rows import Row, read_rows, with_reason, write_rows
@@ -20,10 +21,7 @@ version = 1
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
-    try:
-        _verifier(step.params["verifier"], project)
-    except Refused as refused:
-        yield from refused.diagnostics
+    return loads(lambda: _verifier(step.params["verifier"], project))
 
 
 def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
+from dagent.compiler.digests import content_digest
 from dagent.compiler.pipeline import compile
 from dagent.dsl.diagnostics import Refused
 from dagent.runtime.executor import forecast
 from dagent.runtime.journal import read_events
 from dagent.runtime.status import execution_id, journal_path, latest, read_status
-from dagent.runtime.store import Store, content_digest
+from dagent.runtime.store import Store
 
 STUB = Path(__file__).parent / "stub.py"
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from dagent.compiler.digests import content_digest
 from dagent.runtime.graders import grader
 from dagent.runtime.journal import Journal, read_events
 from dagent.runtime.meter import Meter, OutOfBudget
 from dagent.runtime.statistics import difference_interval, mean_interval, paired_test
-from dagent.runtime.store import Action, Store, content_digest
+from dagent.runtime.store import Action, Store
 
 
 def test_equal_content_is_one_object_and_is_found_again(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from dagent.runtime.store import content_digest
+from dagent.compiler.digests import content_digest
 from dagent.runtime.worker import ProcessWorker
 
 ROOT = Path(__file__).parents[2]
