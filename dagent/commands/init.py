@@ -24,8 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     source = _template(args.template)
     folder: Path = args.folder
-    files = {path.name: path.read_text(encoding="utf-8") for path in sorted(source.iterdir())}
-    files = {name: text for name, text in files.items() if not name.startswith((".", "_"))}
+    files = {path.name: path.read_text(encoding="utf-8") for path in _files(source)}
     if args.yaml:
         files = _as_yaml(files)
     _check_free(folder, files)
@@ -52,6 +51,11 @@ def _template(name: str) -> Path:
             )
         )
     return folder / name
+
+
+def _files(template: Path) -> list[Path]:
+    """What belongs to a template: pip leaves compiled programs beside the ones it installs."""
+    return sorted(p for p in template.iterdir() if p.is_file() and p.name[0] not in "._")
 
 
 def _check_free(folder: Path, files: dict[str, str]) -> None:
