@@ -18,10 +18,9 @@ from pathlib import Path
 from dagent.compiler.names import Names
 from dagent.compiler.plan import digest
 from dagent.compiler.secrets import refuse_literals
-from dagent.compiler.settings import Settings
+from dagent.compiler.settings import Documents, Settings
 from dagent.dsl.diagnostics import Diagnostics, Note
 from dagent.dsl.document import Entry, Mapping, Node, Scalar, Sequence, plain
-from dagent.dsl.parse import parse, read
 from dagent.dsl.source import Span
 from dagent.dsl.structure import check_structure
 
@@ -43,7 +42,7 @@ def compose(path: Path, settings: Settings, diagnostics: Diagnostics) -> Compose
     Raises:
         Refused: when a file cannot be read, or anything found so far is an error.
     """
-    loader = _Loader(path.parent, diagnostics)
+    loader = _Loader(path.parent, settings.documents, diagnostics)
     merged = loader.load(path)
     if merged is not None and diagnostics.has_errors and loader.whole:
         # Only spelling is wrong: what could be read is looked at too, to find more in one go.
@@ -68,6 +67,7 @@ class _Loader:
     """Reads a file and, below it, what it imports. A file that is imported twice is read once."""
 
     project: Path
+    documents: Documents
     diagnostics: Diagnostics
     sources: dict[str, str] = field(default_factory=dict)
     whole: bool = True  # every file gave a document, if a faulty one, and they fit together
@@ -77,7 +77,7 @@ class _Loader:
         file = path.resolve()
         if file in self._done:
             return self._done[file]
-        own = parse(read(path), self.diagnostics)
+        own = self.documents(path, self.diagnostics)
         if own is None:
             self.whole = False
             return None

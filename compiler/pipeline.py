@@ -109,8 +109,8 @@ def _checked(
     spec = read_spec(composed.root, diagnostics)
     diagnostics.gate()
     project = path.parent
-    data = check_data(spec, project, diagnostics)
-    student = check_student(spec, project, settings.students, diagnostics)
+    data = check_data(spec, project, settings.recall, diagnostics)
+    student = check_student(spec, project, settings, diagnostics)
     programs = check_programs(spec, project, diagnostics)
     facts = Facts(data, student, programs)
     check_criteria(spec, data, diagnostics)

@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from dagent.dsl import document
+from dagent.dsl.diagnostics import Diagnostics
+from dagent.dsl.parse import parse, read
 
 # The built-in students stand beside this folder, in a checkout as in a wheel. They are read as
 # data: the compiler imports nothing of the runtime.
 STUDENTS = Path(__file__).resolve().parent.parent / "runtime" / "students"
 
+Documents = Callable[[Path, Diagnostics], document.Mapping | None]
+Recall = Callable[[Path, Hashable, Callable[[], Any]], Any]
+
+
+def from_disk(path: Path, diagnostics: Diagnostics) -> document.Mapping | None:
+    """The document in a file; ``None`` where nothing can be read of its text.
+
+    Raises:
+        Refused: if there is no such text file.
+    """
+    return parse(read(path), diagnostics)
+
+
+def afresh(path: Path, what: Hashable, make: Callable[[], Any]) -> Any:
+    """Reads anew each time."""
+    return make()
+
 
 @dataclass(frozen=True)
 class Settings:
-    """``set`` are the ``NAME=VALUE`` texts of ``--set``; ``env`` the environment to read."""
+    """``set`` are the ``NAME=VALUE`` texts of ``--set``; ``env`` the environment to read.
+
+    What checks again and again while somebody types puts other functions in: ``documents`` for the
+    text of a spec or an import, which an editor may hold unsaved; ``recall`` for what ``make`` says
+    of the file or folder ``path`` and nothing else, which need not be read while they are the same.
+    """
 
     set: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     students: Path = STUDENTS
+    documents: Documents = from_disk
+    recall: Recall = afresh

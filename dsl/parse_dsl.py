@@ -39,7 +39,23 @@ def parse_dsl(source: Source, diagnostics: Diagnostics) -> Mapping | None:
         diagnostics.error("E027", message, span(source, deep))
         return None
     tokens = retag(source, balance(source, tokens, diagnostics), diagnostics)
-    return build(source, _tree(_survivors(source, tokens, diagnostics)), diagnostics)
+    tree = _faultless(tokens)
+    if tree is None:
+        tree = _tree(_survivors(source, tokens, diagnostics))
+    return build(source, tree, diagnostics)
+
+
+def _faultless(tokens: list[Token]) -> Tree[Token] | None:
+    """The tree where every token fits; recovery, which takes as long again, is then not needed."""
+    place = Place()
+    for token in tokens:
+        if place.leaves_statement(token):
+            return None
+        place = place.after(token)
+    try:
+        return _tree(tokens)
+    except UnexpectedToken:
+        return None
 
 
 def _too_deep(tokens: list[Token]) -> Token | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from dagent.compiler.dataset import COLUMNS, Fault, Row, prompt_hash, read_rows
 from dagent.compiler.digests import content_digest
 from dagent.compiler.facts import DataFacts, inside
+from dagent.compiler.settings import Recall
 from dagent.compiler.spec import DataSet, Spec
 from dagent.dsl.diagnostics import Diagnostics, Note
 from dagent.dsl.nearest import did_you_mean, nearest
@@ -27,13 +28,16 @@ class _Loaded:
     hashes: Mapping[bytes, int]  # normalised prompt -> first row that has it
 
 
-def check_data(spec: Spec, project: Path, diagnostics: Diagnostics) -> dict[str, DataFacts]:
+def check_data(
+    spec: Spec, project: Path, recall: Recall, diagnostics: Diagnostics
+) -> dict[str, DataFacts]:
     """What lowering needs to know of every data set; incomplete after a finding."""
     _check_roles(spec, diagnostics)
     paths = _check_paths(spec, project, diagnostics)
     loaded = {}
     for name, path in paths.items():
-        found = _load(spec, next(d for d in spec.data if d.name == name), path, diagnostics)
+        data = next(d for d in spec.data if d.name == name)
+        found = _load(spec, data, path, recall, diagnostics)
         if found is not None:
             loaded[name] = found
     _check_overlap(spec, loaded, diagnostics)
@@ -113,14 +117,17 @@ def _similar(path: Path) -> str:
     return f"did you mean `{name}`?" if name else "correct the path; it is relative to the spec"
 
 
-def _load(spec: Spec, data: DataSet, path: Path, diagnostics: Diagnostics) -> _Loaded | None:
+def _load(
+    spec: Spec, data: DataSet, path: Path, recall: Recall, diagnostics: Diagnostics
+) -> _Loaded | None:
     span = spec.at("data", data.name, "path")
     unknown = [c for c in data.columns if c not in COLUMNS]
     if unknown:
         return None  # the structure check refused it
     try:
-        found = list(read_rows(path, data.format, data.columns))
-        sha256 = content_digest(path)
+        how = (data.format, *sorted(data.columns.items()))
+        found, hashes = recall(path, how, lambda: _read(path, data))
+        sha256 = recall(path, content_digest, lambda: content_digest(path))
     except OSError as error:
         diagnostics.error("E005", f"`{data.path}`: {error.strerror}", span)
         return None
@@ -145,7 +152,13 @@ def _load(spec: Spec, data: DataSet, path: Path, diagnostics: Diagnostics) -> _L
             spec.at("data", data.name, "sample"),
             f"write at most {len(rows)}, or remove `sample`",
         )
-    return _Loaded(data, sha256, rows, _hashes(spec, data, rows, diagnostics))
+    return _Loaded(data, sha256, rows, _hashes(spec, data, rows, hashes, diagnostics))
+
+
+def _read(path: Path, data: DataSet) -> tuple[list[Row | Fault], list[bytes]]:
+    """What each row of the file is, and the hash of each prompt that there is."""
+    found = list(read_rows(path, data.format, data.columns))
+    return found, [prompt_hash(row.prompt) for row in found if isinstance(row, Row)]
 
 
 def _report_faults(
@@ -169,13 +182,16 @@ def _report_faults(
 
 
 def _hashes(
-    spec: Spec, data: DataSet, rows: tuple[Row, ...], diagnostics: Diagnostics
+    spec: Spec,
+    data: DataSet,
+    rows: tuple[Row, ...],
+    hashes: list[bytes],
+    diagnostics: Diagnostics,
 ) -> dict[bytes, int]:
     """First row of each prompt. A prompt that is there twice counts twice: a warning."""
     first: dict[bytes, int] = {}
     again: list[tuple[int, int]] = []
-    for row in rows:
-        key = prompt_hash(row.prompt)
+    for row, key in zip(rows, hashes, strict=True):
         if key in first:
             again.append((first[key], row.number))
         else:

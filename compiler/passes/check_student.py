@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dagent.compiler.digests import content_digest
 from dagent.compiler.facts import StudentFacts, inside
+from dagent.compiler.settings import Settings
 from dagent.compiler.spec import Spec
 from dagent.dsl.diagnostics import Diagnostics
 from dagent.dsl.nearest import did_you_mean
@@ -18,7 +19,7 @@ _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
 def check_student(
-    spec: Spec, project: Path, students: Path, diagnostics: Diagnostics
+    spec: Spec, project: Path, settings: Settings, diagnostics: Diagnostics
 ) -> StudentFacts:
     _check_prompting(spec, diagnostics)
     student = spec.student
@@ -37,9 +38,9 @@ def check_student(
             "write `adapter = lora`, or remove it",
         )
     if student.source == "builtin":
-        return _builtin(spec, students, diagnostics)
+        return _builtin(spec, settings, diagnostics)
     if student.source == "local":
-        return _local(spec, project, diagnostics)
+        return _local(spec, project, settings, diagnostics)
     return _hub(spec, diagnostics)
 
 
@@ -61,9 +62,10 @@ def _check_prompting(spec: Spec, diagnostics: Diagnostics) -> None:
         )
 
 
-def _builtin(spec: Spec, students: Path, diagnostics: Diagnostics) -> StudentFacts:
+def _builtin(spec: Spec, settings: Settings, diagnostics: Diagnostics) -> StudentFacts:
     name = spec.student.model.removeprefix("builtin:")
-    known = {p.parent.name.replace("_", "-"): p.parent for p in students.glob("*/config.json")}
+    folders = settings.students.glob("*/config.json")
+    known = {p.parent.name.replace("_", "-"): p.parent for p in folders}
     if name not in known:
         names = [f"builtin:{k}" for k in known]
         diagnostics.error(
@@ -73,10 +75,10 @@ def _builtin(spec: Spec, students: Path, diagnostics: Diagnostics) -> StudentFac
             did_you_mean(spec.student.model, names, "built in: " + ", ".join(sorted(names))),
         )
         return StudentFacts(None, None)
-    return StudentFacts(content_digest(known[name]), _parameters(known[name]))
+    return _facts(known[name], settings)
 
 
-def _local(spec: Spec, project: Path, diagnostics: Diagnostics) -> StudentFacts:
+def _local(spec: Spec, project: Path, settings: Settings, diagnostics: Diagnostics) -> StudentFacts:
     model, span = spec.student.model, spec.at("student", "model")
     folder = inside(model, project, span, diagnostics)
     if folder is None:
@@ -98,8 +100,16 @@ def _local(spec: Spec, project: Path, diagnostics: Diagnostics) -> StudentFacts:
             "save it with `save_pretrained`, which writes safetensors",
         )
     else:
-        return StudentFacts(content_digest(folder), _parameters(folder))
+        return _facts(folder, settings)
     return StudentFacts(None, None)
+
+
+def _facts(folder: Path, settings: Settings) -> StudentFacts:
+    def read() -> StudentFacts:
+        return StudentFacts(content_digest(folder), _parameters(folder))
+
+    facts: StudentFacts = settings.recall(folder, _facts, read)
+    return facts
 
 
 def _hub(spec: Spec, diagnostics: Diagnostics) -> StudentFacts:
