@@ -7,7 +7,7 @@ why the rest is not, follows from the plans alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dagent.compiler.plan import Plan, Step, input_step
@@ -17,19 +17,23 @@ NEW, REMOVED, CHANGED, REUSED = "new", "removed", "changed", "reused"
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A parameter with its value before and after, or an input that changed (``by``: its step)."""
+    """A parameter with its value before and after, or an input that changed (``by``: its step).
+
+    ``place`` says where the new value stands in the spec, as ``file:line``, where that is known.
+    """
 
     what: str
     before: Any = None
     after: Any = None
     by: str | None = None
+    place: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         if self.by is not None:
             return f"input `{self.what}` comes from {self.by}, which changed"
         if self.what == "seed":
             return "seed: another"  # derived from the spec's; the number says nothing to people
-        return f"{self.what}: {_shown(self.before)} -> {_shown(self.after)}"
+        return f"{self.what}: {shown(self.before)} -> {shown(self.after)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +48,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """``plan`` are the changes that concern no step: name, metric, caps."""
+    """``plan`` are the changes that concern no step: name, metric, caps. ``again`` are the steps of
+    the new plan that the old one did not do, with what they are expected to take."""
 
     plan: tuple[Reason, ...]
     steps: tuple[Change, ...]
+    again: tuple[Step, ...] = ()
 
     @property
     def same(self) -> bool:
@@ -68,7 +74,8 @@ def diff(old: Plan, new: Plan) -> Difference:
     if old.metric != new.metric:
         plan.append(Reason("metric", old.metric, new.metric))
     plan += _changes(old.budget, new.budget, "budget")
-    return Difference(tuple(plan), tuple(steps))
+    again = tuple(step for step in new.steps if step.key not in known)
+    return Difference(tuple(plan), tuple(steps), again)
 
 
 def _step(
@@ -118,7 +125,7 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """Digests by their first letters; what is absent as such."""
     if value is None:
         return "nothing"
@@ -126,61 +133,3 @@ def _shown(value: Any) -> str:
     if len(text) == 64 and all(c in "0123456789abcdef" for c in text):
         return text[:12]
     return text if len(text) <= 60 else text[:57] + "…"
-
-
-def to_json(difference: Difference) -> dict[str, Any]:
-    return {
-        "same": difference.same,
-        "plan": [_reason_json(r) for r in difference.plan],
-        "steps": [
-            {
-                "step": c.step,
-                "kind": c.kind,
-                "what": c.what,
-                "reasons": [_reason_json(r) for r in c.reasons],
-            }
-            for c in difference.steps
-        ],
-    }
-
-
-def _reason_json(reason: Reason) -> dict[str, Any]:
-    if reason.by is not None:
-        return {"input": reason.what, "from": reason.by}
-    return {"parameter": reason.what, "before": reason.before, "after": reason.after}
-
-
-def lines(difference: Difference) -> list[str]:
-    """For people: causes first, each once for all rounds that it touches; then what follows."""
-    out = [f"plan: {reason}" for reason in difference.plan]
-    groups: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
-    for change in difference.steps:
-        own = tuple(str(reason) for reason in change.reasons if reason.by is None)
-        if own or change.what in (NEW, REMOVED):
-            groups.setdefault((_family(change.step), change.what, own), []).append(change.step)
-    for (family, what, own), ids in groups.items():
-        out.append(f"{what}  {_rounds(family, ids)}")
-        out += [f"  {reason}" for reason in own]
-    follows = [c.step for c in difference.steps if c.what == CHANGED and _only_inputs(c)]
-    if follows:
-        out.append(f"changed  {len(follows)} steps that take what changes as input")
-    counts = (f"{difference.count(w)} {w}" for w in (NEW, REMOVED, CHANGED, REUSED))
-    out.append("same plan" if difference.same else ", ".join(counts))
-    return out
-
-
-def _only_inputs(change: Change) -> bool:
-    return all(reason.by is not None for reason in change.reasons)
-
-
-def _family(step: str) -> str:
-    """``r3.train`` -> ``rN.train``."""
-    head, dot, rest = step.partition(".")
-    return f"rN.{rest}" if dot and head[0] == "r" and head[1:].isdigit() else step
-
-
-def _rounds(family: str, ids: list[str]) -> str:
-    if not family.startswith("rN.") or len(ids) == 1:
-        return ids[0]
-    numbers = sorted(int(id[1:].partition(".")[0]) for id in ids)
-    return f"{family.replace('rN.', '')} of rounds {numbers[0]} to {numbers[-1]}"

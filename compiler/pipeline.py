@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from dagent.compiler.passes.share import share
 from dagent.compiler.plan import Plan, Step
 from dagent.compiler.settings import Settings
 from dagent.compiler.spec import Spec
+from dagent.dsl import document
 from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Refused
 from dagent.dsl.parse import parse, read
 from dagent.dsl.structure import check_structure
@@ -50,11 +51,12 @@ PASSES: tuple[Rewrite, ...] = (
 
 @dataclass(frozen=True)
 class Compiled:
-    """``lock`` is the content of ``dagent.lock``."""
+    """``lock`` is the content of ``dagent.lock``; ``root`` the composed document, with places."""
 
     plan: Plan
     lock: Mapping[str, Any]
     warnings: tuple[Diagnostic, ...]
+    root: document.Mapping = field(compare=False, repr=False)
 
 
 def compile(path: Path, settings: Settings | None = None) -> Compiled:
@@ -81,7 +83,7 @@ def compile(path: Path, settings: Settings | None = None) -> Compiled:
         steps=steps,
     )
     lock = make_lock(path, plan, composed, spec, facts)
-    return Compiled(plan, lock, tuple(diagnostics))
+    return Compiled(plan, lock, tuple(diagnostics), composed.root)
 
 
 def check(path: Path, settings: Settings | None = None) -> tuple[Diagnostic, ...]:

@@ -29,11 +29,17 @@ def digest(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a step is expected to take, each as (low, high); ``None`` where it takes none."""
+    """What a step is expected to take, each as (low, high); ``None`` where it takes none.
+
+    ``money`` is in US dollars, ``memory`` the peak of an accelerator in bytes.
+    """
 
     seconds: tuple[float, float] | None = None
     rows: tuple[int, int] | None = None
     calls: tuple[int, int] | None = None
+    tokens: tuple[int, int] | None = None
+    money: tuple[float, float] | None = None
+    memory: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +125,13 @@ def to_json(plan: Plan) -> dict[str, Any]:
         step.pop("estimate", None)
         if estimate:
             step["estimate"] = estimate
-    return {"format": PLAN_FORMAT, "id": plan.id, **body}
+    whole = {"format": PLAN_FORMAT, "id": plan.id, **body}
+    return {**whole, "digest": content(whole)}
+
+
+def content(body: Mapping[str, Any]) -> str:
+    """The digest of all that a plan file holds but the digest itself: also what is only shown."""
+    return digest({k: v for k, v in body.items() if k != "digest"})
 
 
 def dumps(plan: Plan) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dagent.compiler import diff
+from dagent.compiler.diff import diff
+from dagent.compiler.diff_view import lines
 from dagent.compiler.digests import content_digest
 from dagent.compiler.lock import LOCK_FORMAT, lock_path
-from dagent.compiler.plan import PLAN_FORMAT, Plan, from_json, step_key
+from dagent.compiler.plan import PLAN_FORMAT, Plan, content, from_json, step_key
 from dagent.compiler.settings import Settings
 from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Note, Refused
 
@@ -65,6 +66,9 @@ def read_plan(path: Path) -> Plan:
         raise _edited(path, f"it is no plan: {type(error).__name__}: {error}") from None
     if not intact:
         raise _edited(path, "its id does not match its content")
+    # Plans of dagent 0.1 have no digest of the whole.
+    if "digest" in body and body["digest"] != content(body):
+        raise _edited(path, "its digest does not match its content")
     return plan
 
 
@@ -155,10 +159,10 @@ def _check_spec(path: Path, plan: Plan, lock: Mapping[str, Any], found: Diagnost
                 *(d for d in refused.diagnostics if d.severity == "error"),
             )
         ) from None
-    difference = diff.diff(plan, again.plan)
+    difference = diff(plan, again.plan)
     if difference.same:
         return  # what may differ still is only shown: estimates, settings, the goal
-    reasons = [line for line in diff.lines(difference) if line]
+    reasons = [line for line in lines(difference) if line]
     notes = tuple(Note(line.strip()) for line in reasons[:SHOWN])
     found.add(_stale(f"the spec {spec.name} changed since the plan was made", spec, notes))
 

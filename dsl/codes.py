@@ -700,6 +700,27 @@ CODES: dict[str, Code] = {
         "param n { type = integer  default = many }\nseed = $n",
         "Follow the message.",
     ),
+    "E713": Code(
+        "spec of a revision does not compile",
+        "The spec as it was at a git revision is refused by this version of dagent.",
+        "Without its plan there is nothing to compare with.",
+        "$ dagent diff v0.0.1",
+        "Name a revision whose spec compiles, or compare with a plan that was kept.",
+    ),
+    "E714": Code(
+        "git failed",
+        "A revision was named, and git could not give its files.",
+        "The spec, its data and its programs are taken from git as they were then.",
+        "$ cd /tmp && dagent diff HEAD~1",
+        "Run it inside the repository, with git installed.",
+    ),
+    "E715": Code(
+        "neither a file nor a revision",
+        "What was named is no file, and git knows no such revision here.",
+        "There is nothing to compare.",
+        "$ dagent diff HEAD~1000",
+        "Name a plan, a spec, a revision such as `HEAD~1`, or a range such as `main..HEAD`.",
+    ),
     "E801": Code(
         "no spec in the folder",
         "The folder holds no spec.",

@@ -1,4 +1,5 @@
 """Made from grammar.lark by `python -m dagent.dsl.build_tables`; never edited."""
+
 # ruff: noqa
 # fmt: off
 from typing import Any

@@ -22,6 +22,11 @@ def journal_path(project: Path, execution: str) -> Path:
     return project / RUNS / execution / "journal.jsonl"
 
 
+def plan_path(project: Path, execution: str) -> Path:
+    """The plan as it was executed; the one beside the spec may have moved on since."""
+    return project / RUNS / execution / "plan.json"
+
+
 def latest(project: Path) -> str | None:
     """The folder's latest execution; ``None`` if nothing was executed here yet."""
     try:

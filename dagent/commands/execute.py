@@ -46,8 +46,10 @@ def run(args: argparse.Namespace) -> int:
     # A polite kill is an interruption like Ctrl-C: the journal says so and the worker is stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     from dagent.runtime.execution import execute
+    from dagent.runtime.history import keep_plan
     from dagent.runtime.view import Screen, summary
 
+    keep_plan(plan, project)
     outcome = execute(plan, project, args.plan.name, Screen, force=args.force)
     if outcome.already:
         print("this plan was executed already; --force STEP runs a step again", file=sys.stderr)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from dagent.compiler.diff import REUSED, diff, lines, to_json
+from dagent.compiler.diff import REUSED, diff
+from dagent.compiler.diff_view import lines, to_json
 from dagent.compiler.graph import mermaid
 from dagent.compiler.table import lines as table
 
@@ -26,11 +27,14 @@ def test_the_same(project: Any) -> None:
 def test_a_parameter_is_named_once_for_all_rounds(project: Any) -> None:
     found = difference(project, {"train": [{"stage": "sft", "learning_rate": 0.002}]})
     assert lines(found) == [
-        "changed  train of rounds 1 to 2",
+        "changed  r1…r2.train",
         "  stages[0].args.learning_rate: 0.001 -> 0.002",
         "changed  13 steps that take what changes as input",
         "0 new, 0 removed, 15 changed, 14 reused",
+        lines(found)[-1],
     ]
+    assert lines(found)[-1].startswith("cost: 15 of 29 steps run; ")
+    assert lines(found)[-1].endswith(", 100 to 200 calls, 50 to 100 rows")
     gate = next(s for s in to_json(found)["steps"] if s["step"] == "r1.gate")
     assert {"input": "answers", "from": "r1.evaluate"} in gate["reasons"]
 

@@ -14,7 +14,7 @@ from dagent.compiler.lock import lock_at, lock_path
 from dagent.compiler.pipeline import compile
 from dagent.compiler.plan import dumps
 from dagent.compiler.settings import Settings
-from dagent.compiler.stale import check_fresh
+from dagent.compiler.stale import check_fresh, read_plan
 from dagent.dsl.diagnostics import Diagnostics, Refused
 
 
@@ -167,3 +167,14 @@ def test_a_plan_away_from_its_spec_is_not_run(compiled: Any) -> None:
 def test_names_of_locks() -> None:
     for plan, lock in (("dagent.plan.json", "dagent.lock"), ("x.json", "x.lock")):
         assert lock_path(Path("a") / plan) == Path("a") / lock
+
+
+@pytest.mark.parametrize("key", ["goal", "rounds", "settings"])
+def test_an_edit_of_what_is_only_shown_is_noticed(project: Any, key: str) -> None:
+    """MLflow shows the settings as parameters: nobody may be told another experiment."""
+    body = json.loads(dumps(project.compile().plan))
+    body[key] = {"goal": "Other.", "rounds": 9, "settings": {}}[key]
+    path = project.text(json.dumps(body), "dagent.plan.json")
+    with pytest.raises(Refused) as refused:
+        read_plan(path)
+    assert [d.code for d in refused.value.diagnostics] == ["E805"]

@@ -1,0 +1,121 @@
+"""A difference of two plans in words and as JSON: causes, what follows, what it will cost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from dagent.compiler.diff import CHANGED, NEW, REMOVED, REUSED, Change, Difference, Reason
+from dagent.compiler.totals import Totals, totals
+
+_ROUND = re.compile(r"(?:^|(?<=[./]))r(\d+)(?=\.)")
+
+
+def lines(difference: Difference) -> list[str]:
+    """Causes first, each once for all rounds that it touches; then what follows; then the cost."""
+    out = [f"plan: {reason}{_at(reason)}" for reason in difference.plan]
+    groups: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for change in difference.steps:
+        own = tuple(f"{r}{_at(r)}" for r in change.reasons if r.by is None)
+        if own or change.what in (NEW, REMOVED):
+            groups.setdefault((change.what, _family(change.step), own), []).append(change.step)
+    for (what, family, own), ids in _joined(groups):
+        out.append(f"{what}  {_rounds(family, ids)}")
+        out += [f"  {reason}" for reason in own]
+    follows = [c for c in difference.steps if c.what == CHANGED and _only_inputs(c)]
+    if follows:
+        out.append(f"changed  {len(follows)} steps that take what changes as input")
+    counts = (f"{difference.count(w)} {w}" for w in (NEW, REMOVED, CHANGED, REUSED))
+    out.append("same plan" if difference.same else ", ".join(counts))
+    if not difference.same:
+        out.append(f"cost: {cost_words(difference)}")
+    return out
+
+
+def cost_words(difference: Difference, cost: Totals | None = None) -> str:
+    """What the change costs if all that is reused was done, and no round is skipped."""
+    if not difference.again:
+        return "nothing runs again"
+    total = sum(c.what != REMOVED for c in difference.steps)
+    count = len(difference.again)
+    return f"{count} of {total} steps run; {cost or totals(difference.again)}"
+
+
+def to_json(difference: Difference) -> dict[str, Any]:
+    """``cost`` holds ranges as in a step's estimate, added up over the steps that run."""
+    return {
+        "same": difference.same,
+        "plan": [_reason_json(r) for r in difference.plan],
+        "steps": [
+            {
+                "step": c.step,
+                "kind": c.kind,
+                "what": c.what,
+                "reasons": [_reason_json(r) for r in c.reasons],
+            }
+            for c in difference.steps
+        ],
+        "cost": {"steps": len(difference.again), **totals(difference.again).to_json()},
+    }
+
+
+def _reason_json(reason: Reason) -> dict[str, Any]:
+    if reason.by is not None:
+        return {"input": reason.what, "from": reason.by}
+    body = {"parameter": reason.what, "before": reason.before, "after": reason.after}
+    return body | ({"place": reason.place} if reason.place else {})
+
+
+def _at(reason: Reason) -> str:
+    return f"  ({reason.place})" if reason.place else ""
+
+
+def _only_inputs(change: Change) -> bool:
+    return all(reason.by is not None for reason in change.reasons)
+
+
+Group = tuple[str, str, tuple[str, ...]]
+
+
+def _joined(groups: dict[Group, list[str]]) -> Iterable[tuple[Group, list[str]]]:
+    """Whole rounds that come or go are one group, rather than one for each step in them."""
+    rounds: dict[tuple[str, frozenset[int]], list[Group]] = {}
+    for group, ids in groups.items():
+        what, family, _ = group
+        numbers = frozenset(_number(id) for id in ids)
+        if what in (NEW, REMOVED) and family.startswith("rN."):
+            rounds.setdefault((what, numbers), []).append(group)
+    whole = {members[0]: members for members in rounds.values() if len(members) > 2}
+    hidden = {group for members in whole.values() for group in members[1:]}
+    for group, ids in groups.items():
+        if group in whole:
+            steps = f"rN ({len(whole[group])} steps each)"
+            yield (group[0], steps, ()), ids
+        elif group not in hidden:
+            yield group, ids
+
+
+def _family(step: str) -> str:
+    """``r3.train`` -> ``rN.train``; steps of one family are the same step of several rounds."""
+    return _ROUND.sub("rN", step)
+
+
+def _number(step: str) -> int:
+    match = _ROUND.search(step)
+    return int(match[1]) if match else -1
+
+
+def _rounds(family: str, ids: list[str]) -> str:
+    """``r1…r5.train`` for rounds without a gap, ``r1,r3.train`` otherwise."""
+    if "rN" not in family:
+        return ids[0]
+    numbers = sorted({_number(id) for id in ids})
+    first, last = numbers[0], numbers[-1]
+    if len(numbers) == 1:
+        words = f"r{first}"
+    elif last - first == len(numbers) - 1:
+        words = f"r{first}…r{last}"
+    else:
+        words = ",".join(f"r{n}" for n in numbers)
+    return family.replace("rN", words, 1)

@@ -1,0 +1,86 @@
+"""Where a changed parameter of a step stands in the spec.
+
+Plans name no source, so that the twins compile to one plan. The place is found again by the name of
+the parameter and its value; where that is not certain, none is given.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dagent.compiler.diff import Change, Difference, Reason
+from dagent.compiler.plan import Plan
+from dagent.dsl import document
+from dagent.dsl.source import Span
+
+Leaf = tuple[str, Any, Span]
+# What a digest in a step's parameters is the digest of.
+_FILES = ("program", "path", "model")
+
+
+def located(difference: Difference, new: Plan, root: document.Mapping, folder: Path) -> Difference:
+    """The difference with a place at every reason that has a certain one in ``root``, the document
+    of the spec in ``folder``; files are named from there."""
+    leaves: dict[str, list[Leaf]] = {}
+    for leaf in _leaves(root):
+        leaves.setdefault(leaf[0], []).append(leaf)
+    params = {step.id: step.params for step in new.steps}
+
+    def placed(reason: Reason, step: str | None) -> Reason:
+        if reason.by is not None or reason.after is None:
+            return reason
+        return replace(reason, place=_place(reason, params.get(step or "", {}), leaves, folder))
+
+    def change(found: Change) -> Change:
+        return replace(found, reasons=tuple(placed(r, found.step) for r in found.reasons))
+
+    return replace(
+        difference,
+        plan=tuple(placed(r, None) for r in difference.plan),
+        steps=tuple(change(c) for c in difference.steps),
+    )
+
+
+def _place(
+    reason: Reason,
+    params: Mapping[str, Any],
+    leaves: Mapping[str, list[Leaf]],
+    folder: Path,
+) -> str | None:
+    name = reason.what.rpartition(".")[2]
+    wanted = reason.after
+    if name == "sha256":
+        near = _inside(params, reason.what.rpartition(".")[0])
+        name = next((key for key in _FILES if key in near), name)
+        wanted = near.get(name)
+    found = leaves.get(name, [])
+    same = [leaf for leaf in found if leaf[1] == wanted]
+    spans = {(leaf[2].source.name, leaf[2].start): leaf[2] for leaf in same or found}
+    if len(spans) != 1:
+        return None
+    (span,) = spans.values()
+    return f"{Path(os.path.relpath(span.source.name, folder)).as_posix()}:{span.line}"
+
+
+def _inside(params: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+    value: Any = params
+    for part in filter(None, path.split(".")):
+        value = value.get(part, {}) if isinstance(value, Mapping) else {}
+    return value if isinstance(value, Mapping) else {}
+
+
+def _leaves(node: document.Node, key: str = "") -> Iterator[Leaf]:
+    if isinstance(node, document.Mapping):
+        for entry in node:
+            yield from _leaves(entry.value, entry.key)
+    elif isinstance(node, document.Sequence) and any(
+        isinstance(item, document.Mapping) for item in node.items
+    ):
+        for item in node.items:
+            yield from _leaves(item, key)
+    else:
+        yield key, document.plain(node), node.span

@@ -1,0 +1,94 @@
+"""What steps take together: estimates added up, and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from dagent.compiler.plan import Estimate, Step
+from dagent.compiler.quantity import shown
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Each as (low, high). ``rows`` counts those that the rounds add, ``memory`` is the largest of
+    any step in bytes, ``money`` in US dollars."""
+
+    seconds: Range = (0, 0)
+    rows: Range = (0, 0)
+    calls: Range = (0, 0)
+    tokens: Range = (0, 0)
+    money: Range = (0, 0)
+    memory: Range = (0, 0)
+
+    def __str__(self) -> str:
+        words = [span(self.seconds, "time")]
+        words += [span(r, u) for r, u in ((self.calls, "calls"), (self.rows, "rows")) if r[1]]
+        words += [span(self.tokens, "tokens")] if self.tokens[1] else []
+        words += [span(self.money, "money")] if self.money[1] else []
+        words += [f"{span(self.memory, 'memory')} of memory"] if self.memory[1] else []
+        return ", ".join(words)
+
+    def to_json(self) -> dict[str, Any]:
+        names = ("seconds", "rows", "calls", "tokens", "money", "memory")
+        return {name: [_tidy(x) for x in getattr(self, name)] for name in names}
+
+
+def totals(steps: Iterable[Step]) -> Totals:
+    """The sum over steps; rows of ``mix`` steps only, since other steps pass the same rows on."""
+    steps = tuple(steps)
+    estimates = [step.estimate for step in steps]
+    memory = [e.memory for e in estimates if e.memory]
+    return Totals(
+        seconds=_sum(e.seconds for e in estimates),
+        rows=_sum(s.estimate.rows for s in steps if s.kind == "mix"),
+        calls=_sum(e.calls for e in estimates),
+        tokens=_sum(e.tokens for e in estimates),
+        money=_sum(e.money for e in estimates),
+        memory=(max(m[0] for m in memory), max(m[1] for m in memory)) if memory else (0, 0),
+    )
+
+
+def cells(estimate: Estimate) -> dict[str, str]:
+    """Each part of an estimate in words, by its name; what is not estimated is left out."""
+    units = {"seconds": "time"}
+    found = {}
+    for name in ("seconds", "rows", "calls", "tokens", "money", "memory"):
+        value = getattr(estimate, name)
+        if value is not None:
+            found[name] = span(value, units.get(name, name))
+    return found
+
+
+def span(ends: Range, kind: str) -> str:
+    """``200 to 400 calls``; one amount where both ends are the same."""
+    low, high = (_amount(x, kind) for x in ends)
+    if low == high:
+        return low
+    unit = f" {kind}"
+    return f"{low.removesuffix(unit)} to {high}"
+
+
+def _amount(amount: float, kind: str) -> str:
+    if kind == "money":
+        return f"{amount:.2f} USD"
+    if kind == "memory":
+        return f"{amount / 1e9:.2g} GB" if amount < 1e10 else f"{amount / 1e9:.0f} GB"
+    if kind == "time":
+        return shown(float(f"{amount:.2g}"), kind)
+    return shown(round(amount), kind)
+
+
+def _sum(ranges: Iterable[Range | None]) -> Range:
+    low = high = 0.0
+    for ends in ranges:
+        if ends is not None:
+            low, high = low + ends[0], high + ends[1]
+    return low, high
+
+
+def _tidy(value: float) -> float | int:
+    return int(value) if float(value).is_integer() else float(f"{value:.3g}")
