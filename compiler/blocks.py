@@ -33,7 +33,6 @@ FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 GRADERS = ("exact", "normalised", "numeric", "choice", "regex", "program")
 ADAPTERS = ("full", "lora")
 POLICIES = ("error-driven", "matched", "uniform")
-STAGES = ("sft",)
 MOST_ROUNDS = 1000  # at some ten steps a round, as much as a person or a tool can still read
 # Which parts of a run can be capped, and by what.
 PARTS = {"round": ("rows", "calls"), "generator": ("calls",)}
@@ -115,6 +114,7 @@ def _student(block: Reader) -> Student:
         system=block.text("system", None),
         max_new_tokens=block.amount("max_new_tokens", "tokens", 32, least=1),
         batch=block.amount("batch", "rows", 256, least=1),
+        generation=block.value("generation") or {},
     )
 
 
@@ -252,7 +252,7 @@ def _guard(name: str, block: Reader, first: str) -> Guard:
 
 
 def _stage(block: Reader) -> Stage:
-    stage = block.choice("stage", STAGES, "sft")
+    stage = block.text("stage", "sft")  # `check_train` knows which of them run
     args: dict[str, Any] = {}
     for entry in block.block:
         if entry.key != "stage":

@@ -20,6 +20,7 @@ from dagent.compiler.compose import Composed, compose, imports
 from dagent.compiler.cost import Cost
 from dagent.compiler.facts import Facts
 from dagent.compiler.lock import make_lock
+from dagent.compiler.passes.check_arguments import check_arguments
 from dagent.compiler.passes.check_budget import check_budget
 from dagent.compiler.passes.check_criteria import check_criteria
 from dagent.compiler.passes.check_data import check_data
@@ -117,6 +118,7 @@ def _checked(
     facts = Facts(data, student, programs)
     check_criteria(spec, data, diagnostics)
     check_train(spec, diagnostics)
+    check_arguments(spec, diagnostics)
     check_budget(spec, facts, diagnostics)
     diagnostics.gate()
     return spec, facts
@@ -210,6 +212,7 @@ def _settings(spec: Spec) -> dict[str, Any]:
         "criteria.patience": criteria.patience,
     }
     values |= {f"student.lora.{k}": v for k, v in student.lora.items()}
+    values |= {f"student.generation.{k}": v for k, v in student.generation.items()}
     values |= {f"budget.{k}": v for k, v in spec.budget.run.given().items()}
     for name, part in spec.budget.per.items():
         values |= {f"budget.per.{name}.{k}": v for k, v in part.given().items()}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dagent.compiler.arguments import SAMPLING
 from dagent.dsl import document
 from dagent.dsl.source import Span
 
@@ -49,6 +50,13 @@ class Student:
     system: str | None
     max_new_tokens: int
     batch: int
+    generation: Options
+
+    @property
+    def samples(self) -> bool:
+        """Whether answers are drawn: asked for, or implied by an argument that steers drawing."""
+        given = {name for name, value in self.generation.items() if value is not None}
+        return bool(self.generation.get("do_sample", given & set(SAMPLING)))
 
     @property
     def source(self) -> str:

@@ -1,13 +1,13 @@
-"""Runs in the worker: the student answers prompts, in batches sorted by length, greedily."""
+"""Runs in the worker: the student answers prompts, in batches sorted by length."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
 from transformers.utils import logging as transformers_logging
 
 from dagent.runtime.prompting import prompt_texts
@@ -32,7 +32,8 @@ def load(path: str, revision: str | None = None) -> tuple[Any, Any]:
 
 
 def run(request: dict[str, Any], progress: Callable[..., None]) -> list[str]:
-    """``{model, prompts, template, system, max_new_tokens, batch}`` -> one answer a prompt."""
+    """``{model, prompts, template, system, max_new_tokens, batch, generation, seed}`` -> one answer
+    a prompt."""
     model, tokenizer = load(request["model"])
     if torch.cuda.is_available():
         model.to("cuda")
@@ -43,6 +44,8 @@ def run(request: dict[str, Any], progress: Callable[..., None]) -> list[str]:
         texts,
         max_new_tokens=request["max_new_tokens"],
         batch=request["batch"],
+        generation=request["generation"],
+        seed=request["seed"],
         progress=progress,
     )
     return answers
@@ -56,14 +59,20 @@ def answer(
     *,
     max_new_tokens: int,
     batch: int,
+    generation: Mapping[str, Any],
+    seed: int | None,
     progress: Callable[..., None],
 ) -> list[str]:
-    """Greedy continuations of ``texts``, in their order, without special tokens, stripped.
+    """Continuations of ``texts``, in their order, without special tokens, stripped.
 
     Texts of like length share a batch, so that little is padded; a batch ends when all its answers
-    have ended.
+    have ended. ``generation`` holds arguments of ``transformers.GenerationConfig``, ``do_sample``
+    among them; what it does not name is as the model's own generation config says. Drawn answers
+    depend on the ``seed``, the texts and ``batch``.
     """
     model.eval()
+    if seed is not None:
+        set_seed(seed)
     ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
     order = sorted(range(len(ids)), key=lambda i: (len(ids[i]), i))
     answers = [""] * len(ids)
@@ -81,8 +90,9 @@ def answer(
             input_ids=tokens,
             attention_mask=mask,
             max_new_tokens=max_new_tokens,
-            do_sample=False,
             pad_token_id=tokenizer.pad_token_id,
+            tokenizer=tokenizer if "stop_strings" in generation else None,
+            **generation,
         )
         texts_made = tokenizer.batch_decode(made[:, width:], skip_special_tokens=True)
         for i, text in zip(chosen, texts_made, strict=True):

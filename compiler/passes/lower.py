@@ -11,7 +11,8 @@ from dagent.compiler.digests import derived_seed
 from dagent.compiler.facts import Facts
 from dagent.compiler.kinds import KINDS
 from dagent.compiler.plan import Estimate, Step
-from dagent.compiler.spec import Metric, Requirement, Role, Spec
+from dagent.compiler.spec import Metric, Requirement, Role, Spec, Student
+from dagent.compiler.tables import table
 
 Params = Mapping[str, Any]
 
@@ -34,6 +35,9 @@ class _Lowering:
             "system": student.system,
             "max_new_tokens": student.max_new_tokens,
             "batch": student.batch,
+            "generation": _generation(student),
+            # Without drawing nothing depends on a seed, and arms over seeds share the answers.
+            "seed": derived_seed(spec.seed, "answer") if student.samples else None,
         }
         dev = facts.data[spec.role("dev").name]
         domain = spec.domain
@@ -316,6 +320,16 @@ def _metric(metric: Metric, facts: Facts) -> dict[str, Any]:
     if metric.grader == "program":
         body["sha256"] = facts.programs[metric.options["program"].rpartition(":")[0]]
     return body
+
+
+def _generation(student: Student) -> dict[str, Any]:
+    """Arguments of ``generate``; a float is written as one, since transformers refuses ``1``."""
+    known = table("generation").arguments if student.generation else {}
+    given = {
+        name: float(value) if known[name].types == ("number",) and value is not None else value
+        for name, value in student.generation.items()
+    }
+    return {**given, "do_sample": student.samples}
 
 
 def _goal(goal: Requirement) -> dict[str, Any]:

@@ -36,6 +36,14 @@ def train(**args: Any) -> dict[str, Any]:
     return {"train": [{"stage": "sft", **args}]}
 
 
+def stage(name: str, **args: Any) -> dict[str, Any]:
+    return {"train": [{"stage": name, **args}]}
+
+
+def generation(**args: Any) -> dict[str, Any]:
+    return {"student": {"generation": args}}
+
+
 def lora(**args: Any) -> dict[str, Any]:
     return {"student": {"adapter": "lora", "lora": args}}
 
@@ -131,13 +139,29 @@ CASES = [
     # train
     (train(learning_rat=1), ["E602"]),
     (train(learning_rate="fast"), ["E603"]),
-    (train(lr_scheduler_type="cosin"), ["E603"]),
+    (train(lr_scheduler_type="cosin"), ["E611"]),
     (train(per_device_train_batch_size=1.5), ["E603"]),
     (train(bf16=1), ["E603"]),
     (train(output_dir="x", seed=1), ["E605", "E605"]),
     (train(num_train_epochs=3, neftune_noise_alpha=None), []),
     ({"train": [{"stage": "sft"}, {"stage": "sft"}]}, ["E190"]),
     ({"train": [{"stage": "dpo"}]}, ["E190"]),
+    (train(include_for_metrics=["loss", 3]), ["E603"]),
+    (train(parallelism_config={"tp_size": 2}), ["E610"]),
+    (stage("grpo", num_generations=8, reward_weights=[1, 0.5]), ["E190"]),
+    (stage("grpo", num_generation=8), ["E190", "E602"]),
+    (stage("dpo", beta="high"), ["E190", "E603"]),
+    (stage("dpo", dataset_text_field="text"), ["E190", "E602"]),  # SFT has it, DPO has not
+    (stage("orpo", generate_during_eval=True), ["E190", "E605"]),
+    (generation(temperature=1, top_p=0.9, stop_strings=["\n"]), []),
+    (generation(temperatur=1), ["E602"]),
+    (generation(top_k=5.5), ["E603"]),
+    (generation(bad_words_ids=[[1], "x"]), ["E603"]),
+    (generation(max_new_tokens=9, num_return_sequences=2), ["E605", "E605"]),
+    (generation(compile_config={}), ["E610"]),
+    (generation(temperature=0), ["E612"]),
+    (generation(top_p=1.5, min_p=0), ["E612"]),
+    (generation(do_sample=False, top_p=0.5), ["E613"]),
     (lora(r=8, target_modules=["q_proj"]), []),
     (lora(rank=8), ["E602"]),
     (lora(r="8"), ["E603"]),

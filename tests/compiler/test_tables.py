@@ -1,25 +1,71 @@
-"""The tables of TRL's and PEFT's arguments are those of the installed versions."""
+"""The tables of TRL's, PEFT's and transformers' arguments are those of the installed versions."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from importlib.metadata import version
 
 import pytest
 
-from dagent.compiler.passes.check_train import OWNED, OWNED_LORA
-from dagent.compiler.tables import TABLES, build, table
+from dagent.compiler import arguments
+from dagent.compiler.tables import FILE, Table, table
+from dagent.dsl.schema import load
+
+STAGES = load()["properties"]["train"]["items"]["properties"]["stage"]["enum"]
+TRL = [table(stage) for stage in STAGES]
 
 
-@pytest.mark.parametrize(("name", "owned"), [("trl_sft", OWNED), ("peft_lora", OWNED_LORA)])
-def test_what_dagent_owns_exists(name: str, owned: dict[str, str]) -> None:
-    assert set(owned) <= set(table(name)["arguments"])
+@pytest.mark.parametrize(
+    ("owned", "tables"),
+    [
+        (arguments.TRL, TRL),
+        (arguments.LORA, [table("lora")]),
+        (arguments.GENERATION, [table("generation")]),
+        (arguments.SAMPLING, [table("generation")]),
+    ],
+)
+def test_what_dagent_says_of_arguments_is_of_some_that_exist(
+    owned: Mapping[str, object], tables: list[Table]
+) -> None:
+    assert set(owned) <= set().union(*(t.arguments for t in tables))
+
+
+def test_a_stage_has_its_own_arguments_and_the_shared_ones() -> None:
+    assert table("grpo").config == "trl.GRPOConfig"
+    assert table("gkd").config == "trl.experimental.gkd.GKDConfig"
+    assert table("grpo").arguments["num_generations"].types == ("integer", "null")
+    assert "num_generations" not in table("sft").arguments
+    for found in TRL:
+        assert found.arguments["learning_rate"].types == ("number",)
+        assert "cosine" in found.arguments["lr_scheduler_type"].choices
+
+
+def test_types_of_lists_and_of_python_classes() -> None:
+    assert table("lora").arguments["target_modules"].types == ("null", "string", "string[]")
+    assert table("generation").arguments["bad_words_ids"].types == ("integer[][]",)
+    assert table("generation").arguments["compile_config"].types == ("CompileConfig",)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TABLES)
-def test_tables_match_what_is_installed(name: str) -> None:
-    pytest.importorskip(TABLES[name][0])
-    installed = {package: version(package) for package in TABLES[name][2]}
-    if installed != table(name)["versions"]:
-        pytest.skip("another version is installed; `python -m dagent.compiler.tables` updates")
-    assert build(name) == table(name)
+def test_tables_match_what_is_installed() -> None:
+    pytest.importorskip("trl")
+    from dagent.compiler.build_tables import build, dumps
+
+    body = json.loads(FILE.read_text(encoding="utf-8"))
+    if {package: version(package) for package in body["versions"]} != body["versions"]:
+        pytest.skip("other versions are installed; `dagent.compiler.build_tables` updates")
+    assert dumps(build()) + "\n" == FILE.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "value"), [("top_p", 1.5), ("top_k", 0), ("temperature", 0.0)])
+def test_transformers_refuses_what_the_bounds_refuse(name: str, value: float) -> None:
+    transformers = pytest.importorskip("transformers")
+    warper = {
+        "top_p": transformers.TopPLogitsWarper,
+        "top_k": transformers.TopKLogitsWarper,
+        "temperature": transformers.TemperatureLogitsWarper,
+    }[name]
+    with pytest.raises(ValueError, match=name):
+        warper(value)

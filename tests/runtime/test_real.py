@@ -43,7 +43,7 @@ def dev() -> list[dict[str, Any]]:
     return [json.loads(line) for line in (QUICKSTART / "dev.jsonl").read_text().splitlines()]
 
 
-def answers(worker: ProcessWorker, model: Path, batch: int) -> list[str]:
+def answers(worker: ProcessWorker, model: Path, batch: int, **changed: Any) -> list[str]:
     found: list[str] = worker.call(
         "answer",
         model=str(model),
@@ -52,6 +52,7 @@ def answers(worker: ProcessWorker, model: Path, batch: int) -> list[str]:
         system=None,
         max_new_tokens=32,
         batch=batch,
+        **{"generation": {"do_sample": False}, "seed": None, **changed},
     )
     return found
 
@@ -86,6 +87,19 @@ def test_the_base_knows_the_primitives_and_little_more(worker: ProcessWorker) ->
 def test_an_answer_does_not_depend_on_the_batch_it_is_in(worker: ProcessWorker) -> None:
     one, other = answers(worker, STUDENT, 256), answers(worker, STUDENT, 7)
     assert sum(a != b for a, b in zip(one, other, strict=True)) <= 2  # ties of rounding
+
+
+def test_drawn_answers_come_from_the_seed(worker: ProcessWorker) -> None:
+    def drawn(seed: int, **generation: Any) -> list[str]:
+        generation = {"do_sample": True, **generation}
+        return answers(worker, STUDENT, 256, generation=generation, seed=seed)
+
+    assert drawn(1, temperature=2.0) == drawn(1, temperature=2.0)
+    assert drawn(1, temperature=2.0) != drawn(2, temperature=2.0)
+    assert drawn(1, top_k=1) == answers(
+        worker, STUDENT, 256
+    )  # the likeliest token is the greedy one
+    assert all("a" not in a[:-1] for a in drawn(1, stop_strings=["a"]))
 
 
 def test_training_is_deterministic_by_seed_and_learns_what_it_is_shown(

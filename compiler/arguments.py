@@ -1,0 +1,96 @@
+"""What dagent adds to the libraries' tables: arguments that it decides itself, and why; bounds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+
+def _because(reason: str, names: str) -> dict[str, str]:
+    return dict.fromkeys(names.split(), reason)
+
+
+_STUDENT = "the student is described in `student`"
+
+TRL: Mapping[str, str] = {
+    **_because(
+        "dagent keeps models and logs in its store",
+        "output_dir save_strategy save_steps save_total_limit save_only_model save_on_each_node "
+        "enable_jit_checkpoint",
+    ),
+    **_because(
+        "dagent derives every seed from the spec's `seed`", "seed data_seed full_determinism"
+    ),
+    **_because(
+        "dagent tracks the run itself",
+        "report_to run_name project disable_tqdm log_level log_level_replica trackio_space_id "
+        "trackio_bucket_id trackio_static_space_id",
+    ),
+    **_because(
+        "dagent publishes nothing by itself",
+        "push_to_hub hub_token hub_private_repo hub_model_id hub_strategy hub_always_push "
+        "hub_revision log_completions_hub_repo",
+    ),
+    **_because(
+        "dagent evaluates between rounds, on its own sets",
+        "do_train do_eval do_predict eval_strategy eval_steps eval_on_start generate_during_eval "
+        "load_best_model_at_end metric_for_best_model greater_is_better",
+    ),
+    **_because(
+        "dagent resumes at steps, not at checkpoints",
+        "resume_from_checkpoint ignore_data_skip restore_callback_states_from_checkpoint",
+    ),
+    **_because(
+        "dagent gives the rows as prompt and completion",
+        "dataset_text_field dataset_kwargs remove_unused_columns",
+    ),
+    **_because(_STUDENT, "model_init_kwargs chat_template_path is_encoder_decoder"),
+    "local_rank": "the launcher sets it",
+    "trust_remote_code": "code from a model's repository does not run",
+}
+
+LORA: Mapping[str, str] = {
+    **_because(_STUDENT, "base_model_name_or_path revision"),
+    "task_type": "dagent trains causal language models",
+    "peft_type": "the adapter is LoRA",
+    "peft_version": "the installed version is recorded in the lock",
+    "inference_mode": "the adapter is trained",
+}
+
+GENERATION: Mapping[str, str] = {
+    **_because(
+        "`max_new_tokens` of `student` says how long an answer may be", "max_length max_new_tokens"
+    ),
+    **_because("every question gets one answer", "num_return_sequences"),
+    **_because(
+        "dagent takes the answer's text and nothing else",
+        "output_attentions output_hidden_states output_scores output_logits "
+        "return_dict_in_generate",
+    ),
+    **_because(
+        "dagent answers in batches, and an assistant model answers one question at a time",
+        "is_assistant num_assistant_tokens num_assistant_tokens_schedule "
+        "assistant_confidence_threshold assistant_early_exit assistant_lookbehind "
+        "assistant_ensemble_weight target_lookbehind prompt_lookup_num_tokens "
+        "max_matching_ngram_size speculation_type use_mtp",
+    ),
+    **_because(
+        "the student is a decoder without an encoder",
+        "decoder_start_token_id encoder_no_repeat_ngram_size encoder_repetition_penalty",
+    ),
+    **_because("the tokenizer says it", "pad_token_id bos_token_id"),
+    "max_time": "the same plan must give the same answers on a slower machine",
+}
+
+# Between which bounds transformers' own processors accept a sampling argument: above the first
+# (or equal to it, where the flag says so), at most the second.
+SAMPLING: Mapping[str, tuple[float, bool, float]] = {
+    "temperature": (0.0, False, math.inf),
+    "top_k": (1, True, math.inf),
+    "top_p": (0.0, False, 1.0),
+    "min_p": (0.0, True, 1.0),
+    "top_h": (0.0, False, 1.0),
+    "typical_p": (0.0, False, 1.0),
+    "epsilon_cutoff": (0.0, False, 1.0),
+    "eta_cutoff": (0.0, False, 1.0),
+}
