@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 
 from dagent.dsl.diagnostics import Diagnostic, Note
 
@@ -11,6 +12,12 @@ _REPORT = "run it again with --debug and report what it prints"
 
 def diagnose(error: BaseException) -> Diagnostic:
     """What the machine refused, as far as the error tells; else E900, which asks for a report."""
+    if _no_room(error):
+        return Diagnostic(
+            "E810",
+            "the disk is full",
+            suggestion="free some space and run the same command again: it continues",
+        )
     if isinstance(error, OSError):
         return _system(error)
     if isinstance(error, MemoryError):
@@ -27,15 +34,16 @@ def diagnose(error: BaseException) -> Diagnostic:
     return _internal(error)
 
 
+def _no_room(error: BaseException) -> bool:
+    """Some libraries, and ``shutil.copytree``, pass on the system's words without its number."""
+    numbers = (errno.ENOSPC, errno.EDQUOT)
+    return getattr(error, "errno", None) in numbers or any(
+        os.strerror(number) in str(error) for number in numbers
+    )
+
+
 def _system(error: OSError) -> Diagnostic:
     file = str(error.filename) if error.filename is not None else None
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Diagnostic(
-            "E810",
-            "the disk is full",
-            suggestion="free some space and run the same command again: it continues",
-            file=file,
-        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         message = f"access to `{file}` is denied" if file else "access is denied"
         return Diagnostic("E812", message, suggestion="check who may write there", file=file)

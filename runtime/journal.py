@@ -34,23 +34,30 @@ class Journal:
         self.path = path
         self.events = read_events(path)
         self._now = now
-        self._out = path.open("ab")
-        whole = _whole_size(path)
-        if whole < path.stat().st_size:
-            os.truncate(path, whole)
-            self._out.seek(whole)
+        self._out = path.open("ab", buffering=0)
+        os.truncate(path, _whole_size(path))
 
     def append(self, event: str, **fields: Any) -> Event:
-        """Write one event and wait until it is on disk."""
+        """Write one event and wait until it is on disk.
+
+        Raises:
+            OSError: there was no room for it; the file is as it was before.
+        """
         body: Event = {
             "seq": len(self.events) + 1,
             "time": self._now().isoformat(timespec="milliseconds"),
             "event": event,
             **fields,
         }
-        self._out.write(json.dumps(body, ensure_ascii=False, sort_keys=True).encode() + b"\n")
-        self._out.flush()
-        os.fsync(self._out.fileno())
+        line = json.dumps(body, ensure_ascii=False, sort_keys=True).encode() + b"\n"
+        before = self.path.stat().st_size
+        try:
+            while line:
+                line = line[self._out.write(line) :]
+            os.fsync(self._out.fileno())
+        except OSError:
+            os.truncate(self.path, before)
+            raise
         self.events.append(body)
         return body
 

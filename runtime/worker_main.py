@@ -13,7 +13,10 @@ import queue
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from typing import Any
+
+from dagent.dsl.unexpected import diagnose
 
 # task -> `function(request, progress) -> result`, by module and name
 TASKS = {
@@ -43,7 +46,8 @@ def main() -> None:
             module, function = TASKS[request["task"]]
             send(result=getattr(importlib.import_module(module), function)(request, progress))
         except Exception as error:
-            traceback.print_exc()
+            with suppress(OSError):  # the log's disk may be what is full
+                traceback.print_exc()
             send(error=_describe(error))
 
 
@@ -62,6 +66,9 @@ def _describe(error: Exception) -> dict[str, str]:
             "suggestion": "use a smaller `per_device_train_batch_size` with more "
             "`gradient_accumulation_steps`, or `gradient_checkpointing = true`",
         }
+    known = diagnose(error)
+    if known.code == "E810":
+        return {"code": known.code, "message": known.message, "suggestion": known.suggestion or ""}
     return {"code": "E814", "message": text}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 
 import pytest
 
@@ -123,6 +124,7 @@ def test_colour_only_when_asked() -> None:
     ("error", "code"),
     [
         (OSError(errno.ENOSPC, "No space left on device", "x"), "E810"),
+        (shutil.Error([("a", "b", "[Errno 28] No space left on device: 'a' -> 'b'")]), "E810"),
         (PermissionError(errno.EACCES, "denied", "x"), "E812"),
         (OSError(errno.EROFS, "read-only", "x"), "E812"),
         (OSError(errno.EADDRINUSE, "in use"), "E811"),

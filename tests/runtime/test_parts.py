@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,25 @@ def test_a_torn_last_line_is_no_event_and_is_overwritten(tmp_path: Path) -> None
     assert [(e["seq"], e["event"]) for e in read_events(path)] == [
         (1, "execution_started"),
         (2, "step_finished"),
+    ]
+
+
+def test_an_event_without_room_leaves_no_half_of_itself(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path)
+    journal.append("execution_started")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 20, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            journal.append("step_finished")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    journal.append("execution_stopped")
+    journal.close()
+    assert [(e["seq"], e["event"]) for e in read_events(path)] == [
+        (1, "execution_started"),
+        (2, "execution_stopped"),
     ]
 
 
