@@ -106,7 +106,7 @@ def _step(
 
 def _changes(old: Any, new: Any, path: str = "") -> list[Reason]:
     """Every leaf that differs, by its path: ``stages[0].args.learning_rate``."""
-    before, after = dict(_leaves(old, path)), dict(_leaves(new, path))
+    before, after = dict(leaves(old, path)), dict(leaves(new, path))
     return [
         Reason(key, before.get(key), after.get(key))
         for key in [*before, *(k for k in after if k not in before)]
@@ -114,13 +114,14 @@ def _changes(old: Any, new: Any, path: str = "") -> list[Reason]:
     ]
 
 
-def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value that is no map, by its path."""
     if isinstance(value, Mapping) and value:
         for key in sorted(value):
-            yield from _leaves(value[key], f"{path}.{key}" if path else str(key))
+            yield from leaves(value[key], f"{path}.{key}" if path else str(key))
     elif isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
         for index, item in enumerate(value):
-            yield from _leaves(item, f"{path}[{index}]")
+            yield from leaves(item, f"{path}[{index}]")
     else:
         yield path, value
 

@@ -24,12 +24,17 @@ def mermaid(plan: Plan, only: int | None = None) -> str:
         lines.append(f"  subgraph R{number}[{title}]")
         lines += [f"    {_node(s)}" for s in steps if s.round == number]
         lines.append("  end")
-    edges = _edges(plan) if only is None else _edges_of(plan, only)
-    lines += [f"  {a} --> {b}" for a, b in _needed(list(dict.fromkeys(edges)))]
+    lines += [f"  {_called(a)} --> {_called(b)}" for a, b in joined(plan, only)]
     return "\n".join(lines) + "\n"
 
 
-def _needed(edges: list[tuple[str, str]]) -> list[tuple[str, str]]:
+def joined(plan: Plan, only: int | None = None) -> list[tuple[str, str]]:
+    """The edges to draw: ids of steps, and ``R3`` for the box of round 3."""
+    edges = _edges(plan) if only is None else _edges_of(plan, only)
+    return needed(list(dict.fromkeys(edges)))
+
+
+def needed(edges: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """The edges that no longer way implies. They come in the order of the steps they lead to."""
     ahead: dict[str, list[str]] = {}
     reach: dict[str, set[str]] = {}
@@ -46,7 +51,7 @@ def _edges(plan: Plan) -> Iterator[tuple[str, str]]:
         for id in dict.fromkeys([*map(input_step, step.inputs.values()), *step.after]):
             source = by_id[id]
             if source.round == step.round:
-                yield _name(source.id), _name(step.id)
+                yield source.id, step.id
             else:
                 yield _box(source), _box(step)
 
@@ -55,11 +60,16 @@ def _edges_of(plan: Plan, only: int) -> Iterator[tuple[str, str]]:
     for step in plan.steps:
         if step.round == only:
             for id in dict.fromkeys(map(input_step, step.inputs.values())):
-                yield _name(id), _name(step.id)
+                yield id, step.id
 
 
 def _box(step: Step) -> str:
-    return _name(step.id) if step.round is None else f"R{step.round}"
+    return step.id if step.round is None else f"R{step.round}"
+
+
+def _called(end: str) -> str:
+    """A box by its own name; a step by one that mermaid takes. No step is called like a box."""
+    return end if end[0] == "R" and end[1:].isdigit() else _name(end)
 
 
 def _node(step: Step) -> str:

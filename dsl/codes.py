@@ -750,6 +750,20 @@ CODES: dict[str, Code] = {
         "$ dagent diff HEAD~1000",
         "Name a plan, a spec, a revision such as `HEAD~1`, or a range such as `main..HEAD`.",
     ),
+    "E721": Code(
+        "no such row",
+        "No row, or more than one, has an id that begins with what was written.",
+        "The lineage of a row is read from the latest execution, by its id.",
+        "$ dagent show row 00000000",
+        "Take an id from a file of rows that `dagent show STEP` names, or write more of it.",
+    ),
+    "E722": Code(
+        "nothing to show",
+        "What was named is no plan, no step and no row.",
+        "There is nothing by that name.",
+        "$ dagent show r1.train r2.train",
+        "Write `dagent show`, `dagent show STEP` or `dagent show row ID`.",
+    ),
     "E801": Code(
         "no spec in the folder",
         "The folder holds no spec.",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from dagent.compiler.plan import Plan, dumps
-from dagent.runtime.status import execution_id, plan_path
+from dagent.compiler.plan import Plan, Step, dumps
+from dagent.runtime.journal import Event, read_events
+from dagent.runtime.status import execution_id, journal_path, latest, plan_path
 from dagent.runtime.store import write_atomically
+
+STORE = Path(".dagent/store")
 
 
 def keep_plan(plan: Plan, project: Path) -> None:
@@ -14,3 +19,39 @@ def keep_plan(plan: Plan, project: Path) -> None:
     path = plan_path(project, execution_id(plan.id))
     if not path.exists():
         write_atomically(path, dumps(plan))
+
+
+def executed(plan: Plan, step: Step, project: Path) -> dict[str, Any] | None:
+    """What became of a step in the plan's own execution; ``None`` if there was none."""
+    execution = execution_id(plan.id)
+    events = read_events(journal_path(project, execution))
+    if not events:
+        return None
+    own = [e for e in events if e.get("step") == step.id]
+    done = [e for e in own if e["event"] == "step_finished"]
+    last: Event = done[-1] if done else {}
+    state = "reused" if last.get("reused") else "done" if last else "begun" if own else "not run"
+    return {
+        "execution": execution,
+        "state": state,
+        "seconds": last.get("seconds"),
+        "metrics": last.get("metrics", {}),
+        "note": last.get("note", ""),
+        "outputs": {
+            name: (STORE / made["path"]).as_posix()
+            for name, made in last.get("outputs", {}).items()
+        },
+    }
+
+
+def last_events(project: Path) -> Sequence[Event]:
+    """The journal of the folder's latest execution; empty if there was none."""
+    execution = latest(project)
+    return read_events(journal_path(project, execution)) if execution else ()
+
+
+def seconds_of(events: Sequence[Event]) -> Mapping[str, float]:
+    """What each step took that was run and not reused, by its id."""
+    return {
+        e["step"]: e["seconds"] for e in events if e["event"] == "step_finished" and not e["reused"]
+    }

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import signal
 import sys
 from collections import Counter
 from pathlib import Path
 
+from dagent.commands.show import find_step
 from dagent.compiler.plan import Plan
 from dagent.compiler.stale import check_fresh
-from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Refused
+from dagent.dsl.diagnostics import Diagnostics
 from dagent.dsl.render import report
 
 
@@ -60,17 +60,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_force(plan: Plan, force: list[str]) -> None:
-    ids = [step.id for step in plan.steps]
     for name in force:
-        if name not in ids:
-            near = difflib.get_close_matches(name, ids, n=1, cutoff=0.6)
-            raise Refused(
-                Diagnostic(
-                    "E831",
-                    f"the plan has no step `{name}`",
-                    suggestion=f"did you mean `{near[0]}`?" if near else "`dagent show` lists them",
-                )
-            )
+        find_step(plan, name)
 
 
 def _forecast(plan: Plan, project: Path, force: list[str]) -> None:

@@ -1,19 +1,37 @@
-"""``dagent graph``: a plan as a mermaid flowchart."""
+"""``dagent graph``: a plan as a picture."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from dagent.compiler.graph import mermaid
+from dagent.compiler.graph_dot import dot
+from dagent.compiler.graph_svg import svg
+from dagent.compiler.plan import Plan
 from dagent.compiler.stale import read_plan
 from dagent.dsl.diagnostics import Diagnostic, Refused
+
+FORMATS: Mapping[str, Callable[[Plan, int | None], str]] = {
+    "mermaid": mermaid,
+    "dot": dot,
+    "svg": svg,
+}
+ENDINGS = {".svg": "svg", ".dot": "dot", ".gv": "dot"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "plan", nargs="?", type=Path, default=Path("dagent.plan.json"), metavar="PLAN"
     )
+    parser.add_argument(
+        "--format",
+        dest="picture",
+        choices=tuple(FORMATS),
+        help="default: as the ending of FILE says, else mermaid",
+    )
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: print it")
     parser.add_argument(
         "--round", type=int, metavar="N", help="one round alone, with all that it takes in"
     )
@@ -29,5 +47,11 @@ def run(args: argparse.Namespace) -> int:
                 suggestion=f"rounds go from 0 to {plan.rounds}",
             )
         )
-    print(mermaid(plan, args.round), end="")
+    output: Path | None = args.output
+    picture = args.picture or (ENDINGS.get(output.suffix) if output else None) or "mermaid"
+    text = FORMATS[picture](plan, args.round)
+    if output is None:
+        print(text, end="")
+    else:
+        output.write_text(text, encoding="utf-8")
     return 0

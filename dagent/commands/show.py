@@ -1,29 +1,102 @@
-"""``dagent show``: a plan for people."""
+"""``dagent show``: a plan, a step of it, or a row and where it came from."""
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 from pathlib import Path
+from typing import Any
 
-from dagent.compiler.plan import to_json
+from dagent.compiler.plan import Plan, Step, to_json
 from dagent.compiler.stale import read_plan
+from dagent.compiler.step_view import describe, executed_lines
+from dagent.compiler.step_view import lines as step_lines
 from dagent.compiler.table import lines
+from dagent.dsl.diagnostics import Diagnostic, Refused
+
+PLAN = Path("dagent.plan.json")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "plan", nargs="?", type=Path, default=Path("dagent.plan.json"), metavar="PLAN"
+        "what",
+        nargs="*",
+        metavar="[PLAN] [STEP | row ID]",
+        help="default: all of dagent.plan.json",
     )
-    parser.add_argument("--json", action="store_true", help="print the plan itself")
+    parser.add_argument("--json", action="store_true", help="as JSON; the whole plan as it is")
 
 
 def run(args: argparse.Namespace) -> int:
     if args.json:
         args.format = "json"
-    plan = read_plan(args.plan)
-    if args.json:
-        print(json.dumps(to_json(plan), sort_keys=True, indent=1, ensure_ascii=False))
-    else:
-        print("\n".join(lines(plan)))
+    words: list[str] = list(args.what)
+    path = Path(words.pop(0)) if words and words[0].endswith(".json") else PLAN
+    if words[:1] == ["row"] and len(words) == 2:
+        return _row(words[1], path.parent, as_json=args.json)
+    if len(words) > 1:
+        raise Refused(
+            Diagnostic(
+                "E722",
+                f"`{' '.join(words)}` names nothing that can be shown",
+                suggestion="`dagent show`, `dagent show STEP` or `dagent show row ID`",
+            )
+        )
+    plan = read_plan(path)
+    if words:
+        return _step(plan, find_step(plan, words[0]), path.parent, as_json=args.json)
+    _print(to_json(plan), lines(plan), as_json=args.json)
     return 0
+
+
+def find_step(plan: Plan, name: str) -> Step:
+    """Raises: Refused (E831) with the nearest name when the plan has no such step."""
+    ids = [step.id for step in plan.steps]
+    if name not in ids:
+        near = difflib.get_close_matches(name, ids, n=1, cutoff=0.6)
+        raise Refused(
+            Diagnostic(
+                "E831",
+                f"the plan has no step `{name}`",
+                suggestion=f"did you mean `{near[0]}`?" if near else "`dagent show` lists them",
+            )
+        )
+    return plan.step(name)
+
+
+def _step(plan: Plan, step: Step, project: Path, *, as_json: bool) -> int:
+    from dagent.runtime.history import executed
+
+    found = executed(plan, step, project)
+    body = describe(plan, step) | {"executed": found}
+    _print(
+        body,
+        [*step_lines(plan, step), *(executed_lines(found) if found else ["not executed yet"])],
+        as_json=as_json,
+    )
+    return 0
+
+
+def _row(id: str, project: Path, *, as_json: bool) -> int:
+    from dagent.runtime import lineage
+    from dagent.runtime.history import last_events
+
+    if len(id) < lineage.SHORTEST:
+        raise Refused(
+            Diagnostic(
+                "E721",
+                f"`{id}` is too short to name a row",
+                suggestion=f"write at least {lineage.SHORTEST} letters of its id",
+            )
+        )
+    row, passages = lineage.lineage(id, last_events(project), project)
+    _print(lineage.to_json(row, passages), lineage.lines(row, passages), as_json=as_json)
+    return 0
+
+
+def _print(body: Any, text: list[str], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(body, sort_keys=True, indent=1, ensure_ascii=False))
+    else:
+        print("\n".join(text))

@@ -83,6 +83,10 @@ def test_show_and_graph(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["format"] == "dagent.plan/1"
     assert main(["graph", "--round", "1"]) == 0
     assert "subgraph R1" in capsys.readouterr().out
+    assert main(["graph", "-o", "plan.svg"]) == 0
+    assert (here.folder / "plan.svg").read_text().startswith("<svg ")
+    assert main(["graph", "--format", "dot"]) == 0
+    assert capsys.readouterr().out.startswith('digraph "demo" {')
     assert main(["graph", "--round", "9"]) == 1
     assert "E831" in capsys.readouterr().err
 

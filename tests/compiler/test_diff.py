@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from dagent.compiler.diff import REUSED, diff
 from dagent.compiler.diff_view import lines, to_json
 from dagent.compiler.graph import mermaid
+from dagent.compiler.graph_dot import dot
+from dagent.compiler.graph_svg import svg
 from dagent.compiler.table import lines as table
 
 
@@ -74,6 +78,44 @@ def test_the_graph_joins_what_it_draws(project: Any, only: int | None) -> None:
     if only is None:
         assert ("R1", "R2") in edges
         assert ("s_split", "R2") not in edges  # follows from the way through round 1
+
+
+@pytest.mark.parametrize("only", [None, 0, 2])
+def test_the_picture_shows_every_step_beside_none_other(project: Any, only: int | None) -> None:
+    """Well-formed, every step once, inside the picture, none over another, arrows to the right."""
+    plan = project.compile(project.GUARD).plan
+    root = ElementTree.fromstring(svg(plan, only))
+    name = "{http://www.w3.org/2000/svg}"
+    width, height = (float(x) for x in root.attrib["viewBox"].split()[2:])
+    drawn = {}
+    for group in root.iter(f"{name}g"):
+        rect, title = group.find(f"{name}rect"), group.find(f"{name}title")
+        assert rect is not None
+        assert title is not None
+        x, y, w, h = (float(rect.attrib[k]) for k in ("x", "y", "width", "height"))
+        assert x >= 0
+        assert x + w <= width
+        assert y + h <= height
+        drawn[(title.text or "").split(":")[0]] = (x, y, x + w, y + h)
+    wanted = {s.id for s in plan.steps if only is None or s.round == only}
+    assert wanted <= set(drawn) if only is not None else wanted == set(drawn)
+    for (a, one), (b, two) in itertools.combinations(drawn.items(), 2):
+        apart = one[2] <= two[0] or two[2] <= one[0] or one[3] <= two[1] or two[3] <= one[1]
+        assert apart, (a, b)
+    for path in root.iter(f"{name}path"):
+        if path.attrib.get("class") == "edge":
+            x, y, *_, to_x, to_y = map(float, re.findall(r"[\d.]+", path.attrib["d"]))
+            assert to_x > x or to_y > y
+
+
+def test_dot_names_every_step_once_and_joins_what_it_names(project: Any) -> None:
+    plan = project.compile(project.GUARD).plan
+    text = dot(plan)
+    named = re.findall(r'^ *"([^"]+)" \[label=', text, re.MULTILINE)
+    assert sorted(named) == sorted(s.id for s in plan.steps)
+    ends = re.findall(r'"([^"]+)" -> "([^"]+)"', text)
+    assert {end for edge in ends for end in edge} <= set(named)
+    assert text.count("{") == text.count("}")
 
 
 def test_the_table_shows_rounds_alike_once(project: Any) -> None:

@@ -1,0 +1,73 @@
+"""One step of a plan: what it does, what it takes and gives, who uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dagent.compiler.diff import leaves, shown
+from dagent.compiler.kinds import KINDS
+from dagent.compiler.plan import Plan, Step, input_step
+from dagent.compiler.totals import cells
+
+
+def describe(plan: Plan, step: Step) -> dict[str, Any]:
+    """``takes`` names for each input the step and output that it comes from; ``gives`` for each
+    output the steps that take it."""
+    users: dict[str, list[str]] = {name: [] for name in KINDS[step.kind].outputs}
+    for other in plan.steps:
+        for reference in other.inputs.values():
+            source, output = reference.rsplit("/", 1)
+            if source == step.id and other.id not in users.setdefault(output, []):
+                users[output].append(other.id)
+    by_id = {other.id: other for other in plan.steps}
+    estimate = step.estimate
+    return {
+        "step": step.id,
+        "kind": step.kind,
+        "version": step.version,
+        "says": KINDS[step.kind].says,
+        "round": step.round,
+        "key": step.key,
+        "params": dict(step.params),
+        "takes": [
+            {"input": name, "from": ref, "says": KINDS[by_id[input_step(ref)].kind].says}
+            for name, ref in step.inputs.items()
+        ],
+        "after": list(step.after),
+        "gives": users,
+        "estimate": {
+            name: list(ends)
+            for name in ("seconds", "rows", "calls", "tokens", "money", "memory")
+            if (ends := getattr(estimate, name)) is not None
+        },
+    }
+
+
+def lines(plan: Plan, step: Step) -> list[str]:
+    found = describe(plan, step)
+    where = "" if step.round is None else f", round {step.round}"
+    out = [f"{step.id}: {found['says']}{where}", f"kind {step.kind} {step.version}, key {step.key}"]
+    out += _block("params", [(path, shown(value)) for path, value in leaves(found["params"])])
+    out += _block("takes", [(t["input"], f"{t['from']}  ({t['says']})") for t in found["takes"]])
+    out += _block("after", [(id, "") for id in step.after])
+    out += _block(
+        "gives",
+        [(name, f"for {', '.join(by)}" if by else "kept") for name, by in found["gives"].items()],
+    )
+    return out + _block("estimate", list(cells(step.estimate).items()))
+
+
+def _block(title: str, rows: Sequence[tuple[str, str]]) -> list[str]:
+    width = max((len(name) for name, _ in rows), default=0)
+    return [*([title] if rows else []), *(f"  {n:<{width}}  {v}".rstrip() for n, v in rows)]
+
+
+def executed_lines(found: Mapping[str, Any]) -> list[str]:
+    """What became of the step in an execution, as ``runtime.history`` tells it."""
+    rows = [("state", found["state"])]
+    rows += [("seconds", f"{found['seconds']:g}")] if found["seconds"] is not None else []
+    rows += [("says", found["note"])] if found["note"] else []
+    rows += [(name, f"{value:g}") for name, value in found["metrics"].items()]
+    rows += list(found["outputs"].items())
+    return _block(f"executed ({found['execution']})", rows)
