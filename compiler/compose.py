@@ -2,7 +2,8 @@
 
     files --load--> documents --merge--> one document --substitute--> no `$name` left in it
 
-A key of the importing file wins; a key that two imports give must be given by the importer.
+A key of the importing file wins; where two imports give a key different values, the importing file
+must give it too. ``dagent:NAME`` is a part of the shipped library, ``specs/library/NAME.dagent``.
 ``$NAME`` stands for a whole value and keeps its type, ``${NAME}`` stands inside a text; ``$$`` in
 their place is a dollar sign. A replaced value keeps the place of its use, so that an error points
 there.
@@ -15,12 +16,14 @@ from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import dagent.specs
 from dagent.compiler.names import Names
 from dagent.compiler.plan import digest
 from dagent.compiler.secrets import refuse_literals
 from dagent.compiler.settings import Documents, Settings
 from dagent.dsl.diagnostics import Diagnostics, Note
 from dagent.dsl.document import Entry, Mapping, Node, Scalar, Sequence, plain
+from dagent.dsl.nearest import did_you_mean
 from dagent.dsl.source import Span
 from dagent.dsl.structure import check_structure
 
@@ -89,7 +92,7 @@ class _Loader:
             if below is None:
                 self.whole = False
             else:
-                imported = below if imported is None else self._join(imported, below, ())
+                imported = below if imported is None else self._join(imported, below, own, ())
         root = own if imported is None else overlay(imported, own)
         self._done[file] = root
         return root
@@ -106,18 +109,19 @@ class _Loader:
                 "write it relative to this file",
             )
             return None
-        target = path.parent / name
+        target = import_target(name, path)
         here = (*chain[:-1], (chain[-1][0], item.span))
         cycle = [index for index, (file, _) in enumerate(here) if file == target.resolve()]
         if cycle:
             self._refuse_cycle(item, here[cycle[0] :])
             return None
         if not target.is_file():
+            here_is = f"correct the path; it is relative to {_relative(path, self.project)}"
             self.diagnostics.error(
                 "E701",
                 f"there is no `{name}` to import",
                 item.span,
-                f"correct the path; it is relative to {_relative(path, self.project)}",
+                _of_library(name) if name.startswith(_LIBRARY) else here_is,
             )
             return None
         return self.load(target, here)
@@ -134,24 +138,26 @@ class _Loader:
             "E702", f"imports in a circle: {path}", item.span, "remove one of the imports", notes
         )
 
-    def _join(self, first: Mapping, second: Mapping, path: tuple[str, ...]) -> Mapping:
-        """Two imports side by side: blocks join, and a key that both give is a clash.
-
-        The same node from one file, which both import, is no clash; nor is ``language``.
-        """
+    def _join(
+        self, first: Mapping, second: Mapping, own: Mapping | None, path: tuple[str, ...]
+    ) -> Mapping:
+        """Two imports side by side: blocks join, and a key to which both give different values is
+        a clash, unless ``own``, the same block of the importing file, gives it too."""
         entries = {e.key: e for e in first}
         for entry in second:
             before = entries.get(entry.key)
+            ours = None if own is None else own.get(entry.key)
             if before is None:
                 entries[entry.key] = entry
             elif isinstance(before.value, Mapping) and isinstance(entry.value, Mapping):
-                inner = self._join(before.value, entry.value, (*path, entry.key))
+                below = ours if isinstance(ours, Mapping) else None
+                inner = self._join(before.value, entry.value, below, (*path, entry.key))
                 entries[entry.key] = Entry(entry.key, before.key_span, inner)
-            elif before.value is not entry.value and (*path, entry.key) not in _SILENT:
+            elif ours is None and entry.key != "import" and _differ(before, entry):
                 key = ".".join((*path, entry.key))
                 self.diagnostics.error(
                     "E710",
-                    f"two imports give `{key}`",
+                    f"two imports give `{key}` different values",
                     entry.key_span,
                     f"give `{key}` in the importing file, or in one import only",
                     [Note("the other is here", before.key_span)],
@@ -160,7 +166,8 @@ class _Loader:
         return Mapping(tuple(entries.values()), first.span)
 
 
-_SILENT = {("language",), ("import",)}
+def _differ(one: Entry, other: Entry) -> bool:
+    return one.value is not other.value and plain(one.value) != plain(other.value)
 
 
 def overlay(below: Mapping, above: Mapping) -> Mapping:
@@ -175,6 +182,22 @@ def overlay(below: Mapping, above: Mapping) -> Mapping:
     return Mapping(tuple(entries), above.span)
 
 
+_LIBRARY = "dagent:"
+_PARTS = Path(dagent.specs.__path__[0]) / "library"
+
+
+def import_target(name: str, importer: Path) -> Path:
+    """The file that ``import "NAME"`` means in the file ``importer``."""
+    if name.startswith(_LIBRARY):
+        return _PARTS / f"{name.removeprefix(_LIBRARY)}.dagent"
+    return importer.parent / name
+
+
+def _of_library(name: str) -> str | None:
+    known = sorted(f"{_LIBRARY}{path.stem}" for path in _PARTS.glob("*.dagent"))
+    return did_you_mean(name, known, "the library has " + ", ".join(known))
+
+
 def imports(root: Mapping) -> tuple[str, ...]:
     """The files that a document imports, relative to its own."""
     return tuple(str(item.value) for item in _statements(root))
@@ -187,5 +210,8 @@ def _statements(root: Mapping) -> tuple[Scalar, ...]:
 
 
 def _relative(path: Path, project: Path) -> str:
-    """The file's name in messages and in the lock: relative to the spec's folder, with slashes."""
+    """The file's name in messages and in the lock: relative to the spec's folder, with slashes; a
+    part of the library by the name that imports it, wherever dagent is installed."""
+    if path.resolve().parent == _PARTS.resolve():
+        return f"{_LIBRARY}{path.stem}"
     return Path(os.path.relpath(path.resolve(), project.resolve())).as_posix()

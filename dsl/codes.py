@@ -649,7 +649,7 @@ CODES: dict[str, Code] = {
         "An imported file does not exist.",
         "What it would bring is unknown.",
         'import "no-such.dagent"',
-        "Correct the path; it is relative to the file that imports.",
+        "Correct the path, relative to the file that imports, or the name after `dagent:`.",
     ),
     "E702": Code(
         "cycle of imports",
@@ -710,7 +710,7 @@ CODES: dict[str, Code] = {
     ),
     "E710": Code(
         "imports that disagree",
-        "Two imported files give the same key.",
+        "Two imported files give the same key different values.",
         "Which of the two counts would be a guess.",
         "$ dagent check spec-with-two-imports.dagent",
         "Give the key in the importing file, or in one import only.",

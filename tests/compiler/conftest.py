@@ -63,6 +63,7 @@ def join(below: Any, above: Any) -> Any:
 class Project:
     folder: Path
     GUARD = GUARD
+    SPEC = SPEC
     join = staticmethod(join)
 
     def write_rows(self, name: str, values: Iterable[Any]) -> None:

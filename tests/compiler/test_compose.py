@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dagent.compiler.compose import compose
-from dagent.compiler.pipeline import check, find_spec
+from dagent.compiler.pipeline import check, compile, find_spec
 from dagent.compiler.settings import Settings
 from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Refused
 from dagent.dsl.document import locate, plain
+from dagent.dsl.fmt import format_source
+from dagent.dsl.source import Source
+
+ROOT = Path(__file__).parents[2]
+PARTS = sorted((ROOT / "specs" / "library").glob("*.dagent"))
+LANGUAGE = ROOT / "docs" / "language.md"
 
 
 def composed(project: Any, text: str, *sets: str, **env: str) -> dict[str, Any]:
@@ -76,6 +84,69 @@ def test_the_same_file_by_two_ways_is_no_clash(project: Any) -> None:
     for name in "ab":
         project.text('import "c.dagent"', f"{name}.dagent")
     assert composed(project, 'import "a.dagent"\nimport "b.dagent"')["seed"] == 1
+
+
+@pytest.mark.parametrize("ending", ["dagent", "yaml"])
+def test_the_importer_settles_a_clash(project: Any, ending: str) -> None:
+    if ending == "dagent":
+        project.text("criteria { gate { alpha = 0.1 } }", "a.dagent")
+        project.text("criteria { gate { alpha = 0.2  select = 0.4 } }", "b.dagent")
+        text = 'import "a.dagent"\nimport "b.dagent"\n'
+        own = "criteria { gate { alpha = 0.3 } }"
+    else:
+        project.text("criteria: {gate: {alpha: 0.1}}", "a.yaml")
+        project.text("criteria: {gate: {alpha: 0.2, select: 0.4}}", "b.yaml")
+        text, own = "import: [a.yaml, b.yaml]\n", "criteria: {gate: {alpha: 0.3}}"
+    for written, settled in ((text, False), (text + own, True)):
+        path = project.text(written, f"spec.{ending}")
+        diagnostics = Diagnostics()
+        try:
+            root = plain(compose(path, Settings(), diagnostics).root)
+        except Refused as refused:
+            (found,) = refused.diagnostics
+            assert (found.code, settled) == ("E710", False)
+            assert "`criteria.gate.alpha`" in found.message
+        else:
+            assert settled
+            assert root["criteria"]["gate"] == {"alpha": 0.3, "select": 0.4}
+
+
+def test_imports_that_agree_are_no_clash(project: Any) -> None:
+    project.text("seed = 1\ntrain sft { max_steps = 1 }", "a.dagent")
+    project.text("seed: 1\ntrain: [{stage: sft, max_steps: 1}]", "b.yaml")
+    assert composed(project, 'import "a.dagent"\nimport "b.yaml"')["seed"] == 1
+
+
+@pytest.mark.parametrize("ending", ["dagent", "yaml"])
+@pytest.mark.parametrize("part", PARTS, ids=lambda p: p.stem)
+def test_a_part_of_the_library_compiles(project: Any, part: Path, ending: str) -> None:
+    block = next(e.key for e in compose(part, Settings(), Diagnostics()).root)
+    name = f"dagent:{part.stem}"
+    rest = {k: v for k, v in project.SPEC.items() if k != block}
+    kept = {"student": {"model": "./model"}, "criteria": project.SPEC["criteria"]}.get(block)
+    if block == "criteria":
+        rest["budget"] = {**rest["budget"], "rounds": 3}  # a stop after two rounds needs a third
+    change = {**rest, "import": [name], **({block: kept} if kept else {})}
+    text = json.dumps(change)
+    if ending == "dagent":
+        source = Source("spec.yaml", text)
+        text = format_source(source, Diagnostics(), "dagent") or ""
+    made = compile(project.text(text, f"spec.{ending}"))
+    assert made.lock["sources"].keys() == {name, f"spec.{ending}"}
+    assert not [w for w in made.warnings if w.severity == "error"]
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda p: p.stem)
+def test_a_part_of_the_library_is_canonical_and_documented(part: Path) -> None:
+    text = part.read_text(encoding="utf-8")
+    assert format_source(Source(part.name, text), Diagnostics()) == text
+    assert f"`dagent:{part.stem}`" in LANGUAGE.read_text(encoding="utf-8")
+
+
+def test_a_part_that_the_library_has_not(project: Any) -> None:
+    (found,) = refused(project, 'import "dagent:lora-smal"')
+    assert found.code == "E701"
+    assert found.suggestion == "did you mean `dagent:lora-small`?"
 
 
 @pytest.mark.parametrize(("name", "code"), [("no.dagent", "E701"), ("/etc/x.dagent", "E707")])
