@@ -18,14 +18,14 @@ from pathlib import Path
 
 import dagent.specs
 from dagent.compiler.names import Names
+from dagent.compiler.passes.check_document import check_document
 from dagent.compiler.plan import digest
 from dagent.compiler.secrets import refuse_literals
 from dagent.compiler.settings import Documents, Settings
-from dagent.dsl.diagnostics import Diagnostics, Note
+from dagent.dsl.diagnostics import Diagnostics, Note, Refused
 from dagent.dsl.document import Entry, Mapping, Node, Scalar, Sequence, plain
 from dagent.dsl.nearest import did_you_mean
 from dagent.dsl.source import Span
-from dagent.dsl.structure import check_structure
 
 
 @dataclass(frozen=True)
@@ -47,17 +47,22 @@ def compose(path: Path, settings: Settings, diagnostics: Diagnostics) -> Compose
     """
     loader = _Loader(path.parent, settings.documents, diagnostics)
     merged = loader.load(path)
-    if merged is not None and diagnostics.has_errors and loader.whole:
-        # Only spelling is wrong: what could be read is looked at too, to find more in one go.
-        guess = Names(merged, settings, Diagnostics()).substitute(merged)
-        check_structure(guess, diagnostics)
-    diagnostics.gate()
+    if merged is None:
+        diagnostics.gate()
     assert merged is not None
-    refuse_literals(merged, settings.set, diagnostics)
-    diagnostics.gate()  # before anything could quote a value
-    names = Names(merged, settings, diagnostics)
+    # Before anything could quote a value: messages are logged.
+    secrets = Diagnostics()
+    refuse_literals(merged, settings.set, secrets)
+    if secrets.has_errors:
+        raise Refused((*diagnostics, *secrets))
+    complete = not diagnostics.has_errors
+    # What defines a name may stand in what could not be read.
+    names = Names(merged, settings, diagnostics if complete else Diagnostics())
     root = names.substitute(merged)
-    names.unused()
+    if complete:
+        names.unused()
+    if diagnostics.has_errors:  # what could be read is looked at too, to find more in one go
+        check_document(root, diagnostics, names.unknown, complete=complete)
     diagnostics.gate()
     return Composed(root, dict(sorted(loader.sources.items())), names.given())
 
@@ -73,7 +78,6 @@ class _Loader:
     documents: Documents
     diagnostics: Diagnostics
     sources: dict[str, str] = field(default_factory=dict)
-    whole: bool = True  # every file gave a document, if a faulty one, and they fit together
     _done: dict[Path, Mapping] = field(default_factory=dict)
 
     def load(self, path: Path, chain: tuple[tuple[Path, Span | None], ...] = ()) -> Mapping | None:
@@ -82,16 +86,13 @@ class _Loader:
             return self._done[file]
         own = self.documents(path, self.diagnostics)
         if own is None:
-            self.whole = False
             return None
         self.sources[_relative(path, self.project)] = digest(plain(own))
         chain = (*chain, (file, None))
         imported: Mapping | None = None
         for item in _statements(own):
             below = self._import(item, path, chain)
-            if below is None:
-                self.whole = False
-            else:
+            if below is not None:
                 imported = below if imported is None else self._join(imported, below, own, ())
         root = own if imported is None else overlay(imported, own)
         self._done[file] = root
@@ -162,7 +163,6 @@ class _Loader:
                     f"give `{key}` in the importing file, or in one import only",
                     [Note("the other is here", before.key_span)],
                 )
-                self.whole = False
         return Mapping(tuple(entries.values()), first.span)
 
 

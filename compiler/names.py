@@ -21,6 +21,14 @@ _OUTSIDE = ("import", "let", "param", "language")
 SETTABLE = "seed"  # the one key that `--set` changes without a parameter: experiments repeat on it
 
 
+_KINDS: Dict[str, tuple[type, ...]] = {
+    "text": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+}
+
+
 class _Missing:
     """A name without a value; the finding was reported."""
 
@@ -36,6 +44,8 @@ class _Param:
     default: Plain | _Missing
     env: str | None
     secret: bool
+    sound: bool
+    """Whether its default is of its type."""
 
 
 @dataclass
@@ -45,6 +55,8 @@ class Names:
     root: Mapping
     settings: Settings
     diagnostics: Diagnostics
+    unknown: set[Span] = field(default_factory=set)
+    """Where names are used that have no value."""
     _lets: dict[str, Entry] = field(default_factory=dict)
     _params: dict[str, _Param] = field(default_factory=dict)
     _values: dict[str, Plain | _Missing] = field(default_factory=dict)
@@ -116,7 +128,9 @@ class Names:
     def _param(self, entry: Entry) -> _Param:
         block = plain(entry.value)
         default = block.get("default", MISSING)
-        kind = block.get("type") or _type_of(default)
+        kind = block.get("type")
+        if kind not in _KINDS:  # not given, or of a wrong word, which the structure says
+            kind = _type_of(default)
         secret, env = block.get("secret") is True, block.get("env")
         if secret and default is not MISSING:
             self.diagnostics.error(
@@ -132,14 +146,15 @@ class Names:
                 entry.key_span,
                 f"add `env = {entry.key.upper()}`",
             )
-        if default not in (MISSING, None) and not _fits(default, kind):
+        sound = default in (MISSING, None) or _fits(default, kind)
+        if not sound:
             self.diagnostics.error(
                 "E712",
                 f"the default of `{entry.key}` is no {kind}",
                 entry.key_span,
                 f"write a default of type {kind}, or change `type`",
             )
-        return _Param(entry.key, entry.key_span, kind, default, env, secret)
+        return _Param(entry.key, entry.key_span, kind, default, env, secret, sound)
 
     # --- substitution -------------------------------------------------------------------------
 
@@ -182,7 +197,10 @@ class Names:
             return Scalar(node.value[1:], node.span, node.quoted)
         if whole:
             value = self._value(whole[2], node.span, path)
-            return node if isinstance(value, _Missing) else Scalar(value, node.span)
+            if isinstance(value, _Missing):
+                self.unknown.add(node.span)
+                return node
+            return Scalar(value, node.span)
         return Scalar(self._inside(node, path), node.span, node.quoted)
 
     def _inside(self, node: Scalar, path: tuple[str, ...]) -> str:
@@ -193,6 +211,8 @@ class Names:
             value = self._value(match[2], span, None)
             if isinstance(value, bool):
                 return "true" if value else "false"
+            if isinstance(value, _Missing):
+                self.unknown.add(node.span)
             return match[0] if isinstance(value, _Missing) else str(value)
 
         return _INSIDE.sub(put, str(node.value))
@@ -226,9 +246,11 @@ class Names:
         self._path.append(name)
         value = self._scalar(node, ()).value
         self._path.pop()
-        return value
+        return MISSING if node.span in self.unknown else value
 
     def _outside(self, param: _Param) -> Plain | _Missing:
+        if not param.sound:
+            return MISSING
         if param.name in self._set:
             text, source = self._set[param.name]
             span = source.span(len(param.name) + 1, len(source.text))
@@ -298,16 +320,10 @@ def _type_of(default: Plain | _Missing) -> str:
 
 
 def _fits(value: object, kind: str) -> bool:
-    wanted: dict[str, tuple[type, ...]] = {
-        "text": (str,),
-        "integer": (int,),
-        "number": (int, float),
-        "boolean": (bool,),
-    }
     if isinstance(value, bool) and kind != "boolean":
         return False
     # A text parameter may have a quantity such as `4000` as its default.
-    return isinstance(value, wanted[kind]) or (kind == "text" and isinstance(value, int | float))
+    return isinstance(value, _KINDS[kind]) or (kind == "text" and isinstance(value, int | float))
 
 
 def _convert(text: str, kind: str) -> str | int | float | bool | _Missing:

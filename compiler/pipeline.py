@@ -1,6 +1,6 @@
 """The passes in order: a spec's path -> a plan and its lock.
 
-    parse > compose > structure > read > check > GATE > lower > prune > share > order > plan
+    parse > compose > document > read > check > GATE > lower > prune > share > order > plan
 
 Errors of a stage are collected and reported together, and a stage never runs on what an earlier one
 refused. After the gate nothing can fail but dagent itself.
@@ -24,6 +24,7 @@ from dagent.compiler.passes.check_arguments import check_arguments
 from dagent.compiler.passes.check_budget import check_budget
 from dagent.compiler.passes.check_criteria import check_criteria
 from dagent.compiler.passes.check_data import check_data
+from dagent.compiler.passes.check_document import check_document
 from dagent.compiler.passes.check_programs import check_programs
 from dagent.compiler.passes.check_student import check_student
 from dagent.compiler.passes.check_train import check_train
@@ -37,7 +38,6 @@ from dagent.compiler.spec import Spec
 from dagent.dsl import document
 from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Refused
 from dagent.dsl.parse import parse, read
-from dagent.dsl.structure import check_structure
 
 ENDINGS = (".dagent", ".yaml", ".yml")
 _KEY = re.compile(r"^ ?[\"']?(\w+)[\"']?\s*:", re.MULTILINE)  # at the start of a line, or in JSON
@@ -107,7 +107,7 @@ def _checked(
     Raises:
         Refused: with what was found, stage by stage.
     """
-    check_structure(composed.root, diagnostics)
+    check_document(composed.root, diagnostics)
     diagnostics.gate()
     spec = read_spec(composed.root, diagnostics)
     diagnostics.gate()

@@ -7,8 +7,11 @@ Base units: rows, rounds, calls and tokens in ones; time in seconds; shares and 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+
+from dagent.dsl.nearest import surely
 
 COUNTS = ("rows", "rounds", "calls", "tokens")
 SI = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
@@ -36,6 +39,15 @@ SHOWN = {
     "points": ("percentage points", "0.5pp"),
     "memory": ("an amount of memory", "24GB"),
 }
+# Spellings that are in use elsewhere, in small letters.
+SPELLINGS = {
+    "time": {"m": "min", "hr": "h", "hrs": "h", "mins": "min", "secs": "s"},
+    "money": {"$": "USD", "dollar": "USD", "dollars": "USD", "€": "EUR", "euro": "EUR",
+              "euros": "EUR", "£": "GBP"},
+    "points": {"points": "pp", "percentage points": "pp"},
+    "fraction": {"per cent": "%", "pct": "%"},
+}  # fmt: skip
+_COUNTED = re.compile(r"(?P<suffix>[kKmMgG]?)\s*(?P<word>\w*)")
 _AMOUNT = re.compile(r"\s*([+-]?(?:\d[\d_]*)?\.?\d+(?:[eE][+-]?\d+)?|[+-]?\d[\d_]*\.)\s*(.*?)\s*$")
 
 
@@ -47,12 +59,16 @@ class Money:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a text is no amount of the kind. ``part`` is the piece of it to point at."""
+    """Why a text is no amount of the kind. ``part`` is the piece of it to point at.
+
+    ``instead`` is what surely was meant in its place.
+    """
 
     code: str
     message: str
     suggestion: str
     part: str
+    instead: str | None = None
 
 
 def kind_of(unit: str) -> str | None:
@@ -135,12 +151,46 @@ def _wrong_unit(unit: str, kind: str) -> Problem:
     if other is None:  # `4k USD`: a suffix, and then a unit of another kind
         other, unit = kind_of(word), word or unit
     if other is None or other == kind:
-        return Problem("E202", f"unknown unit `{unit}`", f"write {says} like `{example}`", unit)
+        if re.search(r"\d", unit):  # `4,000 rows`, `1h30min`
+            remedy = f"write one number without commas, and one unit, like `{example}`"
+            return Problem("E202", f"`{unit}` is no unit", remedy, unit)
+        meant = _meant(unit, kind)
+        meant = None if meant == unit else meant
+        remedy = f"write `{meant}`" if meant else f"write {says} like `{example}`"
+        return Problem("E202", f"unknown unit `{unit}`", remedy, unit, meant)
+    if (other, kind) == ("fraction", "points"):
+        remedy = "write `pp`: a drop from 50% to 48% is one of 2pp, and of 4%"
+        return Problem("E203", f"`{unit}` is a share; here {says} are wanted", remedy, unit)
     return Problem(
         "E203",
         f"`{unit}` measures {SHOWN[other][0]}; here {says} is wanted",
         f"write it like `{example}`",
         unit,
+    )
+
+
+def _meant(unit: str, kind: str) -> str | None:
+    """The unit of the kind that a wrong spelling can only stand for, such as `hrs` for `h`."""
+    if kind in COUNTS:
+        match = _COUNTED.fullmatch(unit)
+        if not match:
+            return None
+        suffix, word = match["suffix"].replace("K", "k").replace("m", "M").replace("g", "G"), kind
+        if match["word"].lower() in ("", kind, kind[:-1]) or surely(match["word"], [kind]):
+            return f"{suffix} {word}".strip()
+        return None
+    units: Mapping[str, Iterable[str]] = {
+        "time": TIME,
+        "memory": MEMORY,
+        "money": MONEY,
+        "fraction": ("%", "percent"),
+        "points": ("pp",),
+    }
+    if unit.lower() in SPELLINGS.get(kind, {}):
+        return SPELLINGS[kind][unit.lower()]
+    same = [name for name in units[kind] if name.lower() == unit.lower()]
+    return (
+        same[0] if len(same) == 1 else surely(unit, [name for name in units[kind] if len(name) > 3])
     )
 
 

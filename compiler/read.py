@@ -81,19 +81,16 @@ class Reader:
         return int(value) if float(value).is_integer() else float(value)
 
     def amount(self, key: str, kind: str, default: T, least: float | None = None) -> Any | T:
-        """A quantity in base units; after a finding the default, so that reading goes on."""
+        """A quantity in base units; after a finding the default, so that reading goes on.
+
+        That it is an amount of its kind was checked with the structure, by the schema's
+        ``x-quantity``.
+        """
         node = self.node(key)
         if not isinstance(node, Scalar) or node.value is None or isinstance(node.value, bool):
             return default
         found = quantity.parse(node.value, kind)
-        if isinstance(found, quantity.Problem):
-            self.diagnostics.error(
-                found.code,
-                f"`{self.name(key)}`: {found.message}",
-                within(node.span, found.part),
-                found.suggestion,
-            )
-            return default
+        assert not isinstance(found, quantity.Problem), f"{self.name(key)}: {found}"
         if least is not None and isinstance(found, int | float) and found < least:
             self.diagnostics.error(
                 "E204", f"`{self.name(key)}` is at least {least:g}", node.span, f"write {least:g}"

@@ -42,6 +42,7 @@ def _parser(verb: str | None) -> argparse.ArgumentParser:
     for name, says in VERBS.items():
         sub = verbs.add_parser(name, help=says, description=says[0].upper() + says[1:] + ".")
         sub.add_argument("--debug", action="store_true", help="show tracebacks")
+        sub.add_argument("--color", choices=("auto", "always", "never"), help="default: auto")
         if name == verb:
             importlib.import_module(f"dagent.commands.{name}").arguments(sub)
     return parser
@@ -56,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args.verb:
         parser.print_help()
         return 0
+    _colour(args.color)
     try:
         return int(importlib.import_module(f"dagent.commands.{args.verb}").run(args) or 0)
     except KeyboardInterrupt:
@@ -82,3 +84,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         report([diagnose(error)], getattr(args, "format", "full"))
         return 2
+
+
+def _colour(choice: str | None) -> None:
+    """Put into the environment, so that what other packages and processes print holds to it."""
+    if choice in ("always", "never"):
+        for name in ("NO_COLOR", "FORCE_COLOR"):
+            os.environ.pop(name, None)
+        os.environ["FORCE_COLOR" if choice == "always" else "NO_COLOR"] = "1"

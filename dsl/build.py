@@ -8,7 +8,7 @@ from typing import Literal
 
 from lark import Token, Tree
 
-from dagent.dsl.diagnostics import Diagnostics, Note
+from dagent.dsl.diagnostics import Diagnostics, Edit, Note
 from dagent.dsl.document import Entry, Mapping, Node, Scalar, Sequence
 from dagent.dsl.scalars import resolve
 from dagent.dsl.schema import Schema, child, load
@@ -64,7 +64,8 @@ class _Builder:
             operator, value = tree.children[1], tree.children[2]
             if operator == "<=" and inner is not None and not inner.get("x-cap"):
                 message = f"`{key}` is no cap, so `<=` says nothing about it"
-                self.diagnostics.error("E024", message, self.span(operator), "write `=`")
+                at = self.span(operator)
+                self.diagnostics.error("E024", message, at, "write `=`", fix=[Edit(at, "=")])
             return _Slot("pair", key, span, whole, self.value(value, inner))
         if tree.data == "statement":
             parts = [Entry("", item.span, item) for item in self.statement(tree.children[1:])]
@@ -155,6 +156,7 @@ class _Builder:
                 f"`{escape}` is no escape",
                 self.source.span(at, at + len(escape)),
                 r"write `\\` for a backslash",
+                fix=[Edit(self.source.span(at, at), "\\")] if quotes == 1 else [],
             )
 
         return unescape(trim(raw) if quotes == 3 else raw, bad)

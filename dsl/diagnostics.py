@@ -20,8 +20,19 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """Put ``text`` in the place of ``span``; an empty span inserts."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One finding. ``code`` is a key of ``codes.CODES``; ``suggestion`` the one remedy, in words.
+
+    ``fix`` is that remedy as edits, given only where no other could be meant: `check --fix` makes
+    them unseen.
 
     ``span`` is ``None`` only for what has no place in a text (a full disk, a port taken). ``file``
     then names the file that the finding is about, if there is one.
@@ -34,6 +45,7 @@ class Diagnostic:
     suggestion: str | None = None
     notes: tuple[Note, ...] = ()
     file: str | None = None
+    fix: tuple[Edit, ...] = ()
 
 
 @dataclass
@@ -49,8 +61,11 @@ class Diagnostics:
         span: Span | None,
         suggestion: str | None = None,
         notes: Iterable[Note] = (),
+        fix: Iterable[Edit] = (),
     ) -> None:
-        self.found.append(Diagnostic(code, message, span, "error", suggestion, tuple(notes)))
+        self.found.append(
+            Diagnostic(code, message, span, "error", suggestion, tuple(notes), fix=tuple(fix))
+        )
 
     def warn(
         self,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from lark import Token
 
-from dagent.dsl.diagnostics import Diagnostics
+from dagent.dsl.diagnostics import Diagnostics, Edit
 from dagent.dsl.schema import plain_blocks
 from dagent.dsl.source import Source, Span
 from dagent.dsl.tokens import STARTERS
@@ -15,6 +16,7 @@ from dagent.dsl.tokens import STARTERS
 _CAPPED = frozenset({("STATEMENT", "KEY"), ("KEY", "CAP")})
 _VALUES = frozenset({"WORD", "NUMBER", "QUANTITY", "REFERENCE", "STRING", "TEXT"})
 _WANTED = {"import": "a file in quotes", "require": "a goal"}
+_UNBROKEN = re.compile(r"""[^\s{}\[\],"'\\]*""")
 _TERMS = frozenset({"WORD", "NUMBER", "QUANTITY", "STRING", "COMPARE"})
 
 
@@ -61,8 +63,14 @@ def retag(source: Source, tokens: list[Token], diagnostics: Diagnostics) -> list
             out.append(_as(token, "TEXT"))
         elif token.type == "WORD" and begins and not in_list and after is not None and brace:
             if after.type == "KIND" and str(token) in plain_blocks():
+                label = span(source, after)
+                rest = source.span(label.start, tokens[i + 2].start_pos or label.end)
                 diagnostics.error(
-                    "E026", f"`{token}` takes no name", span(source, after), f"remove `{after}`"
+                    "E026",
+                    f"`{token}` takes no name",
+                    label,
+                    f"remove `{after}`",
+                    fix=[Edit(rest, "")],
                 )
                 out.append(_as(token, "KIND"))
                 unwanted = after
@@ -71,10 +79,15 @@ def retag(source: Source, tokens: list[Token], diagnostics: Diagnostics) -> list
             else:
                 out.append(token)
         elif token.type in ("STRING", "NUMBER") and out and out[-1].type == "NAMED":
+            bare = str(token).strip('"')
+            unquoted = re.fullmatch(r"[^\W\d][\w-]*", bare) is not None
+            here = span(source, token)
             diagnostics.error(
                 "E109",
                 f"`{token}` is no name: a name is a bare word that starts with a letter",
-                span(source, token),
+                here,
+                f"write `{bare}`" if unquoted else None,
+                fix=[Edit(here, bare)] if unquoted else [],
             )
             out.append(_as(token, "KIND"))
         else:
@@ -113,9 +126,17 @@ def explain(
         diagnostics.error("E021", message, here)
     elif at_entry and after is not None and looks_like_entry(stream, i):
         _explain_entry(source, token, after, diagnostics)
+    elif token.type == "JUNK" and set(token) == {";"}:
+        message = "nothing is needed between entries"
+        diagnostics.error("E010", message, here, "remove it", fix=[Edit(here, "")])
     elif token.type == "JUNK" and before is not None and before.type in _VALUES | {"EQUAL", "CAP"}:
+        text = _run(source, before, token)
         diagnostics.error(
-            "E010", f"unexpected `{token}`", here, "a text with such signs stands in quotes"
+            "E010",
+            f"unexpected `{token}`",
+            here,
+            f'a text with such signs stands in quotes: `"{text.text}"`',
+            fix=[Edit(text, f'"{text.text}"')],
         )
     elif token.type == "JUNK":
         diagnostics.error("E010", f"unexpected `{token}`", here)
@@ -123,7 +144,14 @@ def explain(
         words = _rest_of_line(source, stream, i)
         message = "several words are one value only in quotes"
         whole = source.span(before.start_pos or 0, words.end)
-        diagnostics.error("E020", message, whole, f'write `"{whole.text}"`')
+        plain = not set(whole.text) & {'"', "\\"}
+        diagnostics.error(
+            "E020",
+            message,
+            whole,
+            f'write `"{whole.text}"`' if plain else None,
+            fix=[Edit(whole, f'"{whole.text}"')] if plain else [],
+        )
     elif token.type in ("EQUAL", "CAP"):
         diagnostics.error("E020", f"expected a key before `{token}`", here)
     elif token.type == "LBRACE":
@@ -158,18 +186,33 @@ def _same_line(stream: list[Token], i: int, line: int | None) -> bool:
 def _explain_entry(source: Source, token: Token, after: Token, diagnostics: Diagnostics) -> None:
     if after.type == "JUNK":
         message = f"expected `=` after `{token}`, found `{after}`"
-        diagnostics.error("E025", message, span(source, after), "write `=`")
+        here = span(source, after)
+        lead = "" if source.text[here.start - 1].isspace() else " "
+        tail = "" if source.text[here.end : here.end + 1].isspace() else " "
+        diagnostics.error("E025", message, here, "write `=`", fix=[Edit(here, f"{lead}={tail}")])
     elif after.type == "COMPARE":
         message = f"`{after}` stands only in `require`"
         suggestion = "write `=`, or `<=` for a cap"
-        diagnostics.error("E025", message, span(source, after), suggestion)
+        here = span(source, after)
+        fix = [Edit(here, "=")] if after == "==" else []
+        diagnostics.error("E025", message, here, suggestion, fix=fix)
     else:
+        here = span(source, token)
         diagnostics.error(
             "E025",
             f"expected `=` after `{token}`",
-            span(source, token),
+            here,
             f"write `{token} = {_short(after)}`",
+            fix=[Edit(source.span(here.end, here.end), " =")],
         )
+
+
+def _run(source: Source, before: Token, junk: Token) -> Span:
+    """The text around a sign without meaning, such as `data/dev.jsonl`, up to what must end it."""
+    touches = before.type in _VALUES and before.end_pos == junk.start_pos
+    start = (before.start_pos if touches else junk.start_pos) or 0
+    match = _UNBROKEN.match(source.text, junk.start_pos or 0)
+    return source.span(start, match.end() if match else junk.end_pos or 0)
 
 
 def _continues(before: Token, token: Token) -> bool:

@@ -24,6 +24,22 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return best
 
 
+def surely(word: str, known: Iterable[str]) -> str | None:
+    """The one name that can be meant: it is close, and no other is as close.
+
+    >>> surely("ronds", ["rounds", "rows"]), surely("max", ["mix", "map"])
+    ('rounds', None)
+    """
+    known = sorted(set(known))
+    best = nearest(word, known)
+    if best is None:
+        return None
+    far = len(word) + max(map(len, known))
+    least = _distance(word.lower(), best.lower(), far)
+    others = (_distance(word.lower(), name.lower(), far) for name in known if name != best)
+    return best if all(other > least for other in others) else None
+
+
 def _distance(a: str, b: str, limit: int) -> int:
     """Edits between two words (insert, delete, replace, swap of neighbours), up to ``limit``."""
     if abs(len(a) - len(b)) >= limit:

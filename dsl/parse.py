@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Literal
 
 from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Refused
 from dagent.dsl.document import Mapping
@@ -12,6 +14,7 @@ from dagent.dsl.source import Source
 DAGENT = (".dagent",)
 YAML = (".yaml", ".yml")
 ENDINGS = DAGENT + YAML
+_YAML_LINE = re.compile(r"""^(?:["']?[^\W\d][\w.-]*["']?[ ]*:(?:\s|$)|---|%YAML|-[ ]|\{)""", re.M)
 
 
 def read(path: Path, name: str | None = None) -> Source:
@@ -40,6 +43,15 @@ def read(path: Path, name: str | None = None) -> Source:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise _refused("E005", f"`{shown}` cannot be read: {reason}", shown) from None
+    return decode(raw, shown)
+
+
+def decode(raw: bytes, shown: str) -> Source:
+    """The text of bytes that messages call ``shown``.
+
+    Raises:
+        Refused: if they are not UTF-8 text.
+    """
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -51,13 +63,24 @@ def read(path: Path, name: str | None = None) -> Source:
     return Source(shown, text)
 
 
-def parse(source: Source, diagnostics: Diagnostics) -> Mapping | None:
+def guess_syntax(text: str) -> Literal["dagent", "yaml"]:
+    """Which of the two a text without a file's name is: YAML has `key:` at the left margin.
+
+    >>> guess_syntax("# why\nseed: 3"), guess_syntax("seed = 3"), guess_syntax("data dev { }")
+    ('yaml', 'dagent', 'dagent')
+    """
+    return "yaml" if _YAML_LINE.search(text) else "dagent"
+
+
+def parse(source: Source, diagnostics: Diagnostics, ending: str | None = None) -> Mapping | None:
     """The document of a text, by the ending of its name; ``None`` if nothing can be read.
+
+    ``ending`` stands in for that of the name, where a text has none.
 
     A document may come with errors: what could be read of a faulty text, for further checks to
     look at, so that more is found in one go. Nothing may be compiled from it.
     """
-    ending = Path(source.name).suffix.lower()
+    ending = (Path(source.name).suffix if ending is None else ending).lower()
     if ending in DAGENT:
         from dagent.dsl.parse_dsl import parse_dsl
 

@@ -12,7 +12,8 @@ from typing import Any, TextIO
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.dsl.source import Source, Span
 
-FORMATS = ("full", "concise", "json")
+FORMATS = ("full", "concise", "json", "github", "sarif")
+DOCUMENTS = ("json", "sarif")  # of these stdout holds one document, and nothing else
 _COLOURS = {"error": "1;31", "warning": "1;33", "note": "1;36", "frame": "1;34", "bold": "1"}
 _TAB = 4
 _LONGEST = 160
@@ -29,6 +30,7 @@ def to_json(diagnostics: Iterable[Diagnostic]) -> list[Finding]:
             **_place(d.span, d.file),
             "suggestion": d.suggestion,
             "notes": [{"message": n.message, **_place(n.span, None)} for n in d.notes],
+            "fix": [{**_place(e.span, None), "text": e.text} for e in d.fix] or None,
         }
         for d in diagnostics
     ]
@@ -53,6 +55,14 @@ def render(diagnostics: Iterable[Diagnostic], format: str = "full", *, colour: b
     findings = to_json(diagnostics)
     if format == "json":
         return json.dumps(findings, indent=2, ensure_ascii=False) + "\n"
+    if format == "sarif":
+        from dagent.dsl.render_sarif import sarif
+
+        return json.dumps(sarif(findings), indent=2, ensure_ascii=False) + "\n"
+    if format == "github":
+        from dagent.dsl.render_github import command
+
+        return "".join(command(finding) + "\n" for finding in findings)
     if format == "concise":
         return "".join(_concise(finding) + "\n" for finding in findings)
     paint = _paint if colour else _plain
@@ -60,10 +70,10 @@ def render(diagnostics: Iterable[Diagnostic], format: str = "full", *, colour: b
 
 
 def report(diagnostics: Iterable[Diagnostic], format: str = "full") -> None:
-    """Print: JSON to stdout, text to stderr, with a line that counts."""
+    """Print: what programs read to stdout, text to stderr, with a line that counts."""
     diagnostics = list(diagnostics)
-    if format == "json":
-        sys.stdout.write(render(diagnostics, "json"))
+    if format not in ("full", "concise"):
+        _write(sys.stdout, render(diagnostics, format))
         return
     text = render(diagnostics, format, colour=coloured(sys.stderr))
     if text:
@@ -79,12 +89,21 @@ def summary(diagnostics: Sequence[Diagnostic]) -> str:
     ]
     codes = sorted({d.code for d in diagnostics})
     code = codes[0] if len(codes) == 1 else "CODE"
-    return f"{', '.join(counts)}; `dagent explain {code}` says more"
+    mendable = sum(bool(d.fix) for d in diagnostics)
+    mend = f"; `dagent check --fix` mends {mendable}" if mendable else ""
+    return f"{', '.join(counts)}{mend}; `dagent explain {code}` says more"
 
 
 def coloured(stream: TextIO) -> bool:
-    """Colour only for people: on a terminal, unless the environment says no."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """Colour only for people: on a terminal, unless the environment says otherwise.
+
+    Where both are set, NO_COLOR wins, as in Python itself and in rich.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _write(stream: TextIO, text: str) -> None:

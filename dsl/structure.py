@@ -6,12 +6,14 @@ that is only misspelt is reported once, as the unknown key that it is.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from dagent.dsl.diagnostics import Diagnostics, Note
+from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Edit, Note
 from dagent.dsl.document import Entry, Mapping, Node, Path, Scalar, Sequence, locate, plain
-from dagent.dsl.nearest import nearest
+from dagent.dsl.nearest import nearest, surely
 from dagent.dsl.scalars import resolve
 from dagent.dsl.schema import Schema, child, load
 from dagent.dsl.source import Span
@@ -25,6 +27,12 @@ _TYPES = {
     "boolean": "true or false",
     "null": "null",
 }
+# What other tools, and older YAML, write for true and false.
+_TRUTH = {
+    **dict.fromkeys(("yes", "on", "y", "true"), "true"),
+    **dict.fromkeys(("no", "off", "n", "false"), "false"),
+}
+_ITEMS = re.compile(r"[\w$][\w$ .<>=%/-]*(?:, [\w$][\w$ .<>=%/-]*)*")
 _INCOMPLETE = ("required", "minItems", "minProperties")
 _LIMITS = {
     "minimum": "at least",
@@ -34,26 +42,48 @@ _LIMITS = {
 }
 
 
-def check_structure(root: Mapping, diagnostics: Diagnostics) -> None:
+def check_structure(
+    root: Mapping,
+    diagnostics: Diagnostics,
+    unknown: Collection[Span] = (),
+    *,
+    complete: bool = True,
+) -> None:
     """Report everything in which the document is not what the schema says.
 
-    References were replaced before: a `$name` that is left is text like any other.
+    References were replaced before: a `$name` that is left is text like any other, unless its place
+    is among the ``unknown``. Of a document that is not ``complete`` nobody is told what it lacks.
     """
     from jsonschema.validators import Draft7Validator
 
-    # Where the text was faulty, parts of it are missing here; nobody should be told of these.
-    faulty = [d.span for d in diagnostics if d.severity == "error" and d.code < "E1" and d.span]
+    before = tuple(diagnostics)
     found = Diagnostics()
     findings = list(Draft7Validator(load()).iter_errors(plain(root)))
-    if faulty:
+    if not complete or any(d.severity == "error" and d.code < "E1" for d in before):
         findings = [f for f in findings if f.validator not in _INCOMPLETE]
     _Structure(root, found, set()).report(findings)
-    lines = {(span.source, span.line) for span in faulty}
-    told = {(d.code, d.span) for d in diagnostics}
     for d in found:
-        shadowed = d.span is not None and (d.span.source, d.span.line) in lines
-        if not shadowed and (d.code, d.span) not in told:
+        if not told(d, before, unknown):
             diagnostics.add(d)
+
+
+def told(found: Diagnostic, before: Iterable[Diagnostic], unknown: Collection[Span]) -> bool:
+    """Whether a finding only repeats what was said of its place, or is about a value not known.
+
+    Where the text was faulty, parts of its line are missing: nobody should be told of these.
+    """
+    here = found.span
+    if here is None:
+        return False
+    return here in unknown or any(
+        d.span is not None
+        and d.span.source is here.source
+        and (
+            (d.code < "E1" and d.severity == "error" and d.span.line == here.line)
+            or (d.code == found.code and d.span == here)
+        )
+        for d in before
+    )
 
 
 @dataclass(frozen=True)
@@ -127,11 +157,13 @@ class _Structure:
         known = list(finding.schema.get("properties", {}))
         code, what = ("E101", "key") if path else ("E102", "block")
         where = f" in `{_shown(path)}`" if path else ""
-        for entry in node if isinstance(node, Mapping) else ():
+        assert isinstance(node, Mapping)  # of nothing else are keys unknown
+        for entry in node:
             if entry.key in known:
                 continue
-            free = [name for name in known if not isinstance(node, Mapping) or not node.entry(name)]
+            free = [name for name in known if node.entry(name) is None or _joins(finding, name)]
             close = nearest(entry.key, free)
+            sure = surely(entry.key, free)
             if close:
                 self.misspelt.add((path, close))
             elsewhere = None if close else self.elsewhere(entry.key, path)
@@ -141,6 +173,7 @@ class _Structure:
                 entry.key_span,
                 f"did you mean `{close}`?" if close else elsewhere,
                 [] if close or elsewhere else [Note(f"known: {_listed(known)}")],
+                [Edit(entry.key_span, sure)] if sure else [],
             )
 
     def elsewhere(self, key: str, path: Path) -> str | None:
@@ -185,16 +218,25 @@ class _Structure:
             message = f"`{key}` lacks the name of its stage"
             self.diagnostics.error("E026", message, self.heading(path), advice)
             return
+        fix: list[Edit] = []
         if finding.validator_value == "array":
             if isinstance(node, Scalar) and node.span.text:
                 advice = f"write `[{_line(node.span)}]`"
+                if node.quoted or _ITEMS.fullmatch(node.span.text):
+                    fix = [Edit(node.span, f"[{node.span.text}]")]
         elif finding.validator_value == "object" and not isinstance(node, Mapping):
             advice = f"write `{_shown(path[-1:]) or 'STAGE'} {{ … }}`, or in YAML its keys indented"
+        elif isinstance(node, Scalar) and finding.validator_value == "boolean":
+            truth = _TRUTH.get(str(node.value).lower())
+            if truth and node.span.text.strip("\"'") == node.value:
+                advice, fix = f"write `{truth}`", [Edit(node.span, truth)]
         elif isinstance(node, Scalar) and node.quoted and not _is_word(node):
             advice = "remove the quotes"
+            if _is_a(resolve(str(node.value)), finding.validator_value):
+                fix = [Edit(node.span, str(node.value))]
         expected = _expected(schema)
         message = f"`{key}` takes {expected}, not {_found(node)}"
-        self.diagnostics.error("E105", message, self.value(path), advice)
+        self.diagnostics.error("E105", message, self.value(path), advice, fix=fix)
 
     def label_missing(self, path: Path, finding: Any) -> bool:
         """`data { role = dev }`: the block has no name, so its keys look like names."""
@@ -222,7 +264,11 @@ class _Structure:
         advice = f"did you mean `{close}`?" if close else f"use {_listed(allowed, 'or')}"
         notes = [Note(f"allowed: {_listed(allowed)}")] if close and len(allowed) > 1 else []
         message = f"`{_shown(path)}` cannot be {_found(found)}"
-        self.diagnostics.error("E106", message, self.value(path), advice, notes)
+        fix: list[Edit] = []
+        if isinstance(found, Scalar) and found.span.text.strip("\"'") == found.value:
+            sure = surely(found.value, allowed)
+            fix = [Edit(found.span, sure)] if sure else []
+        self.diagnostics.error("E106", message, self.value(path), advice, notes, fix)
 
     def out_of_range(self, path: Path, finding: Any) -> None:
         limit = f"{_LIMITS[finding.validator]} {finding.validator_value}"
@@ -286,6 +332,20 @@ def _found(node: Node) -> str:
 def _is_word(node: Scalar) -> bool:
     """Whether the text would be text without its quotes too."""
     return resolve(str(node.value)) == node.value
+
+
+def _is_a(value: object, types: Any) -> bool:
+    """Whether a value is of the schema's type, or of one of its types."""
+    from jsonschema import Draft7Validator
+
+    names = [types] if isinstance(types, str) else types
+    return any(Draft7Validator.TYPE_CHECKER.is_type(value, name) for name in names)
+
+
+def _joins(finding: Any, name: str) -> bool:
+    """Whether a block of the kind may stand beside another of it."""
+    schema = finding.schema["properties"][name]
+    return any(f"x-{form}" in schema for form in ("named", "chain", "statement"))
 
 
 def _expected(schema: Schema) -> str:

@@ -14,8 +14,8 @@ import lark
 from lark import Lark, Token
 from lark.utils import TextSlice
 
-from dagent.dsl.diagnostics import Diagnostics
-from dagent.dsl.source import Source
+from dagent.dsl.diagnostics import Diagnostics, Edit
+from dagent.dsl.source import Source, Span
 
 # What the lexer may stumble over, tried in this order.
 _MISTAKES = re.compile(
@@ -92,6 +92,9 @@ def _mistake(
             "this text is never closed on its line",
             source.span(pos, pos + len(value)),
             'close it with `"`; a text of several lines stands in `"""`',
+            fix=[]
+            if "#" in value
+            else [Edit(source.span(pos + len(value), pos + len(value)), '"')],
         )
         return value, "OPEN_STRING"
     if match.lastgroup == "single":
@@ -100,6 +103,14 @@ def _mistake(
             "texts stand in double quotes, not in single ones",
             source.span(pos, pos + len(value)),
             "write `\"` in place of `'`",
+            fix=_requoted(source.span(pos, pos + len(value))),
         )
         return value, "OPEN_STRING"
     return value, "JUNK"
+
+
+def _requoted(span: Span) -> list[Edit]:
+    """A text in single quotes, in double ones; none where it holds what would need thought."""
+    inner = span.text[1:-1]
+    closed = len(span.text) > 1 and span.text.endswith("'")
+    return [Edit(span, f'"{inner}"')] if closed and not set(inner) & {'"', "\\"} else []

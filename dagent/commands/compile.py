@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from dagent.compiler.lock import lock_at, lock_path
 from dagent.compiler.pipeline import Compiled, compile, find_spec
 from dagent.compiler.quantity import shown
 from dagent.compiler.settings import Settings
-from dagent.dsl.render import FORMATS, report, to_json
+from dagent.dsl.render import DOCUMENTS, FORMATS, report, to_json
 
 PLAN = "dagent.plan.json"
 
@@ -47,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(summary, indent=1, ensure_ascii=False))
         return 0
     report(compiled.warnings, args.format)
-    print(_text(summary, output, beside=output.parent.resolve() == spec.parent.resolve()))
+    text = _text(summary, output, beside=output.parent.resolve() == spec.parent.resolve())
+    print(text, file=sys.stderr if args.format in DOCUMENTS else sys.stdout)
     return 0
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import sys
 from pathlib import Path
 from typing import get_args
@@ -13,7 +11,8 @@ from dagent.compiler.pipeline import find_spec
 from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Refused
 from dagent.dsl.fmt import Syntax, format_source, syntax_of
 from dagent.dsl.parse import ENDINGS, read
-from dagent.dsl.render import FORMATS, report
+from dagent.dsl.render import DOCUMENTS, FORMATS, report
+from dagent.files import write
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,10 +31,10 @@ def run(args: argparse.Namespace) -> int:
         _convert(specs[0], args.to, args.output, diagnostics)
     else:
         for spec in dict.fromkeys(specs):
-            _format(spec, diagnostics, check=args.check, quiet=args.format == "json")
+            _format(spec, diagnostics, check=args.check, quiet=args.format in DOCUMENTS)
     found = list(diagnostics)
-    # JSON is for programs: an empty list tells them that nothing was wrong.
-    if found or (args.format == "json" and (args.output or not args.to)):
+    # A document is for programs: one without findings tells them that nothing was wrong.
+    if found or (args.format in DOCUMENTS and (args.output or not args.to)):
         report(found, args.format)
     return 1 if diagnostics.has_errors else 0
 
@@ -63,7 +62,7 @@ def _convert(spec: Path, to: Syntax, output: Path | None, diagnostics: Diagnosti
     if output is None:
         sys.stdout.write(text[1])
     else:
-        _write(output, text[1])
+        write(output, text[1])
         print(f"{output}: written", file=sys.stderr)
 
 
@@ -80,7 +79,7 @@ def _format(spec: Path, diagnostics: Diagnostics, *, check: bool, quiet: bool) -
         diagnostics.add(Diagnostic("E830", message, suggestion=advice, file=str(spec)))
         return
     else:
-        _write(spec, after)
+        write(spec, after)
         verdict = "formatted"
     if not quiet:
         print(f"{spec}: {verdict}", file=sys.stderr)
@@ -99,24 +98,3 @@ def _formatted(spec: Path, diagnostics: Diagnostics, to: Syntax | None) -> tuple
     # Compared as bytes would be: other line ends or a byte order mark are not canonical.
     raw = spec.read_bytes().decode("utf-8")
     return None if text is None else (raw, text)
-
-
-def _write(path: Path, text: str) -> None:
-    """All of the file or nothing, through links, with the rights it had."""
-    path = path.resolve()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            temporary.chmod(path.stat().st_mode)
-        temporary.replace(path)
-    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
-        reason = (error.strerror or str(error)).lower()
-        message = f"`{path}` cannot be written: {reason}"
-        raise Refused(Diagnostic("E007", message, file=str(path))) from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()

@@ -136,7 +136,7 @@ def some_value(schema: dict[str, Any]) -> Any:
     return {
         "string": "text",
         "integer": 3,
-        "number": 1 if schema.get("x-quantity") != "time" else "1h",
+        "number": {"time": "1h", "money": "1 USD"}.get(schema.get("x-quantity", ""), 1),
         "boolean": True,
         "array": ["text"],
         "object": {"x": 1},

@@ -104,11 +104,12 @@ def test_json() -> None:
         "end_column",
         "suggestion",
         "notes",
+        "fix",
     ]
     assert [list(item) for item in to_json([found, nowhere])] == [keys, keys]
     first, second = json.loads(render([found, nowhere], "json"))
     assert [first[k] for k in keys] == [
-        "E101", "error", "message", "spec.dagent", 2, 2, 2, 5, "do this", []
+        "E101", "error", "message", "spec.dagent", 2, 2, 2, 5, "do this", [], None
     ]  # fmt: skip
     assert [second[k] for k in keys[3:9]] == [None] * 6
     assert json.loads(render([], "json")) == []

@@ -1,0 +1,34 @@
+"""Writing over a file of the user's."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from dagent.dsl.diagnostics import Diagnostic, Refused
+
+
+def write(path: Path, text: str) -> None:
+    """All of the file or nothing, through links, with the rights it had.
+
+    Raises:
+        Refused: E007 where the folder is missing or may not be written to.
+    """
+    path = path.resolve()
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            temporary.chmod(path.stat().st_mode)
+        temporary.replace(path)
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        reason = (error.strerror or str(error)).lower()
+        message = f"`{path}` cannot be written: {reason}"
+        raise Refused(Diagnostic("E007", message, file=str(path))) from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
