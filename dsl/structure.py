@@ -158,12 +158,11 @@ class _Structure:
         code, what = ("E101", "key") if path else ("E102", "block")
         where = f" in `{_shown(path)}`" if path else ""
         assert isinstance(node, Mapping)  # of nothing else are keys unknown
-        for entry in node:
-            if entry.key in known:
-                continue
-            free = [name for name in known if node.entry(name) is None or _joins(finding, name)]
+        unknown = [entry for entry in node if entry.key not in known]
+        free = [name for name in known if node.entry(name) is None or _joins(finding, name)]
+        meant = [surely(entry.key, free) for entry in unknown]
+        for entry, sure in zip(unknown, meant, strict=True):
             close = nearest(entry.key, free)
-            sure = surely(entry.key, free)
             if close:
                 self.misspelt.add((path, close))
             elsewhere = None if close else self.elsewhere(entry.key, path)
@@ -173,7 +172,7 @@ class _Structure:
                 entry.key_span,
                 f"did you mean `{close}`?" if close else elsewhere,
                 [] if close or elsewhere else [Note(f"known: {_listed(known)}")],
-                [Edit(entry.key_span, sure)] if sure else [],
+                [Edit(entry.key_span, sure)] if sure and meant.count(sure) == 1 else [],
             )
 
     def elsewhere(self, key: str, path: Path) -> str | None:

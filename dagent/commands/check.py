@@ -99,8 +99,8 @@ def _mend(text: _Text, settings: Settings, args: argparse.Namespace) -> Mended:
         return Mended(Source(text.shown, ""), 0, refused.diagnostics)
     mended = mend(source, partial(text.check, settings))
     if args.diff:
-        lines = (s.text.splitlines(keepends=True) for s in (source, mended.source))
-        sys.stdout.writelines(difflib.unified_diff(*lines, text.shown, text.shown))
+        before, after = (s.text.splitlines(keepends=True) for s in (source, mended.source))
+        sys.stdout.writelines(difflib.unified_diff(before, after, text.shown, text.shown))
     elif text.source is not None:
         sys.stdout.write(mended.source.text)
     elif mended.made:
