@@ -14,7 +14,7 @@ CURRENCY = "USD"
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD per million tokens. ``cached_input`` is for prompt tokens that the provider had cached."""
+    """USD per million tokens; ``cached_input`` for prompt tokens that the provider had cached."""
 
     input: float
     output: float

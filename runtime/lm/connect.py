@@ -32,7 +32,8 @@ def connect(
     retries are off, since answers are journaled and the line retries.
 
     Raises:
-        Fatal: no key, no address, or options that the model does not take. What its calls raise is in ``failures`` and ``meter``.
+        Fatal: no key, no address, or options that the model does not take. What its calls raise
+            is in ``failures`` and ``meter``.
     """
     from dspy.lm15 import OpenAIChatLM
     from dspy.utils.exceptions import LMConfigurationError

@@ -12,14 +12,14 @@ from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.lm.failures import Fatal
 
 OPENAI = "https://api.openai.com/v1"
-# The least that DSPy accepts for OpenAI's reasoning models, and what a small context leaves room for.
+# The least that DSPy accepts for OpenAI's reasoning models, and what a small context has room for.
 MAX_TOKENS = {"openai": 16000, "other": 4096}
 # Servers that speak OpenAI's chat completions, by LiteLLM's prefix: address, and the key's name.
 COMPATIBLE: Mapping[str, tuple[str | None, str | None]] = {
     "openai": (OPENAI, "OPENAI_API_KEY"),
     "ollama": ("http://localhost:11434/v1", None),
     "ollama_chat": ("http://localhost:11434/v1", None),
-    "hosted_vllm": (None, "HOSTED_VLLM_API_KEY"),
+    "hosted_vllm": (None, None),
 }
 # Prefixes of providers with a language of their own, which LiteLLM speaks even at another address.
 OTHERS = frozenset(

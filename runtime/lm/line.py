@@ -158,9 +158,7 @@ def loop() -> asyncio.AbstractEventLoop:
 
 
 @cache
-def line(
-    model: str, api_base: str | None, api_key_env: str | None, patience: Patience
-) -> Line:
+def line(model: str, api_base: str | None, api_key_env: str | None, patience: Patience) -> Line:
     """The one line to a model at an address."""
     endpoint = Endpoint(model, api_base, api_key_env)
     wire: Wire = HttpWire(endpoint, _session()) if endpoint.compatible else LiteLLMWire(endpoint)

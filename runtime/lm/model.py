@@ -1,4 +1,4 @@
-"""``dspy.LM`` with our exceptions handed on as they are. Imports DSPy: import it where it is used."""
+"""``dspy.LM`` that hands our exceptions on as they are. It imports DSPy: import it where needed."""
 
 from __future__ import annotations
 

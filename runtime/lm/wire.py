@@ -16,8 +16,8 @@ from dagent.runtime.lm.pace import retry_after
 if TYPE_CHECKING:
     import aiohttp
 
-# auth, model, credit: nothing of this kind can succeed. request: this one cannot. busy, down: later,
-# and nothing was billed. lost: the server had it; whether it answered and billed, nobody knows.
+# auth, model, credit: nothing of this kind can succeed. request: this one cannot. busy, down:
+# later, and nothing was billed. lost: the server had it, and nobody knows whether it billed it.
 Kind = Literal["auth", "model", "credit", "request", "busy", "down", "lost"]
 SHOWN = 300  # characters of a server's message
 

@@ -1,5 +1,5 @@
-"""A small OpenAI-compatible server, for tests and benchmarks: the answers are a function, the faults
-a plan. It is the one thing that is not real; all that talks to it is.
+"""A small OpenAI-compatible server, for tests and benchmarks: answers are a function, faults a
+plan. It is the one thing that is not real; all that talks to it is.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class Server:
     answer: Answer = lambda request: "fine"
     faults: Faults = lambda n, request: None
     delay: float = 0.0
+    port: int = 0
     requests: list[Request] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     answered: int = 0
@@ -81,7 +82,7 @@ class Server:
         app.router.add_post("/v1/chat/completions", self._respond)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=1024)
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port, backlog=1024)
         await site.start()
         host, port = self._runner.addresses[0][:2]
         self.base = f"http://{host}:{port}/v1"
