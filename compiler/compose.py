@@ -67,6 +67,16 @@ def compose(path: Path, settings: Settings, diagnostics: Diagnostics) -> Compose
     return Composed(root, dict(sorted(loader.sources.items())), names.given())
 
 
+def merge(path: Path, settings: Settings) -> Mapping | None:
+    """The spec and its imports as one document, with its `$names`; ``None`` where a file cannot be
+    read. Mistakes are for ``compose`` to tell.
+
+    Raises:
+        Refused: when there is no such file.
+    """
+    return _Loader(path.parent, settings.documents, Diagnostics()).load(path)
+
+
 # --- imports ---------------------------------------------------------------------------------
 
 

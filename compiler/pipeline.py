@@ -171,11 +171,15 @@ def _roots(paths: list[Path]) -> list[Path]:
 
 
 def _is_spec(path: Path) -> bool:
-    """Whether a YAML file looks like a spec, even a broken one: folders hold other YAML too."""
     try:
-        keys = set(_KEY.findall(path.read_text(encoding="utf-8", errors="replace")))
+        return looks_like_spec(path.read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return False
+
+
+def looks_like_spec(text: str) -> bool:
+    """Whether a YAML text looks like a spec, even a broken one: folders hold other YAML too."""
+    keys = set(_KEY.findall(text))
     return bool(
         keys & {"domain", "import"} and keys & {"student", "engineer", "budget", "criteria"}
     )

@@ -20,6 +20,7 @@ VERBS = {
     "init": "start a project from a template",
     "check": "find everything that is wrong with a spec",
     "fmt": "write a spec in the one canonical form, or in the other syntax",
+    "lsp": "answer editors: errors as you type, completion, definitions, formatting",
     "explain": "say what a diagnostic's code means and how to mend it",
     "compile": "turn the spec into a plan: dagent.plan.json and dagent.lock",
     "show": "print a plan for people",

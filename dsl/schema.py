@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import dagent.specs
+from dagent.dsl.document import Path as Route
 
 Schema = dict[str, Any]
 
@@ -29,6 +30,14 @@ def child(schema: Schema | None, key: str | int) -> Schema | None:
     else:
         found = schema.get("properties", {}).get(key, schema.get("additionalProperties"))
     return found if isinstance(found, dict) else None
+
+
+def schema_at(path: Route) -> Schema | None:
+    """The schema of what stands at a path from the top, or ``None`` where it has no say."""
+    schema: Schema | None = load()
+    for part in path:
+        schema = child(schema, part)
+    return schema
 
 
 @cache

@@ -15,7 +15,7 @@ from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Edit, Note
 from dagent.dsl.document import Entry, Mapping, Node, Path, Scalar, Sequence, locate, plain
 from dagent.dsl.nearest import nearest, surely
 from dagent.dsl.scalars import resolve
-from dagent.dsl.schema import Schema, child, load
+from dagent.dsl.schema import Schema, load, schema_at
 from dagent.dsl.source import Span
 
 _TYPES = {
@@ -239,11 +239,11 @@ class _Structure:
 
     def label_missing(self, path: Path, finding: Any) -> bool:
         """`data { role = dev }`: the block has no name, so its keys look like names."""
-        parent, holder = self.entry(path[:-1]), _schema_at(path[:-1])
+        parent, holder = self.entry(path[:-1]), schema_at(path[:-1])
         if not path or not parent or not holder or finding.validator_value != "object":
             return False
         named = bool(holder.get("x-named"))
-        fits = _schema_at(path) or {}
+        fits = schema_at(path) or {}
         if not named or str(path[-1]) not in fits.get("properties", {}):
             return False
         if any(d.code == "E026" and d.span == parent.key_span for d in self.diagnostics):
@@ -298,13 +298,6 @@ class _Structure:
                 first = [Note("first given here", twin.span)]
                 self.diagnostics.error("E111", message, item.span, "remove one of the two", first)
             seen.append((plain(item), item))
-
-
-def _schema_at(path: Path) -> Schema | None:
-    schema: Schema | None = load()
-    for part in path:
-        schema = child(schema, part)
-    return schema
 
 
 def _shown(path: Path) -> str:
