@@ -16,6 +16,7 @@ from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime import tracking
 from dagent.runtime.executor import Run, View
 from dagent.runtime.journal import Event, Journal
+from dagent.runtime.lm.answers import AnswerLog
 from dagent.runtime.meter import Meter
 from dagent.runtime.rows import read_json
 from dagent.runtime.status import LATEST, execution_id, journal_path, spent
@@ -90,12 +91,13 @@ def execute(
             version=__version__,
         )
         meter = Meter(plan.budget, journal)
+        answers = AnswerLog(journal.path.with_name("answers.jsonl"))
         worker = make_worker(journal.path.parent / "worker.log", lambda: meter.wall_left)
         worker.start()
         tracker = tracking.start(project, execution)
         try:
             with make_screen(plan, meter) as view:
-                run = Run(plan, project, store, journal, meter, worker, view, force)
+                run = Run(plan, project, store, journal, meter, worker, view, answers, force)
                 run.walk()
             event = journal.append(
                 "execution_finished", **_finish(run, project / CHAMPION, journal.events)
@@ -109,6 +111,7 @@ def execute(
         finally:
             worker.stop()
             behind = tracker.finish()
+            answers.close()
             journal.close()
         return Outcome(event, False, behind or tracker.note or None)
 

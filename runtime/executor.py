@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from dagent.compiler.plan import Plan, Step, input_step
 from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime.journal import Event, Journal
+from dagent.runtime.lm.answers import AnswerLog
 from dagent.runtime.meter import Meter, OutOfBudget
 from dagent.runtime.rows import read_json
 from dagent.runtime.step import Artifact, Context, StepRunner
@@ -46,6 +47,7 @@ class Run:
     meter: Meter
     worker: Worker
     view: View
+    answers: AnswerLog
     force: Collection[str] = ()
     runners: Runners = find_runner
     outputs: dict[str, Artifact] = field(default_factory=dict)
@@ -127,7 +129,9 @@ class Run:
 
     def _run(self, step: Step, key: str, inputs: Mapping[str, Artifact]) -> Action:
         scratch = self.store.scratch()
-        context = Context(self.project, scratch, self.meter, self.worker, self.view.progress)
+        context = Context(
+            self.project, scratch, self.meter, self.worker, self.view.progress, self.answers
+        )
         try:
             output = self.runners(step.kind).run(step, inputs, context)
             digests = {

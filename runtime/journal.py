@@ -8,11 +8,14 @@ has ``seq`` (from 1, without gaps), ``time`` (ISO 8601, UTC) and ``event``.
 from __future__ import annotations
 
 import json
-import os
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from dagent.runtime.appender import Appender
 
 Event = dict[str, Any]
 
@@ -27,15 +30,14 @@ def read_events(path: Path) -> list[Event]:
 
 
 class Journal:
-    """Opened before anything runs. ``events`` holds what is on disk, earlier sessions included."""
+    """Opened before anything runs; thread-safe. ``events`` holds earlier sessions' too."""
 
     def __init__(self, path: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
+        self._out = Appender(path)
         self.events = read_events(path)
         self._now = now
-        self._out = path.open("ab", buffering=0)
-        os.truncate(path, _whole_size(path))
+        self._lock = threading.Lock()
 
     def append(self, event: str, **fields: Any) -> Event:
         """Write one event and wait until it is on disk.
@@ -43,27 +45,31 @@ class Journal:
         Raises:
             OSError: there was no room for it; the file is as it was before.
         """
-        body: Event = {
-            "seq": len(self.events) + 1,
-            "time": self._now().isoformat(timespec="milliseconds"),
-            "event": event,
-            **fields,
-        }
-        line = json.dumps(body, ensure_ascii=False, sort_keys=True).encode() + b"\n"
-        before = self.path.stat().st_size
+        body, on_disk = self._write(event, fields)
         try:
-            while line:
-                line = line[self._out.write(line) :]
-            os.fsync(self._out.fileno())
+            on_disk.result()
         except OSError:
-            os.truncate(self.path, before)
+            with self._lock:
+                self.events.remove(body)
             raise
-        self.events.append(body)
         return body
+
+    def write(self, event: str, **fields: Any) -> Future[None]:
+        """Write one event; the future is done once it is on disk."""
+        return self._write(event, fields)[1]
 
     def close(self) -> None:
         self._out.close()
 
-
-def _whole_size(path: Path) -> int:
-    return path.read_bytes().rfind(b"\n") + 1
+    def _write(self, event: str, fields: dict[str, Any]) -> tuple[Event, Future[None]]:
+        with self._lock:
+            body: Event = {
+                "seq": len(self.events) + 1,
+                "time": self._now().isoformat(timespec="milliseconds"),
+                "event": event,
+                **fields,
+            }
+            line = json.dumps(body, ensure_ascii=False, sort_keys=True).encode()
+            on_disk = self._out.write(line)
+            self.events.append(body)
+            return body, on_disk

@@ -1,15 +1,19 @@
 """The budget meter: reserve before dispatch, settle after; both in the journal.
 
-A reservation is made under a key that names the work (a step, later a single call). Reserving the
-same key again replaces what it held, so a run that was killed between reserving and settling pays
-for the repeated work once.
+A reservation is made under a key that names the work: a step, or one attempt at a call of a
+language model. Reserving the same key again replaces what it held, so a step that was killed
+between reserving and settling is charged for the repeated work once. A call is another matter: what
+was in flight when a run died may have been answered and billed, so its attempt keeps what it
+reserved and the next one has a key of its own (``runtime/lm/calls.py``).
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,11 +43,12 @@ class Meter:
         self._clock = clock
         self._lock = threading.Lock()
         self._held: dict[str, _Held] = {}
+        self._totals: defaultdict[tuple[str, str], float] = defaultdict(float)
         self._before = elapsed(journal.events)
         self._started = clock()
         for event in journal.events:
             if event["event"] in ("reserved", "settled"):
-                self._held[event["key"]] = _Held(tuple(event["scopes"]), event["amounts"])
+                self._hold(event["key"], _Held(tuple(event["scopes"]), event["amounts"]))
 
     def reserve(self, key: str, scopes: tuple[str, ...] = (), **amounts: float) -> None:
         """Set ``amounts`` aside for ``key``, against the run's caps and those of ``scopes``.
@@ -54,15 +59,9 @@ class Meter:
             OutOfBudget: if any cap would be exceeded; nothing is then reserved.
         """
         with self._lock:
-            for scope in ("run", *scopes):
-                for unit, amount in amounts.items():
-                    cap = self._caps.get(scope.partition(":")[0], {}).get(unit)
-                    spent = self._spent(scope, unit, besides=key)
-                    if cap is not None and spent + amount > cap:
-                        raise OutOfBudget(
-                            f"{scope} {unit}: {spent:g} of {cap:g} spent, {amount:g} more needed"
-                        )
-            self._write("reserved", key, scopes, amounts)
+            self._afford(key, scopes, amounts)
+            self._hold(key, _Held(scopes, dict(amounts)))
+            self._journal.append("reserved", key=key, scopes=list(scopes), amounts=dict(amounts))
 
     def settle(self, key: str, **amounts: float) -> None:
         """Replace what was reserved under ``key`` by what was really used; never more than that.
@@ -75,7 +74,35 @@ class Meter:
             for unit, amount in amounts.items():
                 if amount > held.amounts.get(unit, 0):
                     raise ValueError(f"{key} used {amount} {unit}, reserved {held.amounts}")
-            self._write("settled", key, held.scopes, {**dict.fromkeys(held.amounts, 0), **amounts})
+            used = {**dict.fromkeys(held.amounts, 0), **amounts}
+            self._hold(key, _Held(held.scopes, used))
+            self._journal.append("settled", key=key, scopes=list(held.scopes), amounts=used)
+
+    def reserve_soon(
+        self, key: str, scopes: tuple[str, ...] = (), **amounts: float
+    ) -> Future[None]:
+        """``reserve`` without the wait: the work may start once the future is done.
+
+        Raises:
+            OutOfBudget: as ``reserve`` does, at once.
+        """
+        with self._lock:
+            self._afford(key, scopes, amounts)
+            self._hold(key, _Held(scopes, dict(amounts)))
+            return self._journal.write(
+                "reserved", key=key, scopes=list(scopes), amounts=dict(amounts)
+            )
+
+    def report(self, key: str, **amounts: float) -> None:
+        """Settle by what somebody else's bill says, even where that is more than was reserved.
+
+        Nothing waits for the disk: a settlement that is lost leaves the reservation, which is
+        more. ``key`` may be one that an earlier session reserved.
+        """
+        with self._lock:
+            scopes = self._held[key].scopes
+            self._hold(key, _Held(scopes, amounts))
+            self._journal.write("settled", key=key, scopes=list(scopes), amounts=amounts)
 
     def spent(self, unit: str, scope: str = "run") -> float:
         with self._lock:
@@ -103,18 +130,31 @@ class Meter:
         cap = self._caps.get("run", {}).get("wall")
         return None if cap is None else cap - self.elapsed
 
-    def _spent(self, scope: str, unit: str, besides: str | None = None) -> float:
-        return sum(
-            held.amounts.get(unit, 0)
-            for key, held in self._held.items()
-            if key != besides and (scope == "run" or scope in held.scopes)
-        )
+    def _spent(self, scope: str, unit: str) -> float:
+        return self._totals[scope, unit]
 
-    def _write(
-        self, event: str, key: str, scopes: tuple[str, ...], amounts: Mapping[str, float]
-    ) -> None:
-        self._journal.append(event, key=key, scopes=list(scopes), amounts=dict(amounts))
-        self._held[key] = _Held(scopes, dict(amounts))
+    def _afford(self, key: str, scopes: tuple[str, ...], amounts: Mapping[str, float]) -> None:
+        held = self._held.get(key)
+        for scope in ("run", *scopes):
+            for unit, amount in amounts.items():
+                cap = self._caps.get(scope.partition(":")[0], {}).get(unit)
+                if cap is None:
+                    continue
+                spent = self._spent(scope, unit)
+                if held and (scope == "run" or scope in held.scopes):
+                    spent -= held.amounts.get(unit, 0)
+                if spent + amount > cap:
+                    raise OutOfBudget(
+                        f"{scope} {unit}: {spent:g} of {cap:g} spent, {amount:g} more needed"
+                    )
+
+    def _hold(self, key: str, new: _Held) -> None:
+        for held, sign in ((self._held.get(key), -1), (new, 1)):
+            if held is not None:
+                for scope in ("run", *held.scopes):
+                    for unit, amount in held.amounts.items():
+                        self._totals[scope, unit] += sign * amount
+        self._held[key] = new
 
 
 def elapsed(events: Sequence[Event]) -> float:

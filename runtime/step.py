@@ -11,6 +11,7 @@ from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
+    from dagent.runtime.lm.answers import AnswerLog
     from dagent.runtime.meter import Meter
     from dagent.runtime.worker import Worker
 
@@ -50,6 +51,7 @@ class Context:
     meter: Meter
     worker: Worker  # the process that holds torch
     progress: Progress
+    answers: AnswerLog  # what language models said, earlier sessions included
 
 
 class StepRunner(Protocol):

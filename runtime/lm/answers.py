@@ -1,0 +1,74 @@
+"""Every answer of a language model, on disk before it is used, so that none is paid for twice.
+
+``answers.jsonl`` in the run's folder: ``{"key", "step", "model", "answer"}``, the answer as an
+OpenAI chat completion. A resumed run asks in the same way, finds the answer by its key, and goes
+on. In memory is only where each answer stands in the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections import Counter
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from dagent.runtime.appender import Appender
+
+Answer = dict[str, Any]
+
+
+class AnswerLog:
+    """Thread-safe. One per run."""
+
+    def __init__(self, path: Path) -> None:
+        self._out = Appender(path)
+        self._lock = threading.Lock()
+        self._places: dict[str, tuple[int, int]] = {}
+        self._asked: Counter[str] = Counter()
+        self._file = path.open("rb")
+        start = 0
+        for line in self._file:
+            if start < self._out.size:
+                self._places[json.loads(line)["key"]] = (start, len(line))
+            start += len(line)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def key(self, step: str, request: bytes, rollout: object = None) -> str:
+        """The identity of a call: what is asked, for which step, and for the how-many-th time.
+
+        ``request`` is the body as it is sent, model and options included. Equal requests of one
+        step are counted, so that asking again asks again; ``rollout`` tells them apart by name
+        where they are asked at the same time.
+        """
+        same = hashlib.sha256(f"{step}\n{rollout}\n".encode() + request).hexdigest()
+        with self._lock:
+            nth = self._asked[same]
+            self._asked[same] += 1
+        return f"{same[:32]}.{nth}"
+
+    def find(self, key: str) -> Answer | None:
+        with self._lock:
+            place = self._places.get(key)
+            if place is None:
+                return None
+            self._file.seek(place[0])
+            answer: Answer = json.loads(self._file.read(place[1]))["answer"]
+            return answer
+
+    def keep(self, key: str, step: str, model: str, answer: Answer) -> Future[None]:
+        """Write an answer down; it may be used once the future is done."""
+        line = json.dumps(
+            {"key": key, "step": step, "model": model, "answer": answer}, ensure_ascii=False
+        ).encode()
+        with self._lock:
+            self._places[key] = (self._out.size, len(line) + 1)
+            return self._out.write(line)
+
+    def close(self) -> None:
+        self._out.close()
+        self._file.close()

@@ -1,0 +1,143 @@
+"""A model's calls as one step makes them: reserved before they go out, journaled before they are
+used, found again when the run is resumed. DSPy sees an engine of its own (``dspy.LM(engine=…)``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from dagent.runtime.lm.answers import Answer, AnswerLog
+from dagent.runtime.lm.endpoint import Endpoint
+from dagent.runtime.lm.failures import Unusable
+from dagent.runtime.lm.line import Line, loop
+from dagent.runtime.meter import Meter
+
+if TYPE_CHECKING:
+    from dspy.lm15 import OpenAIChatLM, Request, Response
+
+# Tokens that a chat template adds at most: to a request, and to each message.
+TEMPLATE_TOKENS, MESSAGE_TOKENS = 32, 16
+rollout: ContextVar[object] = ContextVar("rollout", default=None)
+
+
+@dataclass(frozen=True)
+class Calls:
+    """The async engine. ``dialect`` writes a request as the body that OpenAI's servers read."""
+
+    endpoint: Endpoint
+    line: Line
+    dialect: OpenAIChatLM
+    meter: Meter
+    answers: AnswerLog
+    step: str
+    parts: tuple[str, ...]
+
+    async def complete(self, request: Request) -> Response:
+        """DSPy's side: called on whatever loop DSPy runs on.
+
+        Raises:
+            Fatal, Unavailable, Unusable, OutOfBudget: there is no answer to use.
+        """
+        from dspy.lm15 import response_from_openai_chat
+
+        wire = replace(request, model=self.endpoint.name)
+        body: bytes = self.dialect.build_request(wire, stream=False).body
+        key = self.answers.key(self.step, body, rollout.get())
+        most = request.config.max_tokens or self.endpoint.most
+        answer = self.answers.find(key)
+        if answer is None:
+            asked = asyncio.run_coroutine_threadsafe(self._ask(key, body, most), loop())
+            answer = await asyncio.wrap_future(asked)
+        else:
+            self._settle_found(key, answer)
+        _refuse_unusable(answer)
+        response: Response = response_from_openai_chat(answer, model=request.model)
+        return response
+
+    async def _ask(self, key: str, body: bytes, max_tokens: int) -> Answer:
+        """On the loop of the lines: pay, ask, write down."""
+        worst = self._amounts(prompt_bound(body), max_tokens)
+        paying = ""
+
+        async def attempt() -> Callable[[bool], None]:
+            nonlocal paying
+            paying = self._next_attempt(key)
+            await asyncio.wrap_future(self.meter.reserve_soon(paying, self.parts, **worst))
+            return failed
+
+        def failed(maybe_billed: bool) -> None:
+            if not maybe_billed:
+                self.meter.report(paying, **dict.fromkeys(worst, 0))
+
+        answer = await self.line.ask(body, max_tokens, attempt)
+        on_disk = self.answers.keep(key, self.step, self.endpoint.model, answer)
+        self.meter.report(paying, **self._used(answer, worst))
+        await asyncio.wrap_future(on_disk)
+        return answer
+
+    def _next_attempt(self, key: str) -> str:
+        """A key that no attempt has yet, in this session or in one that died."""
+        number = 1
+        while self.meter.charged(f"call:{key}.{number}"):
+            number += 1
+        return f"call:{key}.{number}"
+
+    def _settle_found(self, key: str, answer: Answer) -> None:
+        """A run that died after the answer came may not have settled it."""
+        number = 1
+        while self.meter.charged(f"call:{key}.{number + 1}"):
+            number += 1
+        last = f"call:{key}.{number}"
+        charged = self.meter.charged(last)
+        used = self._used(answer, charged)
+        if charged and charged != used:
+            self.meter.report(last, **used)
+
+    def _amounts(self, prompt: int, completion: int, cached: int = 0) -> dict[str, float]:
+        amounts: dict[str, float] = {"calls": 1, "tokens": prompt + completion}
+        if self.endpoint.price is not None:
+            amounts["money"] = self.endpoint.price.cost(prompt, completion, cached)
+        return amounts
+
+    def _used(self, answer: Answer, worst: Any) -> dict[str, float]:
+        """By the server's own count; a server that counts nothing is charged the worst case."""
+        usage = answer.get("usage") or {}
+        prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+        if not isinstance(prompt, int) or not isinstance(completion, int):
+            return dict(worst)
+        cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+        return self._amounts(prompt, completion, min(cached, prompt))
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The same for callers in threads: each waits for its own call."""
+
+    calls: Calls
+
+    def complete(self, request: Request) -> Response:
+        return asyncio.run_coroutine_threadsafe(self.calls.complete(request), loop()).result()
+
+
+def prompt_bound(body: bytes) -> int:
+    """More tokens than a prompt can have: each is at least one byte of the request's body.
+
+    True of byte-level tokenisers (GPT, Llama 3, Qwen) and of SentencePiece with bytes to fall back
+    on; the templates' own tokens come on top. For English, three to four times the truth.
+    """
+    return len(body) + TEMPLATE_TOKENS + MESSAGE_TOKENS * body.count(b'"role":')
+
+
+def _refuse_unusable(answer: Answer) -> None:
+    choice = answer["choices"][0]
+    message = choice["message"]
+    if message.get("refusal") or choice.get("finish_reason") == "content_filter":
+        raise Unusable(f"the model refused: {message.get('refusal') or 'content filter'}")
+    if not message.get("content") and not message.get("tool_calls"):
+        if choice.get("finish_reason") == "length":
+            raise Unusable("the answer was cut off before it began: raise `max_tokens`")
+        raise Unusable("the answer is empty")

@@ -1,0 +1,76 @@
+"""A language model for DSPy, whose every call is paced, paid for and journaled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dagent.dsl.diagnostics import Diagnostic
+from dagent.runtime.lm.answers import AnswerLog
+from dagent.runtime.lm.calls import Calls, Waiting
+from dagent.runtime.lm.endpoint import Endpoint
+from dagent.runtime.lm.failures import Fatal
+from dagent.runtime.lm.line import line
+from dagent.runtime.lm.pace import Patience
+from dagent.runtime.meter import Meter
+
+if TYPE_CHECKING:
+    import dspy
+
+
+def connect(
+    endpoint: Endpoint,
+    *,
+    meter: Meter,
+    answers: AnswerLog,
+    step: str,
+    parts: tuple[str, ...],
+    patience: Patience | None = None,
+) -> dspy.BaseLM:
+    """The model of ``endpoint`` for one step; ``parts`` are the meter's scopes, as ``round:3``.
+
+    The same for threads (``lm(…)``) and for asyncio (``await lm.acall(…)``). DSPy's own cache and
+    retries are off, since answers are journaled and the line retries.
+
+    Raises:
+        Fatal: no key, no address, or options that the model does not take. What its calls raise
+            is in ``failures`` and ``meter``.
+    """
+    from dspy.lm15 import OpenAIChatLM
+    from dspy.utils.exceptions import LMConfigurationError
+
+    from dagent.runtime.lm.model import Model
+
+    endpoint.key()
+    calls = Calls(
+        endpoint,
+        line(endpoint.model, endpoint.api_base, endpoint.api_key_env, patience or Patience()),
+        # It only writes bodies: the address and the key are the wire's.
+        OpenAIChatLM(
+            api_key="unused",
+            base_url="http://unused",
+            compat="openai" if endpoint.official else "ollama",
+        ),
+        meter,
+        answers,
+        step,
+        parts,
+    )
+    try:
+        return Model(
+            endpoint.model,
+            temperature=endpoint.temperature,
+            max_tokens=endpoint.most,
+            cache=False,
+            num_retries=0,
+            engine=Waiting(calls),
+            async_engine=calls,
+            **endpoint.options,
+        )
+    except (LMConfigurationError, TypeError, ValueError) as error:
+        raise Fatal(
+            Diagnostic(
+                "E856",
+                f"`{endpoint.model}` does not take these options: {error}",
+                suggestion="change `temperature`, `max_tokens` or `options` as the message says",
+            )
+        ) from None

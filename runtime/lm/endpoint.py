@@ -1,0 +1,118 @@
+"""Where a language model is and how it is asked: what the plan says of it, the key by name only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dagent.compiler.prices import Price
+from dagent.dsl.diagnostics import Diagnostic
+from dagent.runtime.lm.failures import Fatal
+
+OPENAI = "https://api.openai.com/v1"
+# The least that DSPy accepts for OpenAI's reasoning models, and what a small context has room for.
+MAX_TOKENS = {"openai": 16000, "other": 4096}
+# Servers that speak OpenAI's chat completions, by LiteLLM's prefix: address, and the key's name.
+COMPATIBLE: Mapping[str, tuple[str | None, str | None]] = {
+    "openai": (OPENAI, "OPENAI_API_KEY"),
+    "ollama": ("http://localhost:11434/v1", None),
+    "ollama_chat": ("http://localhost:11434/v1", None),
+    "hosted_vllm": (None, None),
+}
+# Prefixes of providers with a language of their own, which LiteLLM speaks even at another address.
+OTHERS = frozenset(
+    {"anthropic", "azure", "bedrock", "cohere", "gemini", "replicate", "sagemaker", "vertex_ai"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """``model`` is LiteLLM's name, such as ``openai/gpt-5.2``; ``options`` go into every request.
+
+    ``max_tokens`` bounds each answer; without one it is 16000 at OpenAI and 4096 elsewhere, since
+    a call's worst case must be known before it is made. ``price`` is needed where money is capped.
+    """
+
+    model: str
+    api_base: str | None = None
+    api_key_env: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    price: Price | None = None
+
+    @property
+    def compatible(self) -> bool:
+        """Whether the fast path speaks the server's language."""
+        head = self._head
+        return head in COMPATIBLE or (self.api_base is not None and head not in OTHERS)
+
+    @property
+    def official(self) -> bool:
+        """Whether this is OpenAI itself, whose options differ a little from its imitators'."""
+        return self.compatible and self.base == OPENAI
+
+    @property
+    def most(self) -> int:
+        """Tokens of an answer at most."""
+        return self.max_tokens or MAX_TOKENS["openai" if self.official else "other"]
+
+    @property
+    def name(self) -> str:
+        """The model's name as the server knows it."""
+        return self.model.partition("/")[2] if self._head in COMPATIBLE else self.model
+
+    @property
+    def base(self) -> str:
+        """The address that ``/chat/completions`` follows.
+
+        Raises:
+            Fatal: E852 when nothing says where the server is.
+        """
+        base = self.api_base or COMPATIBLE.get(self._head, (None, None))[0]
+        if base is None:
+            raise Fatal(
+                Diagnostic(
+                    "E852",
+                    f"nothing says where `{self.model}` is served",
+                    suggestion='add `api_base = "http://HOST:PORT/v1"`',
+                )
+            )
+        return base.rstrip("/")
+
+    @property
+    def key_name(self) -> str | None:
+        """The variable that holds the key; ``None`` where none is needed.
+
+        A provider's own variable is read only at the provider's own address: a key is sent nowhere
+        else unless the spec names it.
+        """
+        if self.api_key_env or self.api_base:
+            return self.api_key_env
+        return COMPATIBLE.get(self._head, (None, None))[1]
+
+    def key(self) -> str | None:
+        """The key itself, for the request and for nothing else.
+
+        Raises:
+            Fatal: E850 when its variable is not set.
+        """
+        if self.key_name is None:
+            return None
+        key = os.environ.get(self.key_name)
+        if not key:
+            raise Fatal(
+                Diagnostic(
+                    "E850",
+                    f"`{self.model}` needs a key, and `{self.key_name}` is not set",
+                    suggestion=f"export {self.key_name}=…, and run the same command again",
+                )
+            )
+        return key
+
+    @property
+    def _head(self) -> str:
+        head, slash, _ = self.model.partition("/")
+        return head if slash else "openai"

@@ -1,0 +1,181 @@
+"""The line to one endpoint: its wire, its pace, and what is known of its health.
+
+A process has one event loop for all of them, in a thread of its own, so that connections and the
+pace are shared by whatever threads ask.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import threading
+from collections.abc import Awaitable, Callable
+from functools import cache
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from dagent.dsl.diagnostics import Diagnostic
+from dagent.runtime.lm.answers import Answer
+from dagent.runtime.lm.endpoint import Endpoint
+from dagent.runtime.lm.failures import Fatal, Unavailable, Unusable
+from dagent.runtime.lm.pace import Pace, Patience
+from dagent.runtime.lm.wire import HttpWire, LiteLLMWire, Trouble, Wire
+
+if TYPE_CHECKING:
+    import aiohttp
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Line:
+    """Used on the event loop only. What is fatal once is fatal for every later call."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        model: str,
+        patience: Patience,
+        clock: Callable[[], float] = monotonic,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._wire = wire
+        self._model = model
+        self.patience = patience
+        self.pace = Pace()
+        self._clock = clock
+        self._sleep = sleep
+        self._silent_since: float | None = None
+        self._not_before = 0.0
+        self._fatal: Fatal | None = None
+
+    async def ask(
+        self, body: bytes, max_tokens: int, attempt: Callable[[], Awaitable[Callable[[bool], None]]]
+    ) -> Answer:
+        """The answer, after as many tries as patience allows.
+
+        ``attempt`` is awaited before each try, so that its worst case is paid for; what it returns
+        is called if the try failed, with whether the server may have billed it.
+
+        Raises:
+            Fatal, Unavailable, Unusable: there is no answer.
+            OutOfBudget: ``attempt`` raised it.
+        """
+        failures = losses = 0
+        while True:
+            call = await self._enter()
+            answered: bool | None = None
+            try:
+                failed = await attempt()
+                timeout = self.patience.timeout(max_tokens)
+                started = self._clock()
+                try:
+                    answer = await self._wire.send(body, timeout)
+                except Trouble as trouble:
+                    failed(trouble.kind == "lost")
+                    self._raise_if_final(trouble)
+                    answered = False
+                    failures += 1
+                    losses += trouble.kind == "lost"
+                    if failures >= self.patience.tries or losses >= self.patience.losses:
+                        raise Unusable(f"no answer in {failures} tries: {trouble}") from None
+                    wait = self.patience.delay(failures)
+                    if trouble.after is not None:
+                        wait = max(wait, trouble.after)
+                        self._not_before = max(self._not_before, self._clock() + trouble.after)
+                except BaseException:  # cancelled: the server may go on, and bill
+                    failed(True)
+                    raise
+                else:
+                    answered = self._clock() - started < timeout / 2
+                    self._silent_since = None
+                    return answer
+            finally:
+                self.pace.leave(call, answered)
+            await self._sleep(wait)
+
+    async def _enter(self) -> int:
+        """A place, once the pause that the server asked of everybody is over."""
+        while True:
+            if self._fatal is not None:
+                raise self._fatal
+            call = await self.pace.enter()
+            pause = self._not_before - self._clock()
+            if pause <= 0:
+                return call
+            self.pace.leave(call, None)
+            await self._sleep(pause)
+
+    def _raise_if_final(self, trouble: Trouble) -> None:
+        """Raise what ends the call at once, whatever is tried."""
+        if trouble.kind == "request":
+            raise Unusable(f"the server refused the request: {trouble}") from None
+        if trouble.kind in _FATAL:
+            code, what, remedy = _FATAL[trouble.kind]
+            self._fatal = Fatal(
+                Diagnostic(code, what.format(self._model) + f": {trouble}", suggestion=remedy)
+            )
+            raise self._fatal from None
+        now = self._clock()
+        if self._silent_since is None:
+            self._silent_since = now
+        if now - self._silent_since > self.patience.silence:
+            raise Unavailable(
+                Diagnostic(
+                    "E855",
+                    f"`{self._model}` has not answered for "
+                    f"{now - self._silent_since:.0f} s: {trouble}",
+                    suggestion="run the same command again once the server answers; every answer "
+                    "so far is kept and not paid for again",
+                )
+            ) from None
+
+
+_FATAL = {
+    "auth": (
+        "E851",
+        "the server refused the key for `{}`",
+        "check the key: it may be mistyped, expired, or lack access to the model",
+    ),
+    "model": (
+        "E853",
+        "the server does not have `{}`",
+        "check the model's name and `api_base`; the provider lists its names",
+    ),
+    "credit": (
+        "E854",
+        "the account for `{}` has no credit left",
+        "top it up and run the same command again; every answer so far is kept",
+    ),
+}
+
+
+@cache
+def loop() -> asyncio.AbstractEventLoop:
+    """The process's event loop for language models, running in a thread of its own."""
+    made = asyncio.new_event_loop()
+    threading.Thread(target=made.run_forever, name="language-models", daemon=True).start()
+    return made
+
+
+@cache
+def line(model: str, api_base: str | None, api_key_env: str | None, patience: Patience) -> Line:
+    """The one line to a model at an address."""
+    endpoint = Endpoint(model, api_base, api_key_env)
+    wire: Wire = HttpWire(endpoint, _session()) if endpoint.compatible else LiteLLMWire(endpoint)
+    return Line(wire, model, patience)
+
+
+@cache
+def _session() -> aiohttp.ClientSession:
+    """Connections for all lines: as many as their paces allow."""
+
+    async def make() -> aiohttp.ClientSession:
+        import aiohttp
+
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60), trust_env=True
+        )
+
+    session = asyncio.run_coroutine_threadsafe(make(), loop()).result()
+    atexit.register(lambda: asyncio.run_coroutine_threadsafe(session.close(), loop()).result(5))
+    return session

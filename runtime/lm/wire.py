@@ -1,0 +1,206 @@
+"""Sending one request and reading one answer: over HTTP to a server that speaks OpenAI's language,
+or through LiteLLM to any other. No retries here, and no key in any message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from dagent.runtime.lm.answers import Answer
+from dagent.runtime.lm.endpoint import Endpoint
+from dagent.runtime.lm.pace import retry_after
+
+if TYPE_CHECKING:
+    import aiohttp
+
+# auth, model, credit: nothing of this kind can succeed. request: this one cannot. busy, down:
+# later, and nothing was billed. lost: the server had it, and nobody knows whether it billed it.
+Kind = Literal["auth", "model", "credit", "request", "busy", "down", "lost"]
+SHOWN = 300  # characters of a server's message
+
+
+class Trouble(Exception):
+    """A request without an answer. ``after`` is how long the server asked to wait, in seconds."""
+
+    def __init__(self, kind: Kind, message: str, after: float | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.after = after
+
+
+class Wire(Protocol):
+    async def send(self, body: bytes, timeout: float) -> Answer:
+        """The answer to an OpenAI chat request, as an OpenAI chat completion.
+
+        Raises:
+            Trouble: if there is none.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class HttpWire:
+    """Connections are kept by ``session`` and used again."""
+
+    endpoint: Endpoint
+    session: aiohttp.ClientSession
+
+    async def send(self, body: bytes, timeout: float) -> Answer:
+        import aiohttp
+
+        headers = {"Content-Type": "application/json"}
+        key = self.endpoint.key()
+        if key is not None:
+            headers["Authorization"] = f"Bearer {key}"
+        url = f"{self.endpoint.base}/chat/completions"
+        limits = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, 30.0))
+        try:
+            async with self.session.post(
+                url, data=body, headers=headers, timeout=limits, allow_redirects=False
+            ) as reply:
+                content = await reply.read()
+        # Refused before it was sent; everything later may have reached the model.
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise Trouble("down", f"no connection to {url}: {plain(error)}") from None
+        except TimeoutError:
+            raise Trouble("lost", f"no answer from {url} within {timeout:.0f} s") from None
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise Trouble("lost", f"{url} broke off: {plain(error)}") from None
+        if reply.status != 200:
+            raise self._refusal(reply.status, content, reply.headers.get("Retry-After"), key)
+        try:
+            answer = json.loads(content)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict) or not _choice(answer):
+            raise Trouble("lost", f"the answer of {url} is no chat completion")
+        return answer
+
+    def _refusal(self, status: int, content: bytes, after: str | None, key: str | None) -> Trouble:
+        message, code = _message(content)
+        if key:
+            message = message.replace(key, "…")
+        return Trouble(
+            kind_of(status, code), f"HTTP {status}: {message[:SHOWN]}", retry_after(after)
+        )
+
+
+@dataclass(frozen=True)
+class LiteLLMWire:
+    """Any provider that DSPy reaches, natively or by LiteLLM."""
+
+    endpoint: Endpoint
+
+    async def send(self, body: bytes, timeout: float) -> Answer:
+        import dspy
+        from dspy.lm15 import request_from_openai_chat
+        from dspy.utils.exceptions import LMError
+
+        endpoint = self.endpoint
+        key = endpoint.key()
+        client = {"api_key": key, "api_base": endpoint.api_base}
+        request = request_from_openai_chat(json.loads(body))
+        try:
+            lm = dspy.LM(
+                request.model,
+                cache=False,
+                num_retries=0,
+                timeout=timeout,
+                **{name: value for name, value in client.items() if value},
+            )
+            with dspy.context(disable_history=True, usage_tracker=None, callbacks=[]):
+                return _completion(await asyncio.wait_for(lm.acall(request), timeout))
+        except TimeoutError:
+            raise Trouble("lost", f"no answer of {request.model} within {timeout:.0f} s") from None
+        except LMError as error:
+            message = error.message.replace(key, "…") if key else error.message
+            kind = _KINDS.get(type(error).__name__, "down")
+            raise Trouble(kind, message.splitlines()[0][:SHOWN], error.retry_after) from None
+
+
+_KINDS: dict[str, Kind] = {
+    "LMAuthError": "auth",
+    "LMNotConfiguredError": "auth",
+    "LMBillingError": "credit",
+    "LMUnsupportedModelError": "model",
+    "LMConfigurationError": "model",
+    "LMInvalidRequestError": "request",
+    "LMUnsupportedFeatureError": "request",
+    "ContextWindowExceededError": "request",
+    "LMRateLimitError": "busy",
+    "LMTimeoutError": "lost",
+    "LMTransportError": "lost",
+    "LMStreamAssemblyError": "lost",
+    "LMUnexpectedError": "lost",
+}
+
+
+def kind_of(status: int, code: str) -> Kind:
+    """What an HTTP status means; ``code`` is the provider's own word, if it gave one."""
+    if status in (401, 403):
+        return "auth"
+    if status == 402 or code == "insufficient_quota":
+        return "credit"
+    if status == 404 or code == "model_not_found":
+        return "model"
+    if status == 429:
+        return "busy"
+    if status in (408, 409, 425) or status >= 500:
+        return "down"
+    return "request"
+
+
+def plain(error: BaseException) -> str:
+    """One line of an error, by its class where it says nothing."""
+    return str(error).splitlines()[0][:SHOWN] if str(error) else type(error).__name__
+
+
+def _message(content: bytes) -> tuple[str, str]:
+    """The text and the code of an error body, of OpenAI's shape or any other."""
+    text = content.decode("utf-8", errors="replace").strip()
+    try:
+        body: Any = json.loads(text)
+    except ValueError:
+        return text, ""
+    error = body.get("error", body) if isinstance(body, dict) else body
+    if isinstance(error, dict):
+        return str(error.get("message", "")), str(error.get("code") or "")
+    return str(error), ""
+
+
+def _choice(answer: Answer) -> bool:
+    choices = answer.get("choices")
+    return (
+        isinstance(choices, list)
+        and bool(choices)
+        and isinstance(choices[0], dict)
+        and isinstance(choices[0].get("message"), dict)
+    )
+
+
+def _completion(response: Any) -> Answer:
+    """DSPy's response as an OpenAI chat completion."""
+    usage = response.usage
+    message = {"role": "assistant", "content": response.text}
+    if response.tool_calls:
+        message["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": json.dumps(call.input)},
+            }
+            for call in response.tool_calls
+        ]
+    return {
+        "id": response.id,
+        "model": response.model,
+        "choices": [{"index": 0, "finish_reason": response.finish_reason, "message": message}],
+        "usage": {
+            "prompt_tokens": usage.input_tokens,
+            "completion_tokens": usage.output_tokens,
+            "prompt_tokens_details": {"cached_tokens": usage.cache_read_tokens},
+        },
+    }

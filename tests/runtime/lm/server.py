@@ -1,0 +1,158 @@
+"""A small OpenAI-compatible server, for tests and benchmarks: answers are a function, faults a
+plan. It is the one thing that is not real; all that talks to it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+Request = dict[str, Any]
+# The text of an answer, or a whole chat completion.
+Answer = Callable[[Request], str | dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens instead of an answer.
+
+    ``status`` answers with an error, ``body`` with these bytes; ``drop`` closes the connection
+    (``"before"`` anything, or in the ``"middle"`` of the answer); ``hang`` waits these seconds.
+    """
+
+    status: int = 200
+    body: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    drop: str | None = None
+    hang: float = 0.0
+
+
+# The fault of the n-th request (from 0), or None for an answer.
+Faults = Callable[[int, Request], Fault | None]
+
+
+def first(*faults: Fault | None) -> Faults:
+    """These faults for the first requests, one each; then none."""
+    return lambda n, request: faults[n] if n < len(faults) else None
+
+
+def error(status: int, message: str = "no", code: str | None = None, **headers: str) -> Fault:
+    body = json.dumps({"error": {"message": message, "code": code}})
+    return Fault(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+@dataclass
+class Server:
+    """``with Server(answer) as server``: listens at ``server.base``. ``requests`` keeps the bodies
+    in the order they came, ``headers`` theirs, ``answered`` how many got an answer."""
+
+    answer: Answer = lambda request: "fine"
+    faults: Faults = lambda n, request: None
+    delay: float = 0.0
+    port: int = 0
+    requests: list[Request] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    answered: int = 0
+    most_at_once: int = 0
+    connections: set[Any] = field(default_factory=set)
+    base: str = ""
+
+    def __enter__(self) -> Server:
+        self._at_once = 0
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    async def _start(self) -> None:
+        app = web.Application(client_max_size=2**26)
+        app.router.add_post("/v1/chat/completions", self._respond)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port, backlog=1024)
+        await site.start()
+        host, port = self._runner.addresses[0][:2]
+        self.base = f"http://{host}:{port}/v1"
+
+    async def _respond(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        number = len(self.requests)
+        self.requests.append(body)
+        self.headers.append(dict(request.headers))
+        self.connections.add(request.transport.get_extra_info("peername"))
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            fault = self.faults(number, body)
+            if self.delay:
+                await asyncio.sleep(self.delay)
+            if fault is None:
+                self.answered += 1
+                return web.json_response(completion(self.answer(body), body))
+            return await self._fail(fault, request, body)
+        finally:
+            self._at_once -= 1
+
+    async def _fail(self, fault: Fault, request: web.Request, body: Request) -> web.StreamResponse:
+        if fault.hang:
+            await asyncio.sleep(fault.hang)
+        text = fault.body
+        if text is None:
+            text = json.dumps(completion("cut short", body))
+        if fault.drop == "before":
+            request.transport.abort()
+            return web.Response()
+        if fault.drop == "middle":
+            response = web.StreamResponse(headers={"Content-Length": str(len(text))})
+            await response.prepare(request)
+            await response.write(text[: len(text) // 2].encode())
+            request.transport.abort()
+            return response
+        return web.Response(
+            status=fault.status,
+            text=text,
+            headers=fault.headers,
+            content_type="application/json",
+        )
+
+
+def completion(answer: str | dict[str, Any], request: Request) -> dict[str, Any]:
+    """A chat completion, with usage counted in words: some number that both sides can check."""
+    if isinstance(answer, dict):
+        return answer
+    prompt, said = words(request["messages"]), len(answer.split())
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 0,
+        "model": request["model"],
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "stop",
+                "message": {"role": "assistant", "content": answer},
+            }
+        ],
+        "usage": {
+            "prompt_tokens": prompt,
+            "completion_tokens": said,
+            "total_tokens": prompt + said,
+        },
+    }
+
+
+def words(messages: Sequence[dict[str, Any]]) -> int:
+    return sum(len(str(message["content"]).split()) for message in messages)
