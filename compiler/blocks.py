@@ -115,6 +115,7 @@ def _student(block: Reader) -> Student:
         max_new_tokens=block.amount("max_new_tokens", "tokens", 32, least=1),
         batch=block.amount("batch", "rows", 256, least=1),
         generation=block.value("generation") or {},
+        device=block.text("device", None),
     )
 
 

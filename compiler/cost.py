@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
+from dagent.compiler import memory
 from dagent.compiler.facts import Facts
 from dagent.compiler.plan import Estimate
-from dagent.compiler.spec import Spec
+from dagent.compiler.spec import Spec, Stage
 
 FLOPS = (2e14, 2e10)  # per second, sustained: low estimate, high estimate
 BATCH_SECONDS = (0.002, 0.05)  # per optimiser step or decoded token of a batch
@@ -79,6 +81,32 @@ class Cost:
             steps = math.ceil(rows / max(size, 1)) * epochs
         return self._seconds(6, steps * size, steps)
 
+    def memory(self, stage: Stage) -> Memory | None:
+        """Peak of a training stage; None where the student's size is not known."""
+        student, parameters = self.facts.student, self.facts.student.parameters
+        if parameters is None:
+            return None
+        shape = student.shape or memory.shape_of_size(parameters)
+        characters = self.facts.data[self.spec.role("dev").name].characters
+        training = memory.training(
+            shape,
+            self.spec.student.adapter,
+            self.spec.student.lora,
+            stage.stage,
+            stage.args,
+            characters,
+        )
+        return Memory(shape, training, memory.peak(shape, training))
+
+    @property
+    def training_memory(self) -> Range | None:
+        """The most that any stage takes, to two digits."""
+        peaks = [m.peak for stage in self.spec.train if (m := self.memory(stage))]
+        if not peaks:
+            return None
+        low, high = (float(f"{max(p[end] for p in peaks):.2g}") for end in (0, 1))
+        return low, high
+
     def _seconds(self, flop: float, rows: float, batches: float) -> Range:
         known = self.facts.student.parameters
         low, high = (known, known) if known else UNKNOWN_PARAMETERS
@@ -98,7 +126,16 @@ class Cost:
         return data.sample or self.facts.data[name].rows
 
 
-def seconds(range: Range, **more: tuple[int, int]) -> Estimate:
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """A stage's peak in bytes, and what it follows from."""
+
+    shape: memory.Shape
+    training: memory.Training
+    peak: Range
+
+
+def seconds(range: Range, **more: Any) -> Estimate:
     """Rounded to two digits, so that the plan does not pretend."""
     low, high = (float(f"{x:.2g}") for x in range)
     return Estimate(seconds=(low, high), **more)

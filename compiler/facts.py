@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dagent.compiler.memory import Shape
 from dagent.dsl.diagnostics import Diagnostics
 from dagent.dsl.source import Span
 
@@ -24,10 +25,12 @@ class DataFacts:
 
 @dataclass(frozen=True, slots=True)
 class StudentFacts:
-    """``sha256`` is None for a model on the hub, ``parameters`` where nothing tells."""
+    """``sha256`` is None for a model on the hub, ``parameters`` where nothing tells, ``shape``
+    where no ``config.json`` was read."""
 
     sha256: str | None
     parameters: float | None
+    shape: Shape | None = None
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from dagent.compiler.passes.check_arguments import check_arguments
 from dagent.compiler.passes.check_budget import check_budget
 from dagent.compiler.passes.check_criteria import check_criteria
 from dagent.compiler.passes.check_data import check_data
+from dagent.compiler.passes.check_device import check_device
 from dagent.compiler.passes.check_document import check_document
 from dagent.compiler.passes.check_programs import check_programs
 from dagent.compiler.passes.check_student import check_student
@@ -120,6 +121,7 @@ def _checked(
     check_train(spec, diagnostics)
     check_arguments(spec, diagnostics)
     check_budget(spec, facts, diagnostics)
+    check_device(spec, None if diagnostics.has_errors else Cost(spec, facts), diagnostics)
     diagnostics.gate()
     return spec, facts
 
@@ -200,6 +202,7 @@ def _settings(spec: Spec) -> dict[str, Any]:
         "student.model": student.model,
         "student.revision": student.revision,
         "student.adapter": student.adapter,
+        "student.device": student.device,
         "student.max_new_tokens": student.max_new_tokens,
         "engineer.strategy": engineer.strategy,
         "engineer.planner": engineer.planner.policy or engineer.planner.program,

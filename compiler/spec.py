@@ -51,6 +51,7 @@ class Student:
     max_new_tokens: int
     batch: int
     generation: Options
+    device: str | None
 
     @property
     def samples(self) -> bool:

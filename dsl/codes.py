@@ -750,6 +750,20 @@ CODES: dict[str, Code] = {
         "$ dagent diff HEAD~1000",
         "Name a plan, a spec, a revision such as `HEAD~1`, or a range such as `main..HEAD`.",
     ),
+    "E716": Code(
+        "student does not fit the device",
+        "Training the student takes more memory than the device named in `student` has.",
+        "It would fail after data was made and paid for.",
+        'student { model = "Qwen/Qwen2.5-7B"  revision = "a1b2c3d"  device = "1x24GB" }',
+        "Set what the message names: they are the cheapest changes that fit, one on the other.",
+    ),
+    "E717": Code(
+        "not a device",
+        "`device` says how many accelerators there are and how much memory each has.",
+        "Whether the training fits follows from the memory of one.",
+        'student { model = "builtin:tiny-python"  device = "one A100" }',
+        "Write it like `1x24GB`.",
+    ),
     "E721": Code(
         "no such row",
         "No row, or more than one, has an id that begins with what was written.",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dagent.compiler.digests import content_digest
 from dagent.compiler.facts import StudentFacts, inside
+from dagent.compiler.memory import Shape, shape_of_config
 from dagent.compiler.settings import Settings
 from dagent.compiler.spec import Spec
 from dagent.dsl.diagnostics import Diagnostics
@@ -106,7 +107,8 @@ def _local(spec: Spec, project: Path, settings: Settings, diagnostics: Diagnosti
 
 def _facts(folder: Path, settings: Settings) -> StudentFacts:
     def read() -> StudentFacts:
-        return StudentFacts(content_digest(folder), _parameters(folder))
+        parameters = _parameters(folder)
+        return StudentFacts(content_digest(folder), parameters, _shape(folder, parameters))
 
     facts: StudentFacts = settings.recall(folder, _facts, read)
     return facts
@@ -131,6 +133,14 @@ def _hub(spec: Spec, diagnostics: Diagnostics) -> StudentFacts:
     size = _SIZE.search(model)
     scale = {"b": 1e9, "m": 1e6}
     return StudentFacts(None, float(size[1]) * scale[size[2].lower()] if size else None)
+
+
+def _shape(folder: Path, parameters: float | None) -> Shape | None:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    return shape_of_config(config, parameters) if parameters and isinstance(config, dict) else None
 
 
 def _parameters(folder: Path) -> float | None:

@@ -209,7 +209,14 @@ class _Lowering:
         }
         inputs = {"rows": f"{r}.mix/train", "model": "student/model"}
         trained = (kept[0] * n, kept[1] * n)
-        yield _step(f"{r}.train", "train", params, inputs, n, seconds(cost.train(n), rows=trained))
+        yield _step(
+            f"{r}.train",
+            "train",
+            params,
+            inputs,
+            n,
+            seconds(cost.train(n), rows=trained, memory=cost.training_memory),
+        )
         yield self._evaluate(f"{r}.evaluate", "split/select", f"{r}.train/model", "select", n)
         for guard in spec.criteria.guards:
             yield self._evaluate_guard(n, guard.set, f"{r}.train/model")

@@ -13,6 +13,7 @@ import pytest
 
 from dagent.compiler.pipeline import Compiled, check, compile
 from dagent.compiler.settings import Settings
+from dagent.dsl.diagnostics import Diagnostic
 
 PROGRAMS = """
 def generate(skill, difficulty, n, seed, style="plain"): ...
@@ -83,8 +84,13 @@ class Project:
 
     def codes(self, change: dict[str, Any] | None = None, *sets: str, **env: str) -> list[str]:
         """Codes of the errors, sorted."""
-        found = check(self.spec(change), Settings(sets, env))
+        found = self.found(change, *sets, **env)
         return sorted(d.code for d in found if d.severity == "error")
+
+    def found(
+        self, change: dict[str, Any] | None = None, *sets: str, **env: str
+    ) -> tuple[Diagnostic, ...]:
+        return check(self.spec(change), Settings(sets, env))
 
 
 @pytest.fixture

@@ -57,6 +57,7 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
     "student.model": ("owner/name", {}),
     "student.revision": ("main", {"student": {"model": "owner/name"}}),
     "student.lora": ({"r": 4}, {"student": {"adapter": "lora"}}),
+    "student.device": ("1x24GB", {}),
     "student.generation": ({"top_p": 0.9}, {}),
     "student.adapter": ("lora", {}),
     "student.template": ("{prompt}!", {}),

@@ -1,0 +1,92 @@
+"""The estimate of training memory against measurements, and the check against a named device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dagent.compiler.memory import Shape, allocated, peak, shape_of_size, training
+
+# Peaks that torch 2.11 told on an H100 (decision 0049): random Qwen2 models in bfloat16, AdamW,
+# LoRA of rank 8 on q and v. Size, adapter, checkpointing, batch, length -> 10⁹ bytes.
+MEASURED = {
+    ("0.5B", "full", False, 1, 256): 4.60, ("0.5B", "full", False, 8, 512): 16.19,
+    ("0.5B", "full", False, 8, 1024): 29.32, ("0.5B", "full", True, 1, 256): 4.60,
+    ("0.5B", "full", True, 8, 512): 10.72, ("0.5B", "full", True, 8, 1024): 18.39,
+    ("0.5B", "lora", False, 1, 256): 1.82, ("0.5B", "lora", False, 8, 512): 12.87,
+    ("0.5B", "lora", False, 8, 1024): 24.68, ("0.5B", "lora", True, 1, 256): 1.55,
+    ("0.5B", "lora", True, 8, 512): 8.73, ("0.5B", "lora", True, 8, 1024): 16.39,
+    ("1.5B", "full", False, 1, 256): 13.37, ("1.5B", "full", False, 8, 512): 28.76,
+    ("1.5B", "full", False, 8, 1024): 48.11, ("1.5B", "full", True, 1, 256): 13.36,
+    ("1.5B", "full", True, 8, 512): 17.20, ("1.5B", "full", True, 8, 1024): 25.08,
+    ("1.5B", "lora", False, 1, 256): 4.22, ("1.5B", "lora", False, 8, 512): 19.75,
+    ("1.5B", "lora", False, 8, 1024): 36.33, ("1.5B", "lora", True, 1, 256): 3.66,
+    ("1.5B", "lora", True, 8, 512): 11.02, ("1.5B", "lora", True, 8, 1024): 18.86,
+}  # fmt: skip
+SHAPES = {
+    "0.5B": Shape(0.494e9, 24, 896, 4864, 151936, 128),
+    "1.5B": Shape(1.544e9, 28, 1536, 8960, 151936, 256),
+}
+
+
+@pytest.mark.parametrize("case", MEASURED)
+def test_the_estimate_meets_the_measurements(case: tuple[str, str, bool, int, int]) -> None:
+    size, adapter, checkpointing, batch, length = case
+    args = {
+        "per_device_train_batch_size": batch,
+        "gradient_checkpointing": checkpointing,
+        "max_length": length,
+    }
+    plan = training(SHAPES[size], adapter, {}, "sft", args, 10 * length)
+    found = allocated(SHAPES[size], plan, length) / 1e9
+    assert found == pytest.approx(MEASURED[case], rel=0.1)
+
+
+def test_what_saves_memory_saves_it() -> None:
+    shape = shape_of_size(7e9)
+
+    def high(adapter: str, **args: Any) -> float:
+        return peak(shape, training(shape, adapter, {}, "sft", args, 4000))[1]
+
+    base = high("full", loss_type="nll")
+    assert high("lora") < base
+    assert high("qlora") < high("lora")
+    assert high("full", optim="adamw_8bit") < base
+    assert high("lora", loss_type="chunked_nll") < high("lora", loss_type="nll")
+    assert high("full", gradient_checkpointing=False) > base
+    assert high("full", per_device_train_batch_size=1) < base
+    assert high("full", max_length=256) < base
+    assert high("full", bf16=False) > base
+
+
+BIG = {"student": {"model": "Qwen/Qwen2.5-7B", "revision": "abc"}}
+
+
+def test_a_device_that_is_large_enough(project: Any) -> None:
+    plan = project.compile(project.join(BIG, {"student": {"device": "1x200GB"}})).plan
+    low, high = plan.step("r1.train").estimate.memory
+    assert 50e9 < low < high < 200e9
+    assert project.codes({"student": {"device": "1x1GB"}}) == []  # fifteen weights
+
+
+def test_a_device_that_is_too_small_and_what_would_fit(project: Any) -> None:
+    change = project.join(BIG, {"student": {"device": "2x24GB"}})
+    assert project.codes(change) == ["E716"]
+    (found,) = [d for d in project.found(change) if d.code == "E716"]
+    assert "each of the 2 devices has 24 GB" in found.message
+    assert found.suggestion.startswith("set ")
+    assert "`adapter = lora`" in found.suggestion
+    mended = {
+        "student": {"adapter": "lora"},
+        "train": [{"stage": "sft", "per_device_train_batch_size": 1}],
+    }
+    assert project.codes(project.join(change, mended)) == []
+    tiny = project.join(BIG, {"student": {"device": "1x2GB"}})
+    (found,) = [d for d in project.found(tiny) if d.code == "E716"]
+    assert "smaller model" in found.suggestion
+
+
+@pytest.mark.parametrize("device", ["one A100", "24", "0x24GB", "1x24"])
+def test_what_is_no_device(project: Any, device: str) -> None:
+    assert project.codes({"student": {"device": device}}) == ["E717"]
