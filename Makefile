@@ -10,7 +10,7 @@ SEEDS  ?= 0 1 2 3 4
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-seeds test test-all lint format types docs wheel clean
+.PHONY: help demo demo-seeds test test-all lint format types docs vscode wheel clean
 .ONESHELL:
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -57,8 +57,19 @@ types: $(VENV)/.ready ## mypy, over a folder of links that gives the packages th
 docs: $(VENV)/.ready ## rewrite the generated parts of the reference
 	$(BIN)/python -m dagent.reference
 
+vscode: ## test and package the VS Code extension: editors/vscode/dagent.vsix (needs Node 20)
+	cd editors/vscode
+	npm ci --no-audit --no-fund
+	mkdir -p schemas
+	cp ../../specs/spec.schema.json schemas/
+	cp ../../LICENSE .
+	npm run build
+	npm test
+	npm run package
+
 wheel: $(VENV)/.ready ## build the wheel and the source distribution
 	$(BIN)/python -m build
 
 clean: ## remove what the targets made, but for the environment
+	rm -rf editors/vscode/{node_modules,dist,schemas,LICENSE,dagent.vsix}
 	rm -rf build dist *.egg-info .typecheck .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -19,7 +19,9 @@ from dagent.dsl.parse import DAGENT, ENDINGS, parse, read
 from dagent.dsl.source import Source
 from dagent.language_server.known import Known
 
-_MODELINE = re.compile(r"^#\s*yaml-language-server:.*spec\.schema\.json", re.MULTILINE)
+_MODELINE = re.compile(
+    r"^#\s*yaml-language-server:.*(?:spec\.schema\.json|/schemas/spec/)", re.MULTILINE
+)
 _NOTHING = document.Mapping((), Source("", "").span(0, 0))
 
 
