@@ -764,6 +764,13 @@ CODES: dict[str, Code] = {
         'student { model = "builtin:tiny-python"  device = "one A100" }',
         "Write it like `1x24GB`.",
     ),
+    "E718": Code(
+        "budget may not be enough",
+        "By the high estimate the run could exceed a cap of the budget, or the device's memory.",
+        "`--budget-check` was asked for; without it the run would end where the cap is reached.",
+        "$ dagent compile --budget-check",
+        "Allow more, lower what the run does, or compile without `--budget-check`.",
+    ),
     "E721": Code(
         "no such row",
         "No row, or more than one, has an id that begins with what was written.",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dagent.compiler.plan import Plan, Step, dumps
+from dagent.compiler import rates
+from dagent.compiler.plan import Plan, Step, dumps, from_json
+from dagent.compiler.totals import span, totals
 from dagent.runtime.journal import Event, read_events
 from dagent.runtime.status import execution_id, journal_path, latest, plan_path
 from dagent.runtime.store import write_atomically
@@ -55,3 +59,33 @@ def seconds_of(events: Sequence[Event]) -> Mapping[str, float]:
     return {
         e["step"]: e["seconds"] for e in events if e["event"] == "step_finished" and not e["reused"]
     }
+
+
+def learn(plan: Plan, project: Path) -> None:
+    """Keep how the latest execution's steps compared with their estimates, for the next compile."""
+    path = project / rates.FILE
+    before = None
+    with suppress(OSError, ValueError):
+        before = json.loads(path.read_text(encoding="utf-8"))
+    body = rates.learned(plan, seconds_of(last_events(project)), before)
+    write_atomically(path, json.dumps(body, sort_keys=True, indent=1) + "\n")
+
+
+def compared(plan: Plan, events: Sequence[Event]) -> dict[str, Any]:
+    """Seconds of the steps that ran and were not reused: as estimated (low, high), and as taken."""
+    took = seconds_of(events)
+    low, high = totals(step for step in plan.steps if step.id in took).seconds
+    return {"estimated": [round(low, 1), round(high, 1)], "actual": round(sum(took.values()), 1)}
+
+
+def compared_words(found: dict[str, Any]) -> str:
+    low, high = found["estimated"]
+    actual = span((found["actual"], found["actual"]), "time")
+    return f"estimated {span((low, high), 'time')} for the steps that ran; they took {actual}"
+
+
+def kept_plan(project: Path, execution: str) -> Plan | None:
+    """The plan of an execution; ``None`` if an earlier version of dagent kept none."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return from_json(json.loads(plan_path(project, execution).read_text(encoding="utf-8")))
+    return None

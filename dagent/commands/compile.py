@@ -6,15 +6,21 @@ import argparse
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dagent.compiler import memory
 from dagent.compiler import plan as plans
 from dagent.compiler.lock import dumps as dump_lock
 from dagent.compiler.lock import lock_at, lock_path
 from dagent.compiler.pipeline import Compiled, compile, find_spec
+from dagent.compiler.plan import Plan
 from dagent.compiler.quantity import shown
+from dagent.compiler.rates import with_rates
 from dagent.compiler.settings import Settings
+from dagent.compiler.totals import span, totals
+from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.dsl.render import DOCUMENTS, FORMATS, report, to_json
 
 PLAN = "dagent.plan.json"
@@ -30,8 +36,39 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="value of a parameter, or of `seed`; may be repeated",
     )
+    parser.add_argument(
+        "--budget-check",
+        action="store_true",
+        help="refuse a run that by the high estimate could exceed a cap or the device",
+    )
     parser.add_argument("--format", choices=FORMATS, default="full", help="of errors")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+
+
+def _over(plan: Plan) -> list[Diagnostic]:
+    """Caps that the run could exceed; that it would even by the low estimate, compiling refuses."""
+    whole = totals(plan.steps)
+    caps = plan.budget.get("run", {})
+    found = []
+    for kind, ends, unit in (
+        ("wall", whole.seconds, "time"),
+        ("calls", whole.calls, "calls"),
+        ("rows", whole.rows, "rows"),
+    ):
+        cap = caps.get(kind)
+        if cap is not None and ends[1] > cap:
+            found.append((f"`{kind}` allows {shown(cap, unit)}", f"{span(ends, unit)}"))
+    named = memory.device(str(plan.settings.get("student.device")))
+    if named is not None and whole.memory[1] > named[1]:
+        found.append((f"the device has {named[1] / 1e9:.3g} GB", span(whole.memory, "memory")))
+    return [
+        Diagnostic(
+            "E718",
+            f"the run may take {takes}, and {allows}",
+            suggestion="allow more, or lower the rounds, rows, batch or length",
+        )
+        for allows, takes in found
+    ]
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,11 +76,14 @@ def run(args: argparse.Namespace) -> int:
         args.json, args.format = True, "json"
     spec: Path = args.spec or find_spec(Path())
     compiled = compile(spec, Settings(tuple(args.set), os.environ))
+    here = with_rates(compiled.plan, spec.parent)
+    if args.budget_check and (over := _over(here)):
+        raise Refused(over)
     output: Path = args.output or spec.parent / PLAN
     lock = lock_path(output)
     write(output, plans.dumps(compiled.plan))
     write(lock, dump_lock(lock_at(compiled.lock, spec, output.parent)))
-    summary = summarise(compiled) | {"written": [str(output), str(lock)]}
+    summary = summarise(replace(compiled, plan=here)) | {"written": [str(output), str(lock)]}
     if args.json:  # one document: what reads it must not have to split it
         print(json.dumps(summary, indent=1, ensure_ascii=False))
         return 0

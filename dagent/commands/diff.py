@@ -13,6 +13,7 @@ from dagent.compiler.diff_view import lines, to_json
 from dagent.compiler.pipeline import compile, find_spec
 from dagent.compiler.places import located
 from dagent.compiler.plan import Plan
+from dagent.compiler.rates import with_rates
 from dagent.compiler.settings import Settings
 from dagent.compiler.stale import read_plan
 from dagent.dsl import document
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         args.format = "json"
     settings = Settings(tuple(args.set), os.environ)
     old, new = _sides(args, settings)
-    difference = diff(old.plan, new.plan)
+    difference = diff(old.plan, with_rates(new.plan, Path()))
     if new.root is not None:
         difference = located(difference, new.plan, new.root, new.folder)
     if args.json:

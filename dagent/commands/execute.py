@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     # A polite kill is an interruption like Ctrl-C: the journal says so and the worker is stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     from dagent.runtime.execution import execute
-    from dagent.runtime.history import keep_plan
+    from dagent.runtime.history import compared, compared_words, keep_plan, last_events, learn
     from dagent.runtime.view import Screen, summary
 
     keep_plan(plan, project)
@@ -54,6 +54,9 @@ def run(args: argparse.Namespace) -> int:
     if outcome.already:
         print("this plan was executed already; --force STEP runs a step again", file=sys.stderr)
     print(summary(outcome.event, plan))
+    if not outcome.already:
+        learn(plan, project)
+        print(f"  {compared_words(compared(plan, last_events(project)))}")
     if outcome.behind:
         print(outcome.behind, file=sys.stderr)
     return 0 if outcome.event["met"] else 1

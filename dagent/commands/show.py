@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from dagent.compiler.plan import Plan, Step, to_json
+from dagent.compiler.rates import with_rates
 from dagent.compiler.stale import read_plan
 from dagent.compiler.step_view import describe, executed_lines
 from dagent.compiler.step_view import lines as step_lines
 from dagent.compiler.table import lines
+from dagent.compiler.totals import totals
 from dagent.dsl.diagnostics import Diagnostic, Refused
 
 PLAN = Path("dagent.plan.json")
@@ -44,9 +46,10 @@ def run(args: argparse.Namespace) -> int:
             )
         )
     plan = read_plan(path)
+    here = with_rates(plan, path.parent)
     if words:
-        return _step(plan, find_step(plan, words[0]), path.parent, as_json=args.json)
-    _print(to_json(plan), lines(plan), as_json=args.json)
+        return _step(here, find_step(here, words[0]), path.parent, as_json=args.json)
+    _print(to_json(plan), [*lines(here), "", f"in all: {totals(here.steps)}"], as_json=args.json)
     return 0
 
 

@@ -17,6 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from dagent.runtime.execution import is_running
+    from dagent.runtime.history import compared, kept_plan, last_events
     from dagent.runtime.status import latest, read_status
 
     execution = latest(args.folder)
@@ -30,6 +31,9 @@ def run(args: argparse.Namespace) -> int:
             )
         )
     found = read_status(args.folder, execution, alive=is_running(args.folder))
+    plan = kept_plan(args.folder, execution)
+    if plan is not None:
+        found["seconds"] = compared(plan, last_events(args.folder))
     print(json.dumps(found, indent=1, ensure_ascii=False) if args.json else _text(found))
     return 0
 
@@ -54,4 +58,8 @@ def _text(found: dict[str, Any]) -> str:
     )
     steps = found["steps"]
     lines.append(f"spent: {spent}; {steps['run']} steps run, {steps['reused']} reused")
+    if "seconds" in found:
+        from dagent.runtime.history import compared_words
+
+        lines.append(compared_words(found["seconds"]))
     return "\n".join(lines)

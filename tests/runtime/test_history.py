@@ -7,12 +7,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import jsonschema
 import pytest
 
+import dagent.specs
 from dagent.cli import main
 from dagent.compiler.pipeline import compile
 from dagent.compiler.plan import dumps
-from dagent.runtime.history import STORE, executed, last_events
+from dagent.runtime.history import STORE, executed, keep_plan, last_events, learn, seconds_of
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +87,61 @@ def test_rows_that_nobody_asked_for(
         assert capsys.readouterr().err.startswith("error[E")
 
 
+def test_the_journal_keeps_to_its_schema(done: Path) -> None:
+    schema = json.loads((Path(dagent.specs.__path__[0]) / "events.schema.json").read_text())
+    for event in last_events(done):
+        jsonschema.validate(event, schema)
+    described = {rule["if"]["properties"]["event"].get("const") for rule in schema["allOf"]}
+    told = {e["event"] for e in last_events(done)} - {"reserved", "settled"}
+    assert told <= described
+
+
 def test_the_journal_is_that_of_the_latest_execution(done: Path, tmp_path: Path) -> None:
     assert last_events(done)[-1]["event"] == "execution_finished"
     assert last_events(tmp_path) == ()
+
+
+def test_what_was_learned_narrows_what_is_shown_and_not_the_plan(
+    stub: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder: Path = stub.make_project(tmp_path / "p")
+    stub.run_project(folder)
+    monkeypatch.chdir(folder)
+    plan = compile(folder / "sums.dagent").plan
+    keep_plan(plan, folder)
+    assert main(["compile", "--json"]) == 0
+    before, written = json.loads(capsys.readouterr().out), Path("dagent.plan.json").read_bytes()
+    learn(plan, folder)
+    assert main(["compile", "--json"]) == 0
+    after = json.loads(capsys.readouterr().out)
+    assert Path("dagent.plan.json").read_bytes() == written
+    spread = [s[1] / s[0] for s in (before["seconds"], after["seconds"])]
+    assert spread[1] < spread[0] / 2
+    actual = sum(seconds_of(last_events(folder)).values())
+    assert after["seconds"][0] <= actual <= after["seconds"][1]
+    assert main(["status", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["seconds"]
+    assert found["actual"] == pytest.approx(actual, abs=0.1)
+    assert found["estimated"][0] < found["estimated"][1]
+    (folder / ".dagent/rates.json").write_text('{"format": 1')  # a damaged file teaches nothing
+    assert main(["compile", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["seconds"] == before["seconds"]
+
+
+def test_a_budget_that_may_not_be_enough(
+    stub: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder: Path = stub.make_project(tmp_path / "p")
+    monkeypatch.chdir(folder)
+    spec = folder / "sums.dagent"
+    assert main(["compile", "--budget-check"]) == 0
+    spec.write_text(spec.read_text().replace("rounds <= 3", "rounds <= 3\n  wall <= 10 s", 1))
+    assert main(["compile"]) == 0
+    assert main(["compile", "--budget-check", "--json"]) == 1
+    assert "E718" in capsys.readouterr().out
