@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Any
 
-from dagent.compiler.read import Reader
+from dagent.compiler.formats import FORMATS
+from dagent.compiler.read import Reader, inside_text
 from dagent.compiler.requirement import read_requirement
 from dagent.compiler.spec import (
     Budget,
@@ -25,11 +26,11 @@ from dagent.compiler.spec import (
     Stage,
     Student,
 )
+from dagent.compiler.where import NotAllowed, Where, parse_where
 from dagent.dsl.diagnostics import Diagnostics
 from dagent.dsl.document import Mapping, Scalar, Sequence, plain
 
-ROLES = ("dev", "test", "guard")
-FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
+ROLES = ("seed", "dev", "test", "guard", "pool")
 GRADERS = ("exact", "normalised", "numeric", "choice", "regex", "program")
 ADAPTERS = ("full", "lora")
 POLICIES = ("error-driven", "matched", "uniform")
@@ -73,35 +74,88 @@ def _domain(block: Reader) -> Domain:
     )
 
 
+SOURCES = ("path", "hub", "program")
+# Keys that only one source, or one role, has a use for.
+ONLY_WITH = {"format": "path", "config": "hub", "split": "hub", "revision": "hub"}
+
+
 def _data(name: str, block: Reader) -> DataSet:
-    path = block.text("path", "")
-    if not path and not {"hub", "program"} & set(block.keys()):
+    given = [key for key in SOURCES if key in block]
+    if len(given) != 1:
+        several = "has several sources: " + ", ".join(f"`{key}`" for key in given)
         block.diagnostics.error(
-            "E307", f"data set `{name}` has no source", block.where, "give it a `path`"
+            "E307",
+            f"data set `{name}` {several if given else 'has no source'}",
+            block.key_span(given[1]) if given else block.where,
+            "keep one" if given else "give it a `path`, a `hub` or a `program`",
         )
+    for key, source in ONLY_WITH.items():
+        if key in block and source not in given:
+            block.diagnostics.error(
+                "E325",
+                f"`{key}` says nothing without `{source}`",
+                block.key_span(key),
+                f"remove it, or read from a `{source}`",
+            )
+    role = block.choice("role", ROLES, "dev")
+    if "mix" in block and role != "seed":
+        block.diagnostics.error(
+            "E325",
+            f"`mix` is for seeds, and `{name}` has the role `{role}`",
+            block.key_span("mix"),
+            "remove it, or write `role = seed`",
+        )
+    if "hub" in given and "split" not in block:
+        block.diagnostics.error(
+            "E103",
+            f"data set `{name}` does not say which split it reads",
+            block.where,
+            "add `split = train`",
+        )
+    path = block.text("path", "")
     return DataSet(
         name=name,
-        role=block.choice("role", ROLES, "dev"),
+        role=role,
         path=path,
-        format=block.choice("format", ("jsonl", "csv"), _format(block, path)),
+        format=block.choice("format", ("jsonl", "csv", "parquet"), _format(block, path)),
+        hub=block.text("hub", ""),
+        config=block.text("config", None),
+        split=block.text("split", ""),
+        revision=block.text("revision", None),
+        program=block.text("program", ""),
         columns=block.value("columns") or {},
+        where=_where(block),
         sample=block.amount("sample", "rows", None, least=1),
+        mix=bool(block.value("mix")),
     )
 
 
 def _format(block: Reader, path: str) -> str:
     ending = PurePosixPath(path).suffix.lower()
     if path and ending not in FORMATS and "format" not in block:
-        if ending == ".parquet":
-            block.refuse("Parquet", block.span("path"), tuple(sorted(set(FORMATS.values()))))
-        else:
-            block.diagnostics.error(
-                "E307",
-                f"the ending of `{path}` does not say how to read it",
-                block.span("path"),
-                "add `format = jsonl` or `format = csv`",
-            )
+        block.diagnostics.error(
+            "E307",
+            f"the ending of `{path}` does not say how to read it",
+            block.span("path"),
+            "add `format = jsonl`, `format = csv` or `format = parquet`",
+        )
     return FORMATS.get(ending, "jsonl")
+
+
+def _where(block: Reader) -> Where | None:
+    text = block.text("where", None)
+    if text is None:
+        return None
+    try:
+        return parse_where(text)
+    except NotAllowed as error:
+        block.diagnostics.error(
+            "E320",
+            f"`where`: {error}",
+            inside_text(block.span("where"), text, error.start, error.end),
+            "write a comparison of columns, such as `len(prompt) < 200 and skill == 'index'`",
+        )
+        return None
 
 
 def _student(block: Reader) -> Student:

@@ -1,131 +1,152 @@
-"""Reading a data file row by row, every fault with its file and row.
-
-The runtime reads the same files with the same rules; here they are only checked and counted.
+"""What a row is, and how a data set's own rows become rows: compiler and runtime read by this one
+function, so that what was checked is what is trained and tested on.
 """
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
-import json
-import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from dagent.compiler.formats import Fault, Raw
+from dagent.compiler.where import CannotJudge, Where
+
 COLUMNS = ("id", "prompt", "answer", "skill", "difficulty")
-NEEDED = ("prompt", "answer")
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """``row`` counts from 1; ``column`` is the file's own name of it, where one is to blame."""
-
-    row: int
-    message: str
-    code: str = "E302"
-    column: str | None = None
+_TYPES: Mapping[str, tuple[Any, str]] = {
+    "id": (str | int, "neither text nor integer"),
+    "prompt": (str | int | float, "no text"),
+    "answer": (str | int | float, "no text"),
+    "skill": (str, "no text"),
+    "difficulty": (str | int, "neither text nor integer"),
+}
+_ABSENT = object()
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What is checked of a row. ``number`` counts from 1, a CSV's header not among them."""
+    """``number`` counts from 1. ``values`` holds those of ``COLUMNS`` that the row has; prompt,
+    answer and id are texts."""
 
     number: int
-    prompt: str
-    answer: str
-    skill: str | None
-    difficulty: str | int | None
+    values: Mapping[str, Any]
+
+    @property
+    def prompt(self) -> str:
+        return str(self.values["prompt"])
+
+    @property
+    def answer(self) -> str:
+        return str(self.values.get("answer", ""))
+
+    @property
+    def skill(self) -> str | None:
+        return self.values.get("skill")
+
+    @property
+    def difficulty(self) -> str | int | None:
+        return self.values.get("difficulty")
 
 
-def read_rows(path: Path, format: str, columns: Mapping[str, str]) -> Iterator[Row | Fault]:
-    """The rows of a file; what is no row is a Fault in its place.
+@dataclass(frozen=True, slots=True)
+class View:
+    """How to look at a data set's own rows.
 
-    Raises:
-        OSError: when the file cannot be read.
+    ``columns`` maps dagent's name of a column to the set's, where they differ; ``a.b`` and ``a.0``
+    lead into nested values. ``where`` keeps some of the rows. ``answers``: whether a row needs one;
+    the rows of a pool are there to be answered. ``text``: the format has no numbers (CSV).
     """
-    data = path.read_bytes()
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = data[: error.start].count(b"\n") + 1
-        byte = error.start - data.rfind(b"\n", 0, error.start)
-        yield Fault(row, f"not UTF-8 text (byte {byte})")
-        return
-    raw = _csv(text) if format == "csv" else _jsonl(text)
+
+    columns: Mapping[str, str]
+    where: Where | None = None
+    answers: bool = True
+    text: bool = False
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        return ("prompt", "answer") if self.answers else ("prompt",)
+
+    def get(self, raw: Mapping[str, Any], name: str) -> Any:
+        """The value that dagent calls ``name``, or ``_ABSENT``."""
+        value = _follow(raw, self.columns.get(name, name))
+        if value is _ABSENT and name in ("prompt", "answer") and name not in self.columns:
+            value = _from_chat(raw, name)
+        if name == "difficulty" and self.text and isinstance(value, str) and value.isdecimal():
+            return int(value)  # JSON's `1` and CSV's `1` are the same
+        return value
+
+
+def rows_of(raw: Iterable[Raw], view: View) -> Iterator[Row | Fault]:
+    """The rows that ``view`` sees, in order; what is no row is a Fault in its place."""
     for number, item in raw:
-        yield item if isinstance(item, Fault) else _row(number, item, columns, format == "csv")
-
-
-def _jsonl(text: str) -> Iterator[tuple[int, Mapping[str, Any] | Fault]]:
-    # Only \n ends a line of JSONL: str.splitlines would also cut at U+2028 inside a text.
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
+        if isinstance(item, Fault):
+            yield item
             continue
         try:
-            value = json.loads(line)
-        except json.JSONDecodeError as error:
-            yield number, Fault(number, f"not JSON at column {error.colno}: {error.msg}")
+            if view.where and not view.where.keeps(_Lookup(item, view)):
+                continue
+        except CannotJudge as error:
+            yield Fault(number, f"`where` cannot judge it: {error}", "E322")
             continue
-        except RecursionError:
-            yield number, Fault(number, "JSON nested too deeply")
+        yield _row(number, item, view)
+
+
+class _Lookup:
+    """A row as `where` sees it: dagent's names first, then the set's own; ``None`` if absent."""
+
+    def __init__(self, raw: Mapping[str, Any], view: View) -> None:
+        self.raw, self.view = raw, view
+
+    def __getitem__(self, name: str) -> Any:
+        value = self.view.get(self.raw, name) if name in COLUMNS else _ABSENT
+        return self.raw.get(name) if value is _ABSENT else value
+
+
+def _row(number: int, raw: Mapping[str, Any], view: View) -> Row | Fault:
+    values: dict[str, Any] = {}
+    for name in COLUMNS:
+        column, value = view.columns.get(name, name), view.get(raw, name)
+        if isinstance(value, Fault):
+            return Fault(number, value.message, value.code, value.column)
+        if value is _ABSENT or (value is None and name not in view.needed):
+            if name in view.needed:
+                return Fault(number, f"no column `{column}` for the {name}", "E306", column)
             continue
-        if isinstance(value, dict):
-            yield number, value
-        else:
-            yield number, Fault(number, "not a JSON object `{…}`")
-
-
-def _csv(text: str) -> Iterator[tuple[int, Mapping[str, Any] | Fault]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    number = 0
-    while True:
-        number += 1
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield number, Fault(number, f"not CSV: {error}")
-            return
-        if None in row:
-            yield number, Fault(number, "more fields than the header names")
-        elif None in row.values():
-            yield number, Fault(number, "fewer fields than the header names")
-        else:
-            yield number, row
-
-
-def _row(
-    number: int, raw: Mapping[str, Any], columns: Mapping[str, str], from_text: bool
-) -> Row | Fault:
-    named = {name: raw.get(columns.get(name, name)) for name in COLUMNS}
-    for name in NEEDED:
-        column = columns.get(name, name)
-        if column not in raw:
-            return Fault(number, f"no column `{column}` for the {name}", "E306", column)
-        if not isinstance(named[name], str | int | float) or isinstance(named[name], bool):
-            return Fault(number, f"column `{column}` is no text", column=column)
-        if name == "prompt" and not str(named[name]).strip():
+        types, wrong = _TYPES[name]
+        if not isinstance(value, types) or isinstance(value, bool):
+            return Fault(number, f"column `{column}` is {wrong}", column=column)
+        if name == "prompt" and not str(value).strip():
             return Fault(number, f"column `{column}` is empty", column=column)
-    for name, types, wanted in (
-        ("skill", str, "no text"),
-        ("difficulty", str | int, "neither text nor integer"),
-    ):
-        if named[name] is not None and (
-            not isinstance(named[name], types) or isinstance(named[name], bool)
-        ):
-            column = columns.get(name, name)
-            return Fault(number, f"column `{column}` is {wanted}", column=column)
-    difficulty = named["difficulty"]
-    if from_text and isinstance(difficulty, str) and difficulty.isdecimal():
-        difficulty = int(difficulty)  # a CSV has no integers; JSON's `1` and its `1` are the same
-    return Row(number, str(named["prompt"]), str(named["answer"]), named["skill"], difficulty)
+        values[name] = value if name in ("skill", "difficulty") else str(value)
+    return Row(number, values)
 
 
-def prompt_hash(prompt: str) -> bytes:
-    """Of the prompt as overlap is judged: NFKC, case folded, white space collapsed."""
-    text = " ".join(unicodedata.normalize("NFKC", prompt).casefold().split())
-    return hashlib.sha256(text.encode()).digest()
+def _follow(raw: Mapping[str, Any], path: str) -> Any:
+    """The column of that name, or else what a dotted path leads to."""
+    if path in raw:
+        return raw[path]
+    value: Any = raw
+    for part in path.split("."):
+        if isinstance(value, Mapping) and part in value:
+            value = value[part]
+        elif isinstance(value, Sequence) and part.isdecimal() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return _ABSENT
+    return value
+
+
+def _from_chat(raw: Mapping[str, Any], name: str) -> Any:
+    """Prompt or answer of one exchange in OpenAI's form, ``messages``; a system text leads the
+    prompt, since it is part of what was asked."""
+    messages = raw.get("messages")
+    if not isinstance(messages, Sequence) or isinstance(messages, str):
+        return _ABSENT
+    turns = [(m.get("role"), m.get("content")) for m in messages if isinstance(m, Mapping)]
+    roles = [role for role, _ in turns]
+    texts = [text for _, text in turns]
+    if roles[-2:] != ["user", "assistant"] or roles[:-2] not in ([], ["system"]):
+        shape = "one of `user` and one of `assistant`, after at most one of `system`"
+        return Fault(0, f"column `messages` is not one exchange: {shape}", column="messages")
+    if not all(isinstance(text, str) for text in texts):
+        return Fault(0, "column `messages` holds something else than text", column="messages")
+    return texts[-1] if name == "answer" else "\n\n".join(map(str, texts[:-1]))

@@ -13,14 +13,20 @@ from dagent.dsl.source import Span
 
 @dataclass(frozen=True, slots=True)
 class DataFacts:
-    """``rows`` counts the rows of the file; ``characters`` is the mean length of a prompt and its
-    answer together."""
+    """``rows`` counts the rows that ``where`` keeps; ``characters`` is the mean length of a prompt
+    and its answer together. ``sha256`` is None, and ``revision`` set, for a set on the hub.
 
-    sha256: str
+    ``known`` is False where the rows are made or fetched when the plan runs: then the counts are
+    only assumed, for estimates.
+    """
+
+    sha256: str | None
     rows: int
     characters: float
-    skills: tuple[str, ...]
-    difficulties: tuple[str | int, ...]
+    skills: tuple[str, ...] = ()
+    difficulties: tuple[str | int, ...] = ()
+    revision: str | None = None
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)

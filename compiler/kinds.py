@@ -24,7 +24,7 @@ class Kind:
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("data", 1, (), ("rows",), "reads a data set into rows"),
+        Kind("data", 2, (), ("rows",), "reads a data set into rows"),
         Kind("split", 1, ("rows",), ("diagnose", "select"), "splits dev, stratified and seeded"),
         Kind("student", 1, (), ("model",), "fetches the untouched student"),
         Kind("diagnose", 1, ("rows", "model"), ("answers", "diagnosis"), "finds weaknesses"),

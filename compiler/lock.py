@@ -16,9 +16,9 @@ from typing import Any
 
 from dagent import __version__
 from dagent.compiler.compose import Composed
-from dagent.compiler.facts import Facts
+from dagent.compiler.facts import DataFacts, Facts
 from dagent.compiler.plan import Plan
-from dagent.compiler.spec import Spec
+from dagent.compiler.spec import DataSet, Spec
 
 LOCK_FORMAT = "dagent.lock/1"
 # Packages whose version can change what a step makes.
@@ -35,7 +35,7 @@ def make_lock(
         "spec": path.name,
         "sources": dict(composed.sources),
         "set": dict(composed.values),
-        "data": {d.name: {"path": d.path, "sha256": facts.data[d.name].sha256} for d in spec.data},
+        "data": {d.name: _data(d, facts.data[d.name]) for d in spec.data},
         "programs": dict(sorted(facts.programs.items())),
         "models": {
             spec.student.model: {
@@ -45,6 +45,15 @@ def make_lock(
         },
         "packages": {"dagent": __version__, **_versions()},
     }
+
+
+def _data(data: DataSet, facts: DataFacts) -> dict[str, Any]:
+    """What says which rows a set has: its file's digest, or the commit of what was asked for. A
+    program's digest stands among the programs."""
+    key, source = data.source
+    if facts.revision is not None:
+        return {key: source, "revision": data.revision, "commit": facts.revision}
+    return {key: source} | ({"sha256": facts.sha256} if facts.sha256 else {})
 
 
 def lock_at(lock: Mapping[str, Any], spec: Path, folder: Path) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def _checked(
     spec = read_spec(composed.root, diagnostics)
     diagnostics.gate()
     project = path.parent
-    data = check_data(spec, project, settings.recall, diagnostics)
+    data = check_data(spec, project, settings, diagnostics)
     student = check_student(spec, project, settings, diagnostics)
     programs = check_programs(spec, project, diagnostics)
     facts = Facts(data, student, programs)
@@ -198,7 +198,7 @@ def _settings(spec: Spec) -> dict[str, Any]:
     values: dict[str, Any] = {
         "seed": spec.seed,
         "domain.name": spec.domain.name,
-        **{f"data.{data.name}": data.path for data in spec.data},
+        **{f"data.{data.name}": data.title for data in spec.data},
         "student.model": student.model,
         "student.revision": student.revision,
         "student.adapter": student.adapter,

@@ -168,3 +168,10 @@ def within(span: Span, part: str, *, first: bool = False) -> Span:
     text = span.text
     start = (text.find(part) if first else text.rfind(part)) if part else -1
     return span.part(start, start + len(part)) if start >= 0 else span
+
+
+def inside_text(span: Span, text: str, start: int, end: int) -> Span:
+    """Characters ``[start, end)`` of a written text; all of it if it is written otherwise, with
+    escapes or over lines."""
+    at = span.text.find(text)
+    return span.part(at + start, at + end) if at >= 0 else span

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dagent.compiler.hub import Pins
 from dagent.dsl import document
 from dagent.dsl.diagnostics import Diagnostics
 from dagent.dsl.parse import parse, read
@@ -35,7 +36,8 @@ def afresh(path: Path, what: Hashable, make: Callable[[], Any]) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """``set`` are the ``NAME=VALUE`` texts of ``--set``; ``env`` the environment to read.
+    """``set`` are the ``NAME=VALUE`` texts of ``--set``; ``env`` the environment to read; ``pins``
+    the commits of data sets on the hub, where not those of the lock beside the spec.
 
     What checks again and again while somebody types puts other functions in: ``documents`` for the
     text of a spec or an import, which an editor may hold unsaved; ``recall`` for what ``make`` says
@@ -47,3 +49,4 @@ class Settings:
     students: Path = STUDENTS
     documents: Documents = from_disk
     recall: Recall = afresh
+    pins: Pins | None = None

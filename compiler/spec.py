@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dagent.compiler.arguments import SAMPLING
+from dagent.compiler.dataset import View
+from dagent.compiler.where import Where
 from dagent.dsl import document
 from dagent.dsl.source import Span
 
@@ -30,14 +32,46 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """``columns`` maps dagent's name of a column to the file's, where they differ."""
+    """One of ``path``, ``hub`` and ``program`` is not empty. ``columns`` maps dagent's name of a
+    column to the set's, where they differ. ``mix``: seeds that are trained on as they are."""
 
     name: str
     role: str
-    path: str
-    format: str
-    columns: Mapping[str, str]
-    sample: int | None
+    path: str = ""
+    format: str = "jsonl"
+    hub: str = ""
+    config: str | None = None
+    split: str = ""
+    revision: str | None = None
+    program: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    where: Where | None = None
+    sample: int | None = None
+    mix: bool = False
+
+    @property
+    def source(self) -> tuple[str, str]:
+        """The key that says where the rows come from, and its value."""
+        key = "path" if self.path else "hub" if self.hub else "program"
+        return key, getattr(self, key)
+
+    @property
+    def title(self) -> str:
+        return self.source[1]
+
+    @property
+    def local_hub(self) -> bool:
+        """A folder that ``datasets`` reads, rather than a data set on the hub."""
+        return self.hub.startswith((".", "/", "~"))
+
+    @property
+    def view(self) -> View:
+        return View(
+            columns=self.columns,
+            where=self.where,
+            answers=self.role != "pool",
+            text=bool(self.path) and self.format == "csv",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any
 from dagent.compiler.diff import diff
 from dagent.compiler.diff_view import lines
 from dagent.compiler.digests import content_digest
+from dagent.compiler.hub import pins_of
 from dagent.compiler.lock import LOCK_FORMAT, lock_path
 from dagent.compiler.plan import PLAN_FORMAT, Plan, content, from_json, step_key
 from dagent.compiler.settings import Settings
@@ -109,9 +110,12 @@ def _json(path: Path, missing: str, says: str, remedy: str, broken: str) -> dict
 def _files(project: Path, plan: Plan, lock: Mapping[str, Any]) -> Iterator[Diagnostic]:
     """Every locked file whose content is another one now."""
     for step in plan.steps:
-        if step.kind == "data":
+        if step.kind == "data" and "program" not in step.params:
             what = f"the data set `{step.params['name']}`"
-            yield from _file(project, step.params["path"], step.params["sha256"], what)
+            params = step.params
+            if params.get("sha256"):  # a program's is among the lock's; a commit cannot change
+                source = params.get("path") or params["hub"]
+                yield from _file(project, source, params["sha256"], what)
     for file, expected in lock.get("programs", {}).items():
         yield from _file(project, file, expected, "the program")
     for step in plan.steps:
@@ -151,7 +155,7 @@ def _check_spec(path: Path, plan: Plan, lock: Mapping[str, Any], found: Diagnost
 
     values = (f"{name}={_text(value)}" for name, value in lock.get("set", {}).items())
     try:
-        again = compile(spec, Settings(set=tuple(values)))
+        again = compile(spec, Settings(set=tuple(values), pins=pins_of(lock)))
     except Refused as refused:
         raise Refused(
             (

@@ -453,6 +453,69 @@ CODES: dict[str, Code] = {
         "}",
         "Use the name suggested, or remove it.",
     ),
+    "E320": Code(
+        "`where` cannot be read",
+        "The text of `where` is no expression, or uses what its small language does not have.",
+        "It chooses the rows that count, so it must be understood before they are read.",
+        'data dev { role = dev  path = "dev.jsonl"  where = "difficulty = 2" }\n'
+        'data test { role = test  path = "test.jsonl" }',
+        "Write comparisons of columns with `and`, `or`, `not` and `in`; equality is `==`.",
+    ),
+    "E321": Code(
+        "`where` names no column",
+        "An expression reads a column that no row of the data set has.",
+        "It would keep none of the rows, or all of them.",
+        'data dev { role = dev  path = "dev.jsonl"  where = "dificulty == 2" }\n'
+        'data test { role = test  path = "test.jsonl" }',
+        "Use dagent's name of a column, or the data set's own; texts stand in `'…'`.",
+    ),
+    "E322": Code(
+        "`where` fails on a row",
+        "An expression cannot be computed for a row, such as a text compared with a number.",
+        "Whether such a row counts would be a guess.",
+        'data dev { role = dev  path = "dev.jsonl"  where = "skill > 2" }\n'
+        'data test { role = test  path = "test.jsonl" }',
+        "Convert the value, as in `int(score) > 3`, or test for `None` before.",
+    ),
+    "E323": Code(
+        "data set on the hub not pinned",
+        "Nothing says which commit of a data set on the hub is meant: neither the spec, nor the "
+        "lock, nor the local cache.",
+        "A name or a branch may hold other rows tomorrow, and compiling asks no network.",
+        'data dev { role = dev  hub = "owner/name"  split = train }\n'
+        'data test { role = test  path = "test.jsonl" }',
+        "Write the commit's 40 digits as `revision`.",
+    ),
+    "E324": Code(
+        "library missing for a data file",
+        "A data file has a format that needs a library which is not installed.",
+        "Its rows could not be checked.",
+        "$ dagent check spec-with-parquet.dagent",
+        "Install `pyarrow`, which comes with `dagent[train]`, or save the rows as JSON Lines.",
+    ),
+    "E325": Code(
+        "key without effect in this data set",
+        "A key of `data` belongs to another source or another role.",
+        "It suggests a choice that nothing makes.",
+        'data dev { role = dev  path = "dev.jsonl"  split = train }\n'
+        'data test { role = test  path = "test.jsonl" }',
+        "Remove it, or name the source that it is for.",
+    ),
+    "E327": Code(
+        "seeds or pool that nothing reads",
+        "The generator's function takes no argument `seeds` or `pool`, so a data set of that role "
+        "has no reader.",
+        "The run would be the same without it.",
+        'data more { role = pool  path = "guard.jsonl" }',
+        "Add the argument to the function; for seeds, `mix = true` trains on them.",
+    ),
+    "E328": Code(
+        "data set cannot be fetched",
+        "The `datasets` library could not read a data set from the hub or from its folder.",
+        "Without its rows the run cannot start.",
+        "$ dagent execute",
+        "Check its name, config and split, the network and the access token; then execute again.",
+    ),
     "E401": Code(
         "the budget cannot pay for its minimum",
         "What the rounds need at least is more than a cap allows.",

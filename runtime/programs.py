@@ -6,6 +6,7 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -47,6 +48,7 @@ def load_module(path: Path) -> ModuleType:
 def guarded(function: Callable[..., Any], reference: str) -> Callable[..., Any]:
     """The function, its exceptions turned into a finding that names the line of the user's code."""
 
+    @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)

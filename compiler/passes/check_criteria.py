@@ -163,7 +163,7 @@ def _check_skill(
 ) -> None:
     role = "test" if goal.set == "test" else "dev"
     data = next((facts[d.name] for d in spec.data if d.role == role and d.name in facts), None)
-    if data is None:
+    if data is None or not data.known:
         return
     if not data.skills:
         diagnostics.error(
@@ -230,7 +230,7 @@ def _check_select(spec: Spec, facts: Mapping[str, DataFacts], diagnostics: Diagn
         )
         return
     dev = next((d for d in spec.data if d.role == "dev" and d.name in facts), None)
-    if dev is None:
+    if dev is None or not facts[dev.name].known:
         return
     rows = round(select * (dev.sample or facts[dev.name].rows))
     gain = detectable_gain(rows, spec.criteria.alpha)

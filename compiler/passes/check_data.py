@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from dagent.compiler.dataset import COLUMNS, Fault, Row, prompt_hash, read_rows
+from dagent.compiler.dataset import COLUMNS, Row, rows_of
 from dagent.compiler.digests import content_digest
 from dagent.compiler.facts import DataFacts, inside
-from dagent.compiler.settings import Recall
+from dagent.compiler.formats import Fault, read_file
+from dagent.compiler.hub import pinned, read_pins
+from dagent.compiler.read import inside_text
+from dagent.compiler.rowchecks import SHOWN, first_rows, must_not_share, shared, too_few, unlisted
+from dagent.compiler.settings import Recall, Settings
 from dagent.compiler.spec import DataSet, Spec
 from dagent.dsl.diagnostics import Diagnostics, Note
 from dagent.dsl.nearest import did_you_mean, nearest
 
-SHOWN = 5  # faults of one file that are shown; the rest are counted
-# Least rows of a role. Dev is split in two, and a paired exact test on fewer than 10 rows cannot
-# reach 0.05 unless it wins at least 5 of them without a loss; on test an interval needs some.
-LEAST = {"dev": 20, "test": 10, "guard": 5}
+REMEDIES = {
+    "E306": "name the right column in `columns { … }`",
+    "E322": "convert it, as in `int(score) > 3`, or test for `None` before",
+    "E324": "`pip install pyarrow`, or save the rows as JSON Lines",
+}
+# Of a set whose rows are not at hand, for estimates only.
+ASSUMED_ROWS, ASSUMED_CHARACTERS = 1000, 200.0
 
 
 @dataclass(frozen=True)
@@ -29,19 +37,32 @@ class _Loaded:
 
 
 def check_data(
-    spec: Spec, project: Path, recall: Recall, diagnostics: Diagnostics
+    spec: Spec, project: Path, settings: Settings, diagnostics: Diagnostics
 ) -> dict[str, DataFacts]:
     """What lowering needs to know of every data set; incomplete after a finding."""
     _check_roles(spec, diagnostics)
-    paths = _check_paths(spec, project, diagnostics)
-    loaded = {}
-    for name, path in paths.items():
-        data = next(d for d in spec.data if d.name == name)
-        found = _load(spec, data, path, recall, diagnostics)
-        if found is not None:
-            loaded[name] = found
+    loaded, facts = {}, {}
+    for data, path in _check_paths(spec, project, diagnostics):
+        if data.path:
+            found = _load(spec, data, path, settings.recall, diagnostics)
+            if found is not None:
+                loaded[data.name] = found
+                facts[data.name] = _facts(found)
+        else:
+            sha256 = settings.recall(path, content_digest, partial(content_digest, path))
+            facts[data.name] = _later(data, sha256=sha256)
+    # What a lock pinned stays pinned until the spec asks for something else.
+    pins = read_pins(project / "dagent.lock") if settings.pins is None else settings.pins
+    for data in spec.data:
+        if data.program:
+            facts[data.name] = _later(data)
+        elif data.hub and not data.local_hub:
+            commit = pinned(data.hub, data.revision, pins, settings.env)
+            if commit is None:
+                _report_unpinned(spec, data, diagnostics)
+            else:
+                facts[data.name] = _later(data, revision=commit)
     _check_overlap(spec, loaded, diagnostics)
-    facts = {name: _facts(item) for name, item in loaded.items()}
     _check_cells(spec, facts, diagnostics)
     return facts
 
@@ -54,6 +75,23 @@ def _facts(item: _Loaded) -> DataFacts:
         characters=sum(len(r.prompt) + len(r.answer) for r in item.rows) / max(1, len(item.rows)),
         skills=tuple(sorted({r.skill for r in item.rows if r.skill is not None})),
         difficulties=tuple(sorted(difficulties, key=lambda d: (isinstance(d, str), d))),
+    )
+
+
+def _later(data: DataSet, sha256: str | None = None, revision: str | None = None) -> DataFacts:
+    """Of a set whose rows are fetched or made when the plan runs, and checked then."""
+    rows = data.sample or ASSUMED_ROWS
+    return DataFacts(sha256, rows, ASSUMED_CHARACTERS, revision=revision, known=False)
+
+
+def _report_unpinned(spec: Spec, data: DataSet, diagnostics: Diagnostics) -> None:
+    asked = f"`{data.revision}` of `{data.hub}`" if data.revision else f"`{data.hub}`"
+    diagnostics.error(
+        "E323",
+        f"nothing here says which commit {asked} is, and compiling asks no network",
+        spec.at("data", data.name, "revision" if data.revision else "hub"),
+        f'write `revision = "<commit>"`, the 40 digits that'
+        f" `git ls-remote https://huggingface.co/datasets/{data.hub}` shows",
     )
 
 
@@ -86,29 +124,37 @@ def _check_roles(spec: Spec, diagnostics: Diagnostics) -> None:
             )
 
 
-def _check_paths(spec: Spec, project: Path, diagnostics: Diagnostics) -> dict[str, Path]:
-    """The files that are there, by data set; one file in two sets is refused."""
-    paths: dict[str, Path] = {}
+def _check_paths(spec: Spec, project: Path, diagnostics: Diagnostics) -> list[tuple[DataSet, Path]]:
+    """The files and folders that are there; one in two sets of different splits is refused."""
+    found: list[tuple[DataSet, Path]] = []
     for data in spec.data:
-        span = spec.at("data", data.name, "path")
-        path = inside(data.path, project, span, diagnostics) if data.path else None
+        key, source = data.source
+        if not source or data.program or (data.hub and not data.local_hub):
+            continue
+        span = spec.at("data", data.name, key)
+        path = inside(source, project, span, diagnostics)
         if path is None:
             continue
-        if not path.is_file():
-            diagnostics.error("E301", f"there is no file `{data.path}`", span, _similar(path))
+        if not (path.is_dir() if data.hub else path.is_file()):
+            kind = "folder" if data.hub else "file"
+            diagnostics.error("E301", f"there is no {kind} `{source}`", span, _similar(path))
             continue
-        same = next((n for n, p in paths.items() if p.samefile(path)), None)
+        same = next((d for d, p in found if _same_rows(d, data) and p.samefile(path)), None)
         if same is not None:
             diagnostics.error(
                 "E303",
-                f"`{same}` and `{data.name}` read the same file",
+                f"`{same.name}` and `{data.name}` read the same file",
                 span,
                 "give each its own file",
-                [Note(f"`{same}` reads it here", spec.at("data", same, "path"))],
+                [Note(f"`{same.name}` reads it here", spec.at("data", same.name, key))],
             )
             continue
-        paths[data.name] = path
-    return paths
+        found.append((data, path))
+    return found
+
+
+def _same_rows(one: DataSet, other: DataSet) -> bool:
+    return (one.config, one.split) == (other.config, other.split)
 
 
 def _similar(path: Path) -> str:
@@ -117,33 +163,53 @@ def _similar(path: Path) -> str:
     return f"did you mean `{name}`?" if name else "correct the path; it is relative to the spec"
 
 
+@dataclass(frozen=True)
+class _Read:
+    """What is in a file: how many rows with which columns, what each is that `where` keeps, the
+    first row of each prompt, and the pairs of rows that repeat one."""
+
+    total: int
+    columns: tuple[str, ...]
+    found: tuple[Row | Fault, ...]
+    first: Mapping[bytes, int]
+    again: tuple[tuple[int, int], ...]
+
+
+def _read(path: Path, data: DataSet) -> _Read:
+    raw = list(read_file(path, data.format))
+    columns = {column: None for _, item in raw if isinstance(item, Mapping) for column in item}
+    found = tuple(rows_of(raw, data.view))
+    first, again = first_rows(row for row in found if isinstance(row, Row))
+    return _Read(len(raw), tuple(columns), found, first, tuple(again))
+
+
 def _load(
     spec: Spec, data: DataSet, path: Path, recall: Recall, diagnostics: Diagnostics
 ) -> _Loaded | None:
     span = spec.at("data", data.name, "path")
-    unknown = [c for c in data.columns if c not in COLUMNS]
-    if unknown:
+    if any(c not in COLUMNS for c in data.columns):
         return None  # the structure check refused it
     try:
-        how = (data.format, *sorted(data.columns.items()))
-        found, hashes = recall(path, how, lambda: _read(path, data))
-        sha256 = recall(path, content_digest, lambda: content_digest(path))
+        where = data.where and data.where.text
+        how = (data.format, data.role == "pool", where, *sorted(data.columns.items()))
+        read = recall(path, how, partial(_read, path, data))
+        sha256 = recall(path, content_digest, partial(content_digest, path))
     except OSError as error:
         diagnostics.error("E005", f"`{data.path}`: {error.strerror}", span)
         return None
-    faults = [f for f in found if isinstance(f, Fault)]
-    rows = tuple(r for r in found if isinstance(r, Row))
-    if faults:
-        _report_faults(spec, data, faults, len(found), diagnostics)
+    if read.columns and not _check_where(spec, data, read.columns, diagnostics):
         return None
-    least = LEAST[data.role]
-    if len(rows) < least:
-        diagnostics.error(
-            "E308",
-            f"`{data.path}` has {len(rows)} rows; a {data.role} set needs at least {least}",
-            span,
-            "add rows",
-        )
+    faults = [f for f in read.found if isinstance(f, Fault)]
+    rows = tuple(r for r in read.found if isinstance(r, Row))
+    if faults:
+        _report_faults(spec, data, faults, len(read.found), diagnostics)
+        return None
+    few = too_few(data.path, data.role, len(rows))
+    if few:
+        kept = data.where is not None
+        notes = [Note(f"`where` keeps {len(rows)} of {read.total} rows")] if kept else []
+        place = spec.at("data", data.name, "where" if kept else "path")
+        diagnostics.error("E308", few, place, "add rows", notes)
         return None
     if data.sample is not None and data.sample > len(rows):
         diagnostics.error(
@@ -152,13 +218,28 @@ def _load(
             spec.at("data", data.name, "sample"),
             f"write at most {len(rows)}, or remove `sample`",
         )
-    return _Loaded(data, sha256, rows, _hashes(spec, data, rows, hashes, diagnostics))
+    if read.again:
+        _report_repeats(spec, data, len(rows), read.again, diagnostics)
+    return _Loaded(data, sha256, rows, read.first)
 
 
-def _read(path: Path, data: DataSet) -> tuple[list[Row | Fault], list[bytes]]:
-    """What each row of the file is, and the hash of each prompt that there is."""
-    found = list(read_rows(path, data.format, data.columns))
-    return found, [prompt_hash(row.prompt) for row in found if isinstance(row, Row)]
+def _check_where(
+    spec: Spec, data: DataSet, columns: tuple[str, ...], diagnostics: Diagnostics
+) -> bool:
+    """Whether `where` reads columns that some row has: dagent's own names, or the file's."""
+    named = {n: data.columns.get(n, n).split(".")[0] for n in COLUMNS}
+    chat = {"prompt", "answer"} if "messages" in columns else set()
+    known = {*columns, *chat, *(n for n, column in named.items() if column in columns)}
+    unknown = [n for n in (data.where.names if data.where else ()) if n[0] not in known]
+    for name, start, end in unknown:
+        assert data.where is not None
+        diagnostics.error(
+            "E321",
+            f"`{data.path}` has no column `{name}`",
+            inside_text(spec.at("data", data.name, "where"), data.where.text, start, end),
+            did_you_mean(name, known, "columns: " + ", ".join(sorted(known))),
+        )
+    return not unknown
 
 
 def _report_faults(
@@ -168,68 +249,61 @@ def _report_faults(
     for code in sorted({f.code for f in faults}):
         of_code = [f for f in faults if f.code == code]
         first = of_code[0]
-        notes = [Note(f"{data.path}, row {f.row}: {f.message}") for f in of_code[1:SHOWN]]
+        notes = [Note(f"{_place(data, f)}: {f.message}") for f in of_code[1:SHOWN]]
         if len(of_code) > SHOWN:
             notes.append(Note(f"{len(of_code)} of {total} rows in all"))
         mapped = code == "E306" and any(v == first.column for v in data.columns.values())
+        place = "columns" if mapped else "where" if code == "E322" else "path"
         diagnostics.error(
             code,
-            f"{data.path}, row {first.row}: {first.message}",
-            spec.at("data", data.name, "columns" if mapped else "path"),
-            "name the right column in `columns { … }`" if code == "E306" else "mend the row",
+            f"{_place(data, first)}: {first.message}",
+            spec.at("data", data.name, place),
+            REMEDIES.get(code, "mend the row"),
             notes,
         )
 
 
-def _hashes(
+def _place(data: DataSet, fault: Fault) -> str:
+    return f"{data.path}, row {fault.row}" if fault.row else data.path
+
+
+def _report_repeats(
     spec: Spec,
     data: DataSet,
-    rows: tuple[Row, ...],
-    hashes: list[bytes],
+    rows: int,
+    again: tuple[tuple[int, int], ...],
     diagnostics: Diagnostics,
-) -> dict[bytes, int]:
-    """First row of each prompt. A prompt that is there twice counts twice: a warning."""
-    first: dict[bytes, int] = {}
-    again: list[tuple[int, int]] = []
-    for row, key in zip(rows, hashes, strict=True):
-        if key in first:
-            again.append((first[key], row.number))
-        else:
-            first[key] = row.number
-    if again:
-        diagnostics.warn(
-            "E309",
-            f"`{data.path}` repeats {len(again)} of {len(rows)} prompts",
-            spec.at("data", data.name, "path"),
-            "remove the repetitions: they count twice and make intervals too narrow",
-            [Note(f"rows {a} and {b} have the same prompt") for a, b in again[:SHOWN]],
-        )
-    return first
+) -> None:
+    diagnostics.warn(
+        "E309",
+        f"`{data.path}` repeats {len(again)} of {rows} prompts",
+        spec.at("data", data.name, "path"),
+        "remove the repetitions: they count twice and make intervals too narrow",
+        [Note(f"rows {a} and {b} have the same prompt") for a, b in again[:SHOWN]],
+    )
 
 
 def _check_overlap(spec: Spec, loaded: Mapping[str, _Loaded], diagnostics: Diagnostics) -> None:
-    """Test shares no prompt with dev or a guard, which training or the gate can see; dev shares
-    none with a guard, which would let the engineer read what must stay unseen."""
+    """Test shares no prompt with what training, the gate or the engineer can see, and neither do
+    guards and dev with what they must not be learned from."""
     pairs = sorted(
         (a.data.name, b.data.name)
         for a in loaded.values()
         for b in loaded.values()
-        if (a.data.role, b.data.role) in (("test", "dev"), ("test", "guard"), ("guard", "dev"))
+        if must_not_share(a.data.role, b.data.role)
     )
     for one, other in pairs:
         ours, theirs = loaded[one], loaded[other]
-        shared = sorted(
-            (ours.hashes[h], theirs.hashes[h]) for h in ours.hashes.keys() & theirs.hashes
-        )
-        if shared:
+        same = shared(ours.hashes, theirs.hashes)
+        if same:
             notes = [
                 Note(f"{ours.data.path} row {a} is {theirs.data.path} row {b}")
-                for a, b in shared[:SHOWN]
+                for a, b in same[:SHOWN]
             ]
             notes.append(Note(f"`{other}` is declared here", spec.at("data", other, "path")))
             diagnostics.error(
                 "E304",
-                f"`{one}` and `{other}` share {len(shared)} prompts",
+                f"`{one}` and `{other}` share {len(same)} prompts",
                 spec.at("data", one, "path"),
                 "remove them from one of the two files",
                 notes,
@@ -240,7 +314,7 @@ def _check_cells(spec: Spec, facts: Mapping[str, DataFacts], diagnostics: Diagno
     """Where the domain lists skills or difficulties, dev asks for these and no others: rows of
     another would be measured and never taught, and an unmeasured skill taught blindly."""
     dev = next((d for d in spec.data if d.role == "dev" and d.name in facts), None)
-    if dev is None:
+    if dev is None or not facts[dev.name].known:
         return
     for key, listed, seen in (
         ("skills", spec.domain.skills, facts[dev.name].skills),
@@ -248,15 +322,14 @@ def _check_cells(spec: Spec, facts: Mapping[str, DataFacts], diagnostics: Diagno
     ):
         if listed is None:
             continue
-        for value in seen:
-            if value not in listed:
-                diagnostics.error(
-                    "E314",
-                    f"`{dev.path}` has rows of `{value}`, which `domain.{key}` does not list",
-                    spec.key("domain", key),
-                    did_you_mean(str(value), map(str, listed), f"add it to `{key}`"),
-                    [Note("the data set is here", spec.at("data", dev.name, "path"))],
-                )
+        for value in unlisted(seen, listed):
+            diagnostics.error(
+                "E314",
+                f"`{dev.path}` has rows of `{value}`, which `domain.{key}` does not list",
+                spec.key("domain", key),
+                did_you_mean(str(value), map(str, listed), f"add it to `{key}`"),
+                [Note("the data set is here", spec.at("data", dev.name, "path"))],
+            )
         for index, value in enumerate(listed):
             if value not in seen:
                 diagnostics.warn(

@@ -22,7 +22,10 @@ PASSES = {
     "generator": ("skill", "difficulty", "n", "seed"),
     "verifier": ("row",),
     "grader": ("answer", "row"),
+    "data": (),
 }
+# What a generator is handed as keywords if it takes them: the rows of the sets of a role.
+HANDED = {"seeds": "seed", "pool": "pool"}
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,9 @@ def _uses(spec: Spec) -> Iterator[_Use]:
                 role.options,
                 ("engineer", name, "options"),
             )
+    for data in spec.data:
+        if data.program:
+            yield _Use(data.program, "data", spec.at("data", data.name, "program"), {})
     for metric in spec.criteria.metrics:
         if metric.grader == "program" and isinstance(metric.options.get("program"), str):
             span = spec.at("criteria", "metric", metric.name, "program")
@@ -175,7 +181,11 @@ def _check_call(spec: Spec, function: ast.FunctionDef, use: _Use, diagnostics: D
                 spec.key(*path, option),
                 did_you_mean(option, free, f"add it to the arguments of `{function.name}`"),
             )
-    missing = sorted(needed - set(use.options))
+    handed: set[str] = set()
+    if use.role == "generator":
+        handed = {name for name, role in HANDED.items() if any(d.role == role for d in spec.data)}
+        _check_handed(spec, function, set(free), diagnostics)
+    missing = sorted(needed - set(use.options) - handed)
     if missing:
         diagnostics.error(
             "E317",
@@ -183,6 +193,23 @@ def _check_call(spec: Spec, function: ast.FunctionDef, use: _Use, diagnostics: D
             within(use.span, function.name),
             "give it in `options { … }`, or give it a default",
         )
+
+
+def _check_handed(
+    spec: Spec, function: ast.FunctionDef, takes: set[str], diagnostics: Diagnostics
+) -> None:
+    """Seeds and pools need a reader."""
+    for name, role in HANDED.items():
+        for data in spec.data:
+            if data.role != role or data.mix or name in takes or function.args.kwarg is not None:
+                continue
+            also = ", or add `mix = true` to train on them" if role == "seed" else ""
+            diagnostics.error(
+                "E327",
+                f"nothing reads `{data.name}`: `{function.name}` takes no argument `{name}`",
+                spec.at("data", data.name, "role"),
+                f"define it as `def {function.name}(…, {name})`{also}",
+            )
 
 
 def _check_policy_options(spec: Spec, diagnostics: Diagnostics) -> None:

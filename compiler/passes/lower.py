@@ -11,7 +11,8 @@ from dagent.compiler.digests import derived_seed
 from dagent.compiler.facts import Facts
 from dagent.compiler.kinds import KINDS
 from dagent.compiler.plan import Estimate, Step
-from dagent.compiler.spec import Metric, Requirement, Role, Spec, Student
+from dagent.compiler.rowchecks import ENGINEERS, must_not_share
+from dagent.compiler.spec import DataSet, Metric, Requirement, Role, Spec, Student
 from dagent.compiler.tables import table
 
 Params = Mapping[str, Any]
@@ -59,26 +60,30 @@ class _Lowering:
 
     def _sources(self) -> Iterator[Step]:
         spec = self.spec
-        for data in spec.data:
+        for data in self._in_turn():
             # Without a sample nothing is drawn, and the step is the same for every seed.
             drawn = None if data.sample is None else derived_seed(spec.seed, f"data.{data.name}")
             rows = data.sample or self.facts.data[data.name].rows
             params = {
                 "name": data.name,
                 "role": data.role,
-                "path": data.path,
-                "format": data.format,
+                **self._source(data),
                 "columns": dict(data.columns),
+                "where": data.where and data.where.text,
                 "sample": data.sample,
                 "seed": drawn,
-                "sha256": self.facts.data[data.name].sha256,
             }
             yield _step(
                 f"data.{data.name}",
                 "data",
                 params,
+                {f"against.{d.name}": f"data.{d.name}/rows" for d in self._compared(data)},
                 estimate=seconds(self.cost.programs(rows), rows=(rows, rows)),
             )
+        for data, rows in self._handed():
+            if rows.startswith("seed."):
+                inputs = {"rows": f"data.{data.name}/rows", **self._judges()}
+                yield _step(rows.removesuffix("/rows"), "decontaminate", {}, inputs)
         yield _step(
             "split",
             "split",
@@ -101,7 +106,11 @@ class _Lowering:
             "r0.gate",
             "gate",
             self._gate_params(0),
-            {"model": "student/model", "answers": "r0.evaluate/answers"},
+            {
+                "model": "student/model",
+                "answers": "r0.evaluate/answers",
+                **{f"seed.{d.name}": rows for d, rows in self._handed() if d.mix},
+            },
             round=0,
         )
 
@@ -148,6 +157,7 @@ class _Lowering:
             "seed": self._seed("generate", n),
         }
         inputs = {"curriculum": f"{r}.plan/curriculum", "kept": f"{before}/kept"}
+        inputs |= {f"{d.role}.{d.name}": rows for d, rows in self._handed()}
         made = (rows, cost.candidates)
         yield _step(
             f"{r}.generate",
@@ -174,7 +184,7 @@ class _Lowering:
         inputs = {"rows": f"{r}.verify/verified", "kept": f"{before}/kept"}
         yield _step(f"{r}.dedupe", "dedupe", {}, inputs, n, checked)
         inputs = {"rows": f"{r}.dedupe/rows"}
-        inputs |= {f"against.{d.name}": f"data.{d.name}/rows" for d in self.spec.data}
+        inputs |= self._judges()
         yield _step(f"{r}.decontaminate", "decontaminate", {}, inputs, n, checked)
 
     def _learn(self, n: int) -> Iterator[Step]:
@@ -256,6 +266,52 @@ class _Lowering:
         }
         yield _step("result", "result", params, inputs)
 
+    # --- data sets ----------------------------------------------------------------------------
+
+    def _in_turn(self) -> list[DataSet]:
+        """The sets whose rows are known come first: the others are compared with them."""
+        return sorted(self.spec.data, key=lambda d: (not self.facts.data[d.name].known, d.name))
+
+    def _handed(self) -> list[tuple[DataSet, str]]:
+        """The sets for the engineer, and where their rows come from: seeds are decontaminated
+        before anybody sees them, what a pool leads to is when it was made."""
+        place = {"seed": "seed.{}/rows", "pool": "data.{}/rows"}
+        sets = [d for d in self.spec.data if d.role in ENGINEERS]
+        return [(d, place[d.role].format(d.name)) for d in sets]
+
+    def _source(self, data: DataSet) -> Params:
+        facts = self.facts.data[data.name]
+        if data.path:
+            return {"path": data.path, "format": data.format, "sha256": facts.sha256}
+        domain = self.spec.domain
+        listed: Params = {}
+        if data.role == "dev":  # what the checks of its rows need to know
+            listed = {"skills": domain.skills, "difficulties": domain.difficulties}
+        source: Params
+        if data.program:
+            sha256 = self.facts.programs[data.program.rpartition(":")[0]]
+            source = {"program": data.program, "sha256": sha256}
+        else:
+            source = {
+                "hub": data.hub,
+                "config": data.config,
+                "split": data.split,
+                "revision": facts.revision,
+                "sha256": facts.sha256,
+            }
+        return {**source, **{k: list(v) for k, v in listed.items() if v is not None}}
+
+    def _compared(self, data: DataSet) -> list[DataSet]:
+        """Earlier sets that must share no prompt with one whose rows are not known yet."""
+        if self.facts.data[data.name].known:
+            return []
+        before = self._in_turn()
+        return [
+            other
+            for other in before[: before.index(data)]
+            if must_not_share(data.role, other.role) or must_not_share(other.role, data.role)
+        ]
+
     # --- parts --------------------------------------------------------------------------------
 
     def _evaluate(
@@ -306,6 +362,11 @@ class _Lowering:
                 "when": None if criteria.when is None else _goal(criteria.when),
             },
         }
+
+    def _judges(self) -> dict[str, str]:
+        """The sets that no row to train on may overlap with."""
+        judges = [d.name for d in self.spec.data if d.role not in ENGINEERS]
+        return {f"against.{name}": f"data.{name}/rows" for name in judges}
 
     def _role(self, role: Role) -> Params:
         if role.policy is not None:

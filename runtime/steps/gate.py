@@ -38,6 +38,12 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
 def _first(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOutput:
     """Round 0: the untouched student is the champion and nothing is kept yet."""
     rows = read_rows(inputs["answers"].path)
+    seeds = [
+        {**row, "round": 0, "origin": f"data.{name.removeprefix('seed.')}"}
+        for name, artifact in sorted(inputs.items())
+        if name.startswith("seed.")
+        for row in read_rows(artifact.path)
+    ]
     decision = {
         **_summary(params, rows),
         "accepted": True,
@@ -45,9 +51,8 @@ def _first(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOut
         "reason": "the untouched student",
         "stop": None,
         "rows": 0,
-        "rows_total": 0,
+        "rows_total": len(seeds),
     }
-    empty = write_rows(out / "kept.jsonl", [])
     return _output(
         out,
         decision,
@@ -55,7 +60,7 @@ def _first(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOut
         champion=inputs["model"],
         current=inputs["model"],
         answers=inputs["answers"],
-        kept=empty,
+        kept=write_rows(out / "kept.jsonl", seeds),
         aside=write_rows(out / "aside.jsonl", []),
     )
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from functools import partial
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +45,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         allowed = allowed if cap is None else min(allowed, max(most, int(cap)))
     context.meter.reserve(step.id, scopes, calls=allowed)
 
-    generator = load_function(params["generator"]["program"], context.project)
+    generator = handed(load_function(params["generator"]["program"], context.project), inputs)
     seen = {row["id"] for row in read_rows(inputs["kept"].path)}
     rows: list[Row] = []
     calls = 0
@@ -58,6 +60,20 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         {"candidates": len(rows), "calls": calls},
         f"{len(rows)} candidates from {calls} calls",
     )
+
+
+def handed(generator: Generator, inputs: Mapping[str, Artifact]) -> Generator:
+    """The generator with the rows of the spec's seeds and pools as keywords ``seeds`` and ``pool``,
+    where its function takes them. Rows of dev or test are never among the inputs."""
+    rows: dict[str, list[Row]] = {}
+    for name, artifact in sorted(inputs.items()):
+        role = name.partition(".")[0]
+        if keyword := {"seed": "seeds", "pool": "pool"}.get(role):
+            rows.setdefault(keyword, []).extend(read_rows(artifact.path))
+    taken = signature(generator).parameters.values()
+    if not any(p.kind is Parameter.VAR_KEYWORD for p in taken):
+        rows = {k: v for k, v in rows.items() if k in {p.name for p in taken}}
+    return partial(generator, **rows) if rows else generator
 
 
 def _fill(

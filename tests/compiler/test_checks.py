@@ -65,7 +65,7 @@ CASES = [
     (data(sample="40 rows"), []),
     (data(path=None), ["E307"]),
     (data(path="dev.txt"), ["E307"]),
-    (data(path="dev.parquet"), ["E190"]),
+    (data(path="dev.parquet"), ["E301"]),
     ({"domain": {"skills": ["a"]}}, ["E314"]),
     ({"domain": {"skills": ["a", "b"], "difficulties": [0, 1]}}, ["E314"]),
     ({"criteria": {"guard": {"old": {"max_drop": "1pp"}}}}, ["E507"]),

@@ -27,10 +27,16 @@ def grader(name: str) -> dict[str, Any]:
     return {"criteria": {"metric": {"accuracy": {"grader": name}}}}
 
 
+def hub(**change: Any) -> dict[str, Any]:
+    source = {"path": None, "hub": "owner/name", "split": "test", "revision": 40 * "0"}
+    return {"data": {"dev": source | change}}
+
+
 # Only for people, or only says what the value already is.
 DESCRIPTIVE = {"language", "param.p.description"}
 # Values that are not supported yet, and keys that cannot be supported alone.
 REFUSED = {
+    "data.dev.mix": ["E325"],
     "data.dev.role": ["E305", "E313"],
     "engineer.strategy": ["E190"],
     "param.p.secret": ["E190"],  # nothing supported takes a secret yet
@@ -52,8 +58,12 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
     "data.dev.columns.prompt": ("answer", {}),
     "data.dev.columns.answer": ("prompt", {}),
     "data.dev.sample": ("30 rows", {}),
-    "data.dev.hub": ("owner/name", {}),
-    "data.dev.program": ("programs.py:plan", {}),
+    "data.dev.hub": ("owner/name", hub(hub=None)),
+    "data.dev.config": ("main", hub()),
+    "data.dev.split": ("train", hub(split=None)),
+    "data.dev.revision": (40 * "1", hub()),
+    "data.dev.program": ("programs.py:rows", {"data": {"dev": {"path": None}}}),
+    "data.dev.where": ("len(prompt) > 1", {}),
     "student.model": ("owner/name", {}),
     "student.revision": ("main", {"student": {"model": "owner/name"}}),
     "student.lora": ({"r": 4}, {"student": {"adapter": "lora"}}),
