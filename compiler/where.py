@@ -87,9 +87,10 @@ def parse_where(text: str) -> Where:
         # The parentheses let it run over several lines.
         tree = ast.parse(f"({text}\n)", mode="eval").body
     except SyntaxError as error:
-        place = _offset(text, error.lineno or 1, (error.offset or 1) - 1, in_bytes=False)
-        message = error.msg.removesuffix(" (<unknown>, line 1)")
-        raise NotAllowed(message, place, place + 1) from None
+        start = _offset(text, error.lineno or 1, (error.offset or 1) - 1, in_bytes=False)
+        start = min(start, max(len(text.rstrip()) - 1, 0))  # not at the closing parenthesis
+        end = _offset(text, error.end_lineno or 1, (error.end_offset or 1) - 1, in_bytes=False)
+        raise NotAllowed(error.msg, start, max(end, start + 1)) from None
     except (ValueError, RecursionError, MemoryError):
         raise NotAllowed("cannot be read", 0, len(text)) from None
     names: dict[str, tuple[str, int, int]] = {}
@@ -174,4 +175,4 @@ def _offset(text: str, line: int, column: int, *, in_bytes: bool) -> int:
     here = lines[line - 1] if line <= len(lines) else ""
     if in_bytes:
         column = len(here.encode()[: max(column, 0)].decode(errors="ignore"))
-    return min(before + max(column, 0), max(len(text) - 1, 0))
+    return min(before + max(column, 0), len(text))

@@ -80,10 +80,10 @@ class _Lowering:
                 {f"against.{d.name}": f"data.{d.name}/rows" for d in self._compared(data)},
                 estimate=seconds(self.cost.programs(rows), rows=(rows, rows)),
             )
-        for data, rows in self._handed():
-            if rows.startswith("seed."):
+        for data in spec.data:
+            if data.role == "seed":
                 inputs = {"rows": f"data.{data.name}/rows", **self._judges()}
-                yield _step(rows.removesuffix("/rows"), "decontaminate", {}, inputs)
+                yield _step(f"seed.{data.name}", "decontaminate", {}, inputs)
         yield _step(
             "split",
             "split",

@@ -88,26 +88,25 @@ def _hub(params: Params, project: Path) -> list[Mapping[str, Any]]:
     Raises:
         Refused: E328 when it cannot be fetched or read.
     """
-    from datasets import load_dataset
+    from datasets import load_dataset_builder
 
-    local = params["sha256"] is not None
-    source = str(project / params["hub"]) if local else params["hub"]
+    name, revision = params["hub"], params["revision"]
     try:
-        # A folder is read as it stands: the cache would not see every change of it.
-        rows = load_dataset(
-            source,
-            params["config"],
-            split=params["split"],
-            revision=params["revision"],
-            streaming=local,
-        )
-        return list(rows)
+        if revision is None:
+            # A folder is read as it stands: the cache would not see every change of it.
+            folder = load_dataset_builder(str(project / name), params["config"])
+            return list(folder.as_streaming_dataset(split=params["split"]))
+        builder = load_dataset_builder(name, params["config"], revision=revision)
+        if builder.hash != revision:  # without the hub, `datasets` takes whatever is in its cache
+            raise FileNotFoundError(f"commit {revision} is neither on the hub nor in the cache")
+        builder.download_and_prepare()
+        return list(builder.as_dataset(split=params["split"]))
     except Exception as error:  # whatever the library says is the user's to read
+        said = str(error).strip().partition("\n")[0]
         raise Refused(
             Diagnostic(
                 "E328",
-                f"the data set `{params['hub']}` cannot be read: {type(error).__name__}: "
-                + str(error).strip().partition("\n")[0],
+                f"the data set `{name}` cannot be read: {type(error).__name__}: {said}",
                 suggestion="check name, config and split, the network and the access token; "
                 "then execute again",
             )

@@ -65,7 +65,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
 def handed(generator: Generator, inputs: Mapping[str, Artifact]) -> Generator:
     """The generator with the rows of the spec's seeds and pools as keywords ``seeds`` and ``pool``,
     where its function takes them. Rows of dev or test are never among the inputs."""
-    rows: dict[str, list[Row]] = {}
+    rows: dict[str, Any] = {}
     for name, artifact in sorted(inputs.items()):
         role = name.partition(".")[0]
         if keyword := {"seed": "seeds", "pool": "pool"}.get(role):
