@@ -43,6 +43,8 @@ def run(args: argparse.Namespace) -> int:
     source = _template(args.template)
     folder: Path = args.folder
     files = {path.name: path.read_text(encoding="utf-8") for path in _files(source)}
+    if (folder / "README.md").exists():
+        files.pop("README.md", None)  # a repository has its own
     if args.yaml:
         files = _as_yaml(files)
     _write(folder, files)

@@ -46,7 +46,7 @@ class Draft:
 
     def add_data(self, name: str, fields: Mapping[str, Any]) -> None:
         """A data set that the tool trains on: seeds, trained on beside what the engineer makes."""
-        made = {"role": "seed", **fields}
+        made: dict[str, Any] = {"role": "seed", **fields}
         if "hub" in made:
             made.setdefault("split", "train")  # as each of the tools has it
         if self.stage == "sft":
