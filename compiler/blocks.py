@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Any
 
+from dagent.compiler.engineer import read_engineer
 from dagent.compiler.formats import FORMATS
 from dagent.compiler.read import Reader, inside_text
 from dagent.compiler.requirement import read_requirement
@@ -17,11 +18,9 @@ from dagent.compiler.spec import (
     Criteria,
     DataSet,
     Domain,
-    Engineer,
     Guard,
     Metric,
     Requirement,
-    Role,
     Spec,
     Stage,
     Student,
@@ -33,7 +32,6 @@ from dagent.dsl.document import Mapping, Scalar, Sequence, plain
 ROLES = ("seed", "dev", "test", "guard", "pool")
 GRADERS = ("exact", "normalised", "numeric", "choice", "regex", "program")
 ADAPTERS = ("full", "lora")
-POLICIES = ("error-driven", "matched", "uniform")
 MOST_ROUNDS = 1000  # at some ten steps a round, as much as a person or a tool can still read
 # Which parts of a run can be capped, and by what.
 PARTS = {"round": ("rows", "calls"), "generator": ("calls",)}
@@ -54,7 +52,7 @@ def read_spec(root: Mapping, diagnostics: Diagnostics) -> Spec:
         domain=_domain(reader.inner("domain")),
         data=tuple(_data(name, block) for name, block in reader.named("data")),
         student=_student(reader.inner("student")),
-        engineer=_engineer(reader.inner("engineer")),
+        engineer=read_engineer(reader.inner("engineer")),
         budget=_budget(reader.inner("budget")),
         criteria=_criteria(reader.inner("criteria")),
         train=tuple(_stage(block) for block in reader.items("train")),
@@ -71,6 +69,7 @@ def _domain(block: Reader) -> Domain:
         skills=block.texts("skills"),
         difficulties=block.texts("difficulties"),
         answer=block.prose("answer", None),
+        sources=block.texts("sources") or (),
     )
 
 
@@ -171,56 +170,6 @@ def _student(block: Reader) -> Student:
         generation=block.value("generation") or {},
         device=block.text("device", None),
     )
-
-
-def _engineer(block: Reader) -> Engineer:
-    planner = _role(block, "planner", POLICIES)
-    generator = _role(block, "generator")
-    if generator is None:
-        if not any(key in block for key in ("lm", "generator")):
-            block.diagnostics.error(
-                "E307",
-                "`engineer` does not say who generates rows",
-                block.where,
-                'add `generator { program = "programs.py:generate" }`',
-            )
-        generator = Role(None, None, {})
-    return Engineer(
-        strategy=block.choice("strategy", ("curriculum",), "curriculum"),
-        planner=planner or Role("error-driven", None, {}),
-        generator=generator,
-        verifier=_role(block, "verifier"),
-        candidates=block.number("candidates", 2),
-        prefer_wrong=block.amount("prefer_wrong", "fraction", 0.7),
-        floor=block.amount("floor", "fraction", 0.005),
-        cap=block.amount("cap", "fraction", 0.25),
-    )
-
-
-def _role(engineer: Reader, name: str, policies: tuple[str, ...] = ()) -> Role | None:
-    """A role, or None where the block is absent. Language models come with a later version."""
-    if name not in engineer:
-        return None
-    block = engineer.inner(name)
-    policy = block.text("policy", None) if policies else None
-    program = block.text("program", None)
-    sources = [key for key in ("lm", "policy", "program") if key in block]
-    wanted = " or ".join(f"`{k}`" for k in ("policy", "program") if k == "program" or policies)
-    if not sources:
-        if policies:  # `planner { options {…} }`: options of the default policy
-            policy = policies[0]
-        else:
-            block.diagnostics.error(
-                "E307", f"`{name}` does not say what does it", block.where, f"give it a {wanted}"
-            )
-    elif len(sources) > 1:
-        block.diagnostics.error(
-            "E307",
-            f"`{name}` has several sources: " + ", ".join(f"`{s}`" for s in sources),
-            block.key_span(sources[1]),
-            f"keep one: {wanted}",
-        )
-    return Role(policy, program, block.value("options") or {})
 
 
 def _budget(block: Reader) -> Budget:

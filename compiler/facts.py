@@ -44,6 +44,7 @@ class Facts:
     data: Mapping[str, DataFacts]
     student: StudentFacts
     programs: Mapping[str, str] = field(default_factory=dict)  # file, relative -> SHA-256
+    documents: Mapping[str, str] = field(default_factory=dict)  # likewise, of `domain.sources`
 
 
 def inside(path: str, project: Path, span: Span, diagnostics: Diagnostics) -> Path | None:

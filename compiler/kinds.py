@@ -27,10 +27,23 @@ KINDS: dict[str, Kind] = {
         Kind("data", 2, (), ("rows",), "reads a data set into rows"),
         Kind("split", 1, ("rows",), ("diagnose", "select"), "splits dev, stratified and seeded"),
         Kind("student", 1, (), ("model",), "fetches the untouched student"),
+        Kind(
+            "optimise", 1, ("labelled",), ("program", "report"), "makes an agent better with DSPy"
+        ),
+        Kind(
+            "calibrate",
+            1,
+            ("labelled",),
+            ("calibration",),
+            "sets a judge's threshold on known rows",
+        ),
         Kind("diagnose", 1, ("rows", "model"), ("answers", "diagnosis"), "finds weaknesses"),
         Kind("plan", 1, ("diagnosis", "archive"), ("curriculum",), "decides what to teach next"),
         Kind("generate", 1, ("curriculum", "kept"), ("candidates",), "makes candidate rows"),
         Kind("verify", 1, ("candidates",), ("verified", "rejects"), "rejects wrong rows"),
+        Kind(
+            "refine", 1, ("verified", "rejects"), ("verified", "rejects"), "repairs rejected rows"
+        ),
         Kind("dedupe", 1, ("rows", "kept"), ("rows", "duplicates"), "drops near-duplicates"),
         Kind(
             "decontaminate",

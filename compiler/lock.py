@@ -18,6 +18,7 @@ from dagent import __version__
 from dagent.compiler.compose import Composed
 from dagent.compiler.facts import DataFacts, Facts
 from dagent.compiler.plan import Plan
+from dagent.compiler.prompts import prompts
 from dagent.compiler.spec import DataSet, Spec
 
 LOCK_FORMAT = "dagent.lock/1"
@@ -37,6 +38,8 @@ def make_lock(
         "set": dict(composed.values),
         "data": {d.name: _data(d, facts.data[d.name]) for d in spec.data},
         "programs": dict(sorted(facts.programs.items())),
+        "documents": dict(sorted(facts.documents.items())),
+        "prompts": prompts(spec.engineer),
         "models": {
             spec.student.model: {
                 "revision": spec.student.revision,

@@ -26,6 +26,7 @@ from dagent.compiler.passes.check_criteria import check_criteria
 from dagent.compiler.passes.check_data import check_data
 from dagent.compiler.passes.check_device import check_device
 from dagent.compiler.passes.check_document import check_document
+from dagent.compiler.passes.check_engineer import check_engineer
 from dagent.compiler.passes.check_programs import check_programs
 from dagent.compiler.passes.check_student import check_student
 from dagent.compiler.passes.check_train import check_train
@@ -116,7 +117,7 @@ def _checked(
     data = check_data(spec, project, settings, diagnostics)
     student = check_student(spec, project, settings, diagnostics)
     programs = check_programs(spec, project, diagnostics)
-    facts = Facts(data, student, programs)
+    facts = Facts(data, student, programs, check_engineer(spec, project, diagnostics))
     check_criteria(spec, data, diagnostics)
     check_train(spec, diagnostics)
     check_arguments(spec, diagnostics)
@@ -189,6 +190,8 @@ def looks_like_spec(text: str) -> bool:
 
 def _budget(spec: Spec) -> dict[str, dict[str, float]]:
     budget = {"run": spec.budget.run.given()}
+    # A cap like any other, so that the meter holds it across resumes.
+    budget |= {f"optimise.{n}": {"calls": o.calls} for n, o in spec.engineer.optimise.items()}
     return budget | {name: part.given() for name, part in spec.budget.per.items()}
 
 
@@ -205,9 +208,12 @@ def _settings(spec: Spec) -> dict[str, Any]:
         "student.device": student.device,
         "student.max_new_tokens": student.max_new_tokens,
         "engineer.strategy": engineer.strategy,
-        "engineer.planner": engineer.planner.policy or engineer.planner.program,
-        "engineer.generator": engineer.generator.program,
-        "engineer.verifier": engineer.verifier and engineer.verifier.program,
+        "engineer.planner": engineer.planner.who,
+        "engineer.generator": engineer.generator.who,
+        "engineer.verifier": engineer.verifier and engineer.verifier.who,
+        "engineer.diagnoser": engineer.diagnoser and engineer.diagnoser.who,
+        "engineer.refiner": engineer.refiner and engineer.refiner.who,
+        "engineer.explore": engineer.explore,
         "engineer.candidates": engineer.candidates,
         "engineer.prefer_wrong": engineer.prefer_wrong,
         "engineer.floor": engineer.floor,

@@ -28,6 +28,7 @@ class Domain:
     skills: tuple[str, ...] | None
     difficulties: tuple[str | int, ...] | None
     answer: str | None
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +103,43 @@ class Student:
 
 
 @dataclass(frozen=True, slots=True)
+class LanguageModel:
+    """A model and where it is served. ``api_key`` is the *name* of an environment variable."""
+
+    name: str
+    api_base: str | None
+    api_key: str | None
+    temperature: float | None
+    max_tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Role:
-    """Who does one part of the engineering: a policy of dagent's or a program of the user's."""
+    """Who does one part of the engineering: a policy of dagent's, a program of the user's or a
+    language model. A verifier may be a program *and* a model."""
 
     policy: str | None
     program: str | None
     options: Options
+    lm: LanguageModel | None = None
+
+    @property
+    def who(self) -> str:
+        """
+        >>> Role("matched", None, {}).who
+        'matched'
+        """
+        named = (self.policy, self.program, self.lm and self.lm.name)
+        return " + ".join(name for name in named if name)
+
+
+@dataclass(frozen=True, slots=True)
+class Optimise:
+    """How DSPy optimises a role: ``holdout`` of the examples judge, within ``calls`` calls."""
+
+    optimiser: str
+    calls: int
+    holdout: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +148,12 @@ class Engineer:
     planner: Role
     generator: Role
     verifier: Role | None
+    diagnoser: Role | None
+    refiner: Role | None
+    samples: int
+    judge: bool
+    explore: int | None
+    optimise: Mapping[str, Optimise]
     candidates: int | float
     prefer_wrong: float
     floor: float

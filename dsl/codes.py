@@ -282,7 +282,7 @@ CODES: dict[str, Code] = {
         "not supported yet",
         "The language has this, and no step of this version uses it.",
         "Ignoring it would run another experiment than the one declared.",
-        'domain { name = demo  goal = g  sources = ["notes.md"] }',
+        'engineer { strategy = program  generator { program = "programs.py:generate" } }',
         "Remove it for now.",
     ),
     "E201": Code(
@@ -707,19 +707,59 @@ CODES: dict[str, Code] = {
         'student { model = "builtin:tiny-python"  generation { do_sample = false  top_p = 0.9 } }',
         "Remove the argument, or `do_sample`.",
     ),
-    "E620": Code(
-        "config of no known tool",
-        "The file given to `--from` is no training config of Axolotl, LLaMA-Factory or Oumi.",
-        "Its keys would be guessed at.",
-        "$ dagent init new --from docker-compose.yaml",
-        "Give a training config; `--from-format` names the tool.",
+    "E650": Code(
+        "setting of a model that is not named",
+        "A setting of a language model stands where no model is named.",
+        "It would have no effect.",
+        "engineer {\n  strategy = curriculum\n  temperature = 0.7\n"
+        '  generator { program = "programs.py:generate" }\n}',
+        "Name the model with `lm`, or remove the setting.",
     ),
-    "E621": Code(
-        "method without a stage",
-        "The config trains by a method that no stage of `train` stands for.",
-        "Another method in its place would be another experiment.",
-        "$ dagent init new --from pretrain.yaml",
-        "Write the spec by hand, with the stage that comes nearest.",
+    "E651": Code(
+        "key that is no secret parameter",
+        "`api_key` holds something else than a secret parameter.",
+        "Keys come from the environment, so that no spec, plan or log ever holds one.",
+        'engineer { strategy = curriculum  lm = "openai/gpt-5.2"  api_key = mine }',
+        "Declare `param KEY { env = KEY  secret = true }` and write `api_key = $KEY`.",
+    ),
+    "E652": Code(
+        "setting that its role cannot follow",
+        "A role is to be optimised or to explore, and what does it cannot.",
+        "DSPy optimises the prompts of a language model; a program has none.",
+        'engineer {\n  strategy = curriculum\n  generator { program = "programs.py:generate" }\n'
+        "  optimise generator { optimiser = bootstrap }\n}",
+        "Give the role an `lm`, or remove the setting.",
+    ),
+    "E653": Code(
+        "document that cannot be read",
+        "A document of `sources` is missing, is no text, or is one of the data sets.",
+        "Rows are to be grounded on it; data sets are judged on, so rows must not repeat them.",
+        'domain { name = demo  goal = "Know the manual."  sources = ["no-such.md"] }\n'
+        'engineer { strategy = curriculum  lm = "openai/gpt-5.2" }',
+        "Correct the path, or convert the document to plain text.",
+    ),
+    "E654": Code(
+        "documents that nobody reads",
+        "`sources` are named, and the generator is a program.",
+        "Only a generator that is a language model draws on them.",
+        'domain { name = demo  goal = "Know the manual."  sources = ["programs.py"] }',
+        "Let a language model generate, or remove `sources`.",
+    ),
+    "E655": Code(
+        "verifier with nothing to do",
+        "The verifier neither judges, nor answers, nor runs a program.",
+        "Every row would pass.",
+        'engineer {\n  strategy = curriculum\n  lm = "openai/gpt-5.2"\n'
+        "  verifier { judge = false }\n}",
+        "Add `samples` or a `program`, or remove `judge = false`.",
+    ),
+    "E656": Code(
+        "judge that cannot tell",
+        "The judge passes wrong rows about as often as right ones.",
+        "It was tried on rows of dev's diagnose half with their right and with wrong answers. "
+        "Rows that it let pass would teach mistakes.",
+        "$ dagent execute",
+        "Use a stronger model, `samples`, or a program as verifier.",
     ),
     "E701": Code(
         "import not found",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from dagent.compiler.blocks import PARTS
-from dagent.compiler.cost import Cost
+from dagent.compiler.cost import ROWS_PER_CALL, Cost
 from dagent.compiler.facts import Facts
 from dagent.compiler.quantity import shown
 from dagent.compiler.spec import Spec
@@ -76,11 +76,15 @@ def _check_rows(spec: Spec, diagnostics: Diagnostics) -> None:
 
 
 def _check_calls(spec: Spec, diagnostics: Diagnostics) -> None:
-    """A generator is charged one call a candidate row, and every round makes rows × candidates."""
+    """A program is charged one call a candidate row, and every round makes rows × candidates; a
+    language model makes several rows a call."""
     budget, candidates = spec.budget, spec.engineer.candidates
     rows = budget.rows_per_round
     per_round = math.ceil(rows * candidates)
     each = f"{shown(rows, 'rows')} × {candidates:g} candidates"
+    if spec.engineer.generator.lm:
+        per_round = math.ceil(per_round / ROWS_PER_CALL)
+        each += f", {ROWS_PER_CALL} a call,"
     total = per_round * budget.rounds
     sums = {
         ("calls",): (total, f"{budget.rounds} rounds × {each}"),

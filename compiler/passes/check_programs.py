@@ -213,11 +213,13 @@ def _check_handed(
 
 
 def _check_policy_options(spec: Spec, diagnostics: Diagnostics) -> None:
-    planner = spec.engineer.planner
-    for option in planner.options if planner.policy else ():
-        diagnostics.error(
-            "E318",
-            f"the policy `{planner.policy}` takes no option `{option}`",
-            spec.key("engineer", "planner", "options", option),
-            "remove it",
-        )
+    engineer = spec.engineer
+    for name, role in (("planner", engineer.planner), ("diagnoser", engineer.diagnoser)):
+        for option in role.options if role and role.policy else ():
+            assert role is not None
+            diagnostics.error(
+                "E318",
+                f"the policy `{role.policy}` takes no option `{option}`",
+                spec.key("engineer", name, "options", option),
+                "remove it",
+            )

@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dagent.compiler.cost import Cost, seconds
+from dagent.compiler.cost import LABELLED, Cost, seconds
 from dagent.compiler.digests import derived_seed
 from dagent.compiler.facts import Facts
 from dagent.compiler.kinds import KINDS
 from dagent.compiler.plan import Estimate, Step
+from dagent.compiler.prompts import version
 from dagent.compiler.rowchecks import ENGINEERS, must_not_share
 from dagent.compiler.spec import DataSet, Metric, Requirement, Role, Spec, Student
 from dagent.compiler.tables import table
@@ -42,7 +43,7 @@ class _Lowering:
         }
         dev = facts.data[spec.role("dev").name]
         domain = spec.domain
-        self.grid = {
+        self.grid: dict[str, list[Any]] = {
             "skills": list(dev.skills if domain.skills is None else domain.skills),
             "difficulties": list(
                 dev.difficulties if domain.difficulties is None else domain.difficulties
@@ -52,6 +53,8 @@ class _Lowering:
     def steps(self) -> Iterator[Step]:
         yield from self._sources()
         yield from self._base()
+        yield from self._optimise()
+        yield from self._calibrate()
         for number in range(1, self.spec.budget.rounds + 1):
             yield from self._round(number)
         yield from self._end()
@@ -114,6 +117,35 @@ class _Lowering:
             round=0,
         )
 
+    def _calibrate(self) -> Iterator[Step]:
+        """A judge that cannot tell right from wrong is found out before anything is generated."""
+        if self._calibrated():
+            inputs = {"labelled": "split/diagnose", **self._optimised("verifier")}
+            estimate = seconds((1.0, 600.0), calls=(2 * LABELLED, 4 * LABELLED))
+            yield _step("calibrate", "calibrate", self._checks(), inputs, None, estimate)
+
+    def _optimise(self) -> Iterator[Step]:
+        """Programs of the agents, made better before the first round; every round uses them."""
+        for name, how in sorted(self.spec.engineer.optimise.items()):
+            params = {
+                "role": name,
+                "optimiser": how.optimiser,
+                "calls": how.calls,
+                "holdout": how.holdout,
+                "agent": self._role(getattr(self.spec.engineer, name), name),
+                **self._checks(),
+                **self._brief(),
+                **self.grid,
+                "rows": self.cost.rows,
+                "seed": derived_seed(self.spec.seed, f"optimise.{name}"),
+            }
+            inputs = {"labelled": "split/diagnose"}
+            if name == "generator":
+                inputs |= self._grounds()
+            calls = (how.calls // 4, how.calls)
+            estimate = seconds((0.01 * how.calls, 5.0 * how.calls), calls=calls)
+            yield _step(f"optimise.{name}", "optimise", params, inputs, None, estimate)
+
     # --- a round ------------------------------------------------------------------------------
 
     def _round(self, n: int) -> Iterator[Step]:
@@ -131,10 +163,19 @@ class _Lowering:
         yield _step(
             f"{r}.diagnose",
             "diagnose",
-            {"metric": self.metric, "answering": self.answering, **self.grid},
+            {
+                "metric": self.metric,
+                "answering": self.answering,
+                **self.grid,
+                **self._agent("diagnoser", n, {"goal": spec.domain.goal}),
+            },
             {"rows": "split/diagnose", "model": f"{before}/current"},
             n,
-            seconds(cost.answer(diagnose_rows), rows=(diagnose_rows, diagnose_rows)),
+            seconds(
+                cost.answer(diagnose_rows),
+                rows=(diagnose_rows, diagnose_rows),
+                **cost.diagnosing(self.grid["skills"]),
+            ),
         )
         params = {
             "round": n,
@@ -142,22 +183,30 @@ class _Lowering:
             "goal": spec.domain.goal,
             "answer": spec.domain.answer,
             **self.grid,
-            "planner": self._role(engineer.planner),
+            "planner": self._role(engineer.planner, "planner"),
+            "explore": engineer.explore,
             "floor": engineer.floor,
             "cap": engineer.cap,
             "seed": self._seed("plan", n),
         }
         inputs = {"diagnosis": f"{r}.diagnose/diagnosis", "archive": f"{before}/archive"}
-        yield _step(f"{r}.plan", "plan", params, inputs, n)
+        inputs |= self._optimised("planner")
+        if engineer.planner.lm:
+            params["rounds"] = spec.budget.rounds
+        yield _step(f"{r}.plan", "plan", params, inputs, n, cost.planning())
         params = {
             "round": n,
             "candidates": engineer.candidates,
             "rows": rows,
-            "generator": self._role(engineer.generator),
+            "generator": self._role(engineer.generator, "generator"),
             "seed": self._seed("generate", n),
         }
         inputs = {"curriculum": f"{r}.plan/curriculum", "kept": f"{before}/kept"}
         inputs |= {f"{d.role}.{d.name}": rows for d, rows in self._handed()}
+        if engineer.generator.lm:
+            params |= self._brief() | {"rounds": spec.budget.rounds, "checks": self._checks()}
+            inputs |= self._grounds() | self._optimised("generator")
+            inputs["archive"] = f"{before}/archive"
         made = (rows, cost.candidates)
         yield _step(
             f"{r}.generate",
@@ -165,23 +214,36 @@ class _Lowering:
             params,
             inputs,
             n,
-            seconds(cost.programs(cost.candidates), rows=made, calls=made),
+            seconds(cost.programs(cost.candidates), rows=made, calls=cost.generating()),
         )
 
     def _clean(self, n: int) -> Iterator[Step]:
         r, before = f"r{n}", f"r{n - 1}.gate"
         cost, engineer = self.cost, self.spec.engineer
         checked = seconds(cost.programs(cost.candidates))
-        verifier = None if engineer.verifier is None else self._role(engineer.verifier)
+        params = self._checks()
+        inputs = {"candidates": f"{r}.generate/candidates"}
+        if engineer.verifier and engineer.verifier.lm:
+            params |= {"round": n, "seed": self._seed("verify", n)}
+            inputs |= self._optimised("verifier") | self._calibrated()
         yield _step(
             f"{r}.verify",
             "verify",
-            {"verifier": verifier, "metric": self.metric},
-            {"candidates": f"{r}.generate/candidates"},
+            params,
+            inputs,
             n,
-            checked,
+            seconds(cost.programs(cost.candidates), **cost.verifying()),
         )
-        inputs = {"rows": f"{r}.verify/verified", "kept": f"{before}/kept"}
+        verified = f"{r}.verify"
+        if engineer.refiner and engineer.refiner.lm:
+            verified = f"{r}.refine"
+            refiner = self._role(engineer.refiner, "refiner")
+            params = {**params, "round": n, "refiner": refiner, **self._brief()}
+            inputs = {k: v for k, v in inputs.items() if k != "candidates"}
+            inputs |= {o: f"{r}.verify/{o}" for o in ("verified", "rejects")}
+            refined = seconds(cost.programs(cost.candidates), **cost.refining())
+            yield _step(verified, "refine", params, inputs, n, refined)
+        inputs = {"rows": f"{verified}/verified", "kept": f"{before}/kept"}
         yield _step(f"{r}.dedupe", "dedupe", {}, inputs, n, checked)
         inputs = {"rows": f"{r}.dedupe/rows"}
         inputs |= self._judges()
@@ -233,6 +295,8 @@ class _Lowering:
         inputs = {
             "model": f"{r}.train/model",
             "answers": f"{r}.evaluate/answers",
+            "candidates": f"{r}.generate/candidates",
+            "verified": self._verified(n),
             "added": f"{r}.mix/added",
             "curriculum": f"{r}.plan/curriculum",
             "champion": f"{before}/champion",
@@ -368,7 +432,72 @@ class _Lowering:
         judges = [d.name for d in self.spec.data if d.role not in ENGINEERS]
         return {f"against.{name}": f"data.{name}/rows" for name in judges}
 
-    def _role(self, role: Role) -> Params:
+    def _verified(self, n: int) -> str:
+        refiner = self.spec.engineer.refiner
+        return f"r{n}.refine/verified" if refiner and refiner.lm else f"r{n}.verify/verified"
+
+    def _brief(self) -> dict[str, Any]:
+        """What an agent is told of the domain."""
+        return {"goal": self.spec.domain.goal, "answer": self.spec.domain.answer or ""}
+
+    def _grounds(self) -> dict[str, str]:
+        """Rows that show a generator what a row looks like: seeds, else the diagnose half."""
+        seeds = {f"seed.{d.name}": rows for d, rows in self._handed() if d.role == "seed"}
+        return seeds or {"seed.diagnose": "split/diagnose"}
+
+    def _checks(self) -> dict[str, Any]:
+        """What verifying a row takes, wherever it is done."""
+        engineer = self.spec.engineer
+        checks: dict[str, Any] = {"verifier": None, "metric": self.metric}
+        if engineer.verifier is not None:
+            checks["verifier"] = self._role(engineer.verifier, "verifier")
+            if engineer.verifier.lm:
+                asked = {"samples": engineer.samples, "judge": engineer.judge}
+                checks["verifier"] = {**checks["verifier"], **asked}
+                checks |= self._brief()
+        return checks
+
+    def _agent(self, name: str, n: int, more: Params) -> dict[str, Any]:
+        """The parameters of a part that only a language model does; none where there is none."""
+        role: Role | None = getattr(self.spec.engineer, name)
+        if role is None or role.lm is None:
+            return {}
+        return {"round": n, name: self._role(role, name), **more}
+
+    def _optimised(self, name: str) -> dict[str, str]:
+        """The input that carries a role's optimised program."""
+        if name not in self.spec.engineer.optimise:
+            return {}
+        return {"program": f"optimise.{name}/program"}
+
+    def _calibrated(self) -> dict[str, str]:
+        """The input that carries the judge's threshold, where there is a judge."""
+        verifier = self.spec.engineer.verifier
+        judged = verifier is not None and verifier.lm is not None and self.spec.engineer.judge
+        return {"calibration": "calibrate/calibration"} if judged else {}
+
+    def _role(self, role: Role, name: str) -> Params:
+        body = self._doer(role)
+        if role.lm is None:
+            return body
+        lm = role.lm
+        body = body if role.program else {"options": dict(role.options)}
+        return {
+            **body,
+            "lm": {
+                "model": lm.name,
+                "api_base": lm.api_base,
+                "api_key_env": lm.api_key,
+                "temperature": lm.temperature,
+                "max_tokens": lm.max_tokens,
+            },
+            "prompt": version(name),
+            "sources": dict(self.facts.documents) if name == "generator" else {},
+        }
+
+    def _doer(self, role: Role) -> Params:
+        if role.lm is not None and role.program is None:
+            return {}
         if role.policy is not None:
             return {"policy": role.policy, "sha256": None, "options": dict(role.options)}
         assert role.program is not None

@@ -34,6 +34,8 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     got = average(scores(rows, metric["name"]), rows, metric)
     found = weaknesses(rows, metric["name"])
     diagnosis = {"rows": len(rows), metric["name"]: got, "cells": found}
+    named = _named(step, rows, metric["name"], context)
+    diagnosis |= named
     worst = ", ".join(f"{w['skill']}/{w['difficulty']} {w['error']:.0%}" for w in found[:3])
     return StepOutput(
         {
@@ -43,6 +45,26 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         {metric["name"]: got},
         f"{got:.1%} on {len(rows)} rows; most wrong: {worst}",
     )
+
+
+def _named(step: Step, rows: Sequence[Row], metric: str, context: Context) -> dict[str, Any]:
+    """Weaknesses that a language model named, where the spec has one for it."""
+    role = step.params.get("diagnoser")
+    if role is None:
+        return {}
+    import asyncio
+
+    from dagent.runtime.agents.asking import speaking
+    from dagent.runtime.agents.diagnoser import Diagnoser, diagnose
+
+    failures: dict[str, list[Row]] = {}
+    for row in rows:
+        if row["scores"][metric] < 1:
+            failures.setdefault(str(row.get("skill", "")), []).append(row)
+    parts = (f"round:{step.params['round']}", "diagnoser")
+    with speaking(role, context, step.id, parts):
+        found, refused = asyncio.run(diagnose(Diagnoser(), step.params["goal"], failures))
+    return {"weaknesses": found, "refused": refused}
 
 
 def weaknesses(rows: Sequence[Row], metric: str) -> list[dict[str, Any]]:

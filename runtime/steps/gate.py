@@ -7,6 +7,7 @@ come back once a later round is accepted. The archive keeps every round and the 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,13 +98,12 @@ def _later(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOut
         "rows_total": len(kept),
     }
     decision["stop"] = _stop(params, new if accepted else old, champion_round)
-    curriculum = read_json(inputs["curriculum"].path)["items"]
-    tried = [{k: i[k] for k in ("skill", "difficulty", "count")} for i in curriculum]
+    curriculum = read_json(inputs["curriculum"].path)
     champion = inputs["model"] if accepted else inputs["champion"]
     return _output(
         out,
         decision,
-        archive=[*archive, {**decision, "tried": tried}],
+        archive=[*archive, {**decision, **_tried(curriculum, inputs, added)}],
         champion=champion,
         # What the next round diagnoses: the student that learned from all rows that are kept.
         current=champion if harmful else inputs["model"],
@@ -111,6 +111,30 @@ def _later(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOut
         kept=write_rows(out / "kept.jsonl", kept),
         aside=write_rows(out / "aside.jsonl", aside),
     )
+
+
+def _tried(
+    curriculum: Mapping[str, Any], inputs: Mapping[str, Artifact], added: Sequence[Row]
+) -> dict[str, Any]:
+    """What the archive remembers of a round's ideas: what each item was to teach and how, what it
+    yielded, and what was refused before it was tried."""
+    counts = {
+        name: Counter(row["item"] for row in rows)
+        for name, rows in (
+            ("made", read_rows(inputs["candidates"].path)),
+            ("verified", read_rows(inputs["verified"].path)),
+            ("added", added),
+        )
+    }
+    keys = ("skill", "difficulty", "count", "method", "weakness")
+    return {
+        "families": curriculum["families"],
+        "refused": curriculum["refused"],
+        "tried": [
+            {k: item[k] for k in keys if k in item} | {n: c[item["id"]] for n, c in counts.items()}
+            for item in curriculum["items"]
+        ],
+    }
 
 
 def _output(

@@ -16,7 +16,7 @@ from typing import Any
 
 from dagent.compiler.plan import Step, digest
 from dagent.dsl.diagnostics import Diagnostic
-from dagent.runtime.locked import loads
+from dagent.runtime.locked import loads, unchanged
 from dagent.runtime.programs import load_function
 from dagent.runtime.roles import Generator
 from dagent.runtime.rows import Row, read_json, read_rows, row_id, write_rows
@@ -28,10 +28,19 @@ ATTEMPTS = 3
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
-    return loads(lambda: load_function(step.params["generator"]["program"], project))
+    role = step.params["generator"]
+    if "lm" in role:
+        for path, sha256 in role["sources"].items():
+            yield from unchanged(f"the document `{path}`", project / path, sha256)
+    else:
+        yield from loads(lambda: load_function(role["program"], project))
 
 
 def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:
+    if "lm" in step.params["generator"]:
+        from dagent.runtime.agents.writing import write_candidates
+
+        return write_candidates(step, inputs, context)
     params = step.params
     items = read_json(inputs["curriculum"].path)["items"]
     wanted = [math.ceil(item["count"] * params["candidates"]) for item in items]

@@ -8,8 +8,9 @@ from typing import Any
 
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.runtime.exploring import Draft, families_of, is_forced, untried
 from dagent.runtime.locked import loads
-from dagent.runtime.policies import apportion, bounded, policy
+from dagent.runtime.policies import POLICIES, apportion, bounded, policy
 from dagent.runtime.programs import load_function
 from dagent.runtime.roles import CellCount, Planner, Task
 from dagent.runtime.rows import Cell, cell, read_json, write_json
@@ -20,12 +21,14 @@ version = 1
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
-    return loads(lambda: _planner(step.params["planner"], project))
+    role = step.params["planner"]
+    return () if "lm" in role else loads(lambda: _planner(role, project))
 
 
 def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:
     params = step.params
-    diagnosis = read_json(inputs["diagnosis"].path)["cells"]
+    found = read_json(inputs["diagnosis"].path)
+    diagnosis = found["cells"]
     grid = _grid(params, diagnosis)
     task = Task(
         goal=params["goal"],
@@ -37,29 +40,52 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         round=params["round"],
         seed=params["seed"],
     )
-    weights = _weights(_planner(params["planner"], context.project)(task), grid, params["planner"])
-    shares = bounded(weights, params["floor"], params["cap"])
+    if "lm" in params["planner"]:
+        from dagent.runtime.agents.planning import ask_planner
+
+        drafts = ask_planner(step, inputs, task, found.get("weaknesses", ()), context)
+    else:
+        drafts = _weighed(params, task, grid, context.project)
+    shares = bounded(drafts.weights, params["floor"], params["cap"])
     counts = apportion(shares, params["rows"])
-    items = [
-        {
-            "id": f"r{params['round']}.{number}",
-            "skill": grid[c]["skill"],
-            "difficulty": grid[c]["difficulty"],
-            "count": counts[c],
-            "share": round(shares[c], 6),
-            "rationale": _rationale(task.diagnosis.get(c)),
-        }
-        for number, c in enumerate(sorted(grid, key=lambda c: (-counts[c], c)), 1)
-        if counts[c]
-    ]
-    by = params["planner"].get("policy") or params["planner"]["program"]
-    curriculum = {"round": params["round"], "planner": by, "items": items}
+    items: list[dict[str, Any]] = []
+    for c in sorted(grid, key=lambda c: (-counts[c], c)):
+        for count, more in drafts.split(c, counts[c]):
+            items.append(
+                {
+                    "id": f"r{params['round']}.{len(items) + 1}",
+                    "skill": grid[c]["skill"],
+                    "difficulty": grid[c]["difficulty"],
+                    "count": count,
+                    "share": round(count / params["rows"], 6),
+                    "rationale": _rationale(task.diagnosis.get(c)),
+                    **more,
+                }
+            )
+    curriculum = {
+        "round": params["round"],
+        "planner": drafts.by,
+        "families": list(drafts.families),
+        "items": items,
+        "refused": list(drafts.refused),
+    }
     most = ", ".join(f"{i['skill']}/{i['difficulty']} ×{i['count']}" for i in items[:3])
+    refused = f"; {len(drafts.refused)} refused" if drafts.refused else ""
     return StepOutput(
         {"curriculum": write_json(context.scratch / "curriculum.json", curriculum)},
-        {"items": len(items)},
-        f"{len(items)} items; most: {most}",
+        {"items": len(items), "refused": len(drafts.refused)},
+        f"{len(items)} items; most: {most}{refused}",
     )
+
+
+def _weighed(params: Params, task: Task, grid: Mapping[Cell, object], project: Path) -> Draft:
+    """A policy's or a program's weights. A round that must explore takes a policy not tried yet."""
+    role = params["planner"]
+    if role.get("policy") and is_forced(params["explore"], params["round"]):
+        role = {**role, "policy": untried(POLICIES, families_of(task.archive))[0]}
+    by = role.get("policy") or role["program"]
+    weights = _weights(_planner(role, project)(task), grid, role)
+    return Draft(by, (by,), weights)
 
 
 def _planner(role: Params, project: Path) -> Planner:

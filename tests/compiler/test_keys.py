@@ -20,7 +20,14 @@ from dagent.dsl.diagnostics import Refused
 
 SCHEMA = json.loads((Path(dagent.specs.__path__[0]) / "spec.schema.json").read_text())
 # Labels of named blocks, and for lists of blocks the whole list with the key in it.
-LABELS = {"param": "p", "data": "dev", "metric": "accuracy", "guard": "old", "per": "round"}
+LABELS = {
+    "param": "p",
+    "data": "dev",
+    "metric": "accuracy",
+    "guard": "old",
+    "per": "round",
+    "optimise": "generator",
+}
 
 
 def grader(name: str) -> dict[str, Any]:
@@ -39,8 +46,41 @@ REFUSED = {
     "data.dev.mix": ["E325"],
     "data.dev.role": ["E305", "E313"],
     "engineer.strategy": ["E190"],
-    "param.p.secret": ["E190"],  # nothing supported takes a secret yet
     "train.stage": ["E190"],
+}
+LM = {"lm": "openai/some"}
+ROLES = ("diagnoser", "planner", "generator", "verifier", "refiner")
+KEY = {"param": {"p": {"env": "P", "secret": True}}}
+
+
+def model(role: str) -> dict[str, Any]:
+    """Company: the role is done by a model alone."""
+    return {"engineer": {role: {**({"program": None} if role == "generator" else {}), **LM}}}
+
+
+OPTIMISED = {
+    "engineer": {
+        "generator": {"program": None, **LM},
+        "optimise": {"generator": {"optimiser": "gepa"}},
+    }
+}
+# What a role's model is called with has a meaning where a model is named.
+MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
+    f"engineer.{prefix}{key}": (value, company)
+    for prefix, company in (
+        ("", {"engineer": LM}),
+        *((f"{role}.", model(role)) for role in ROLES),
+    )
+    for key, value in (
+        ("api_base", "http://localhost:1/v1"),
+        ("max_tokens", 100),
+        ("temperature", 0.5),
+        ("lm", "openai/other"),
+    )
+}
+MODELS |= {
+    f"engineer.{prefix}api_key": ("$p", {**KEY, **company})
+    for prefix, company in (("", {"engineer": LM}), *((f"{r}.", model(r)) for r in ROLES))
 }
 # Where a value of the right type is not enough, or nothing changes without company.
 VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -49,7 +89,10 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
     "param.p.type": ("integer", {"seed": "$p", "param": {"p": {"env": "P"}}}),
     "param.p.default": (8, {"seed": "$p"}),
     "param.p.env": ("P", {"seed": "$p", "param": {"p": {"type": "integer"}}}),
-    "param.p.secret": (True, {"param": {"p": {"env": "P"}}, "engineer": {"api_key": "$p"}}),
+    "param.p.secret": (
+        True,
+        {"param": {"p": {"env": "P"}}, "engineer": {**LM, "api_key": "$p"}},
+    ),
     "domain.skills": (["b", "a"], {}),
     "domain.difficulties": ([2, 1, 0], {}),
     "data.dev.role": ("guard", {}),
@@ -72,8 +115,16 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
     "student.adapter": ("lora", {}),
     "student.template": ("{prompt}!", {}),
     "engineer.strategy": ("program", {}),
-    "engineer.optimise.X.calls": (9, {"engineer": {"optimise": {"X": {"optimiser": "gepa"}}}}),
-    "engineer.optimise.X.holdout": (0.1, {"engineer": {"optimise": {"X": {"optimiser": "gepa"}}}}),
+    **MODELS,
+    "engineer.optimise.generator.optimiser": ("simba", OPTIMISED),
+    "engineer.optimise.generator.calls": (90, OPTIMISED),
+    "engineer.optimise.generator.holdout": (0.1, OPTIMISED),
+    "engineer.diagnoser.policy": ("by-cell", {"engineer": LM}),
+    "engineer.diagnoser.options": ({"top_p": 1}, model("diagnoser")),
+    "engineer.refiner.options": ({"top_p": 1}, model("refiner")),
+    "engineer.verifier.samples": (5, model("verifier")),
+    "engineer.verifier.judge": (False, {"engineer": {"verifier": {**LM, "samples": 3}}}),
+    "domain.sources": (["other.py"], model("generator")),
     "engineer.planner.policy": ("uniform", {}),
     "engineer.planner.program": ("programs.py:plan", {}),
     "engineer.planner.options": (

@@ -142,10 +142,10 @@ def _untracked(project: Path, execution: str) -> Any:
 
 
 def main() -> None:
-    """``stub.py FOLDER N``: execute, and die by SIGKILL after the N-th event."""
+    """``stub.py FOLDER N``: execute, and die by SIGKILL after the N-th event; 0 is never."""
     from dagent.runtime.journal import Journal
 
-    left = int(sys.argv[2])
+    left = int(sys.argv[2]) or -1
     append = Journal.append
 
     def killed(self: Journal, event: str, **fields: Any) -> Any:

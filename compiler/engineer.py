@@ -1,0 +1,156 @@
+"""The `engineer` block: who does each part, a policy, a program or a language model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from dagent.compiler.read import Reader
+from dagent.compiler.secrets import REMEDY
+from dagent.compiler.spec import Engineer, LanguageModel, Optimise, Role
+
+ROLES = ("diagnoser", "planner", "generator", "verifier", "refiner")
+PLANNERS = ("error-driven", "matched", "uniform")
+POLICIES = {"planner": PLANNERS, "diagnoser": ("by-cell",)}
+OPTIMISERS = ("bootstrap", "miprov2", "gepa", "simba")
+OPTIMISABLE = ("generator", "verifier", "planner")
+OPTIMISE_CALLS, HOLDOUT = 200, 0.3
+_VARIABLE = re.compile(r"\{env ([^}]+)\}")  # what `$NAME` of a secret parameter became
+
+
+def read_engineer(block: Reader) -> Engineer:
+    """A model named for the whole block does every part that names no other."""
+    common = _lm(block, None)
+    parts = {name: block.inner(name) for name in ROLES if name in block}
+    roles = {name: _role(name, parts.get(name), common) for name in ROLES}
+    generator, verifier = roles["generator"], roles["verifier"]
+    if generator is None:
+        block.diagnostics.error(
+            "E307",
+            "`engineer` does not say who generates rows",
+            block.where,
+            'add `generator { program = "programs.py:generate" }`, or `lm = "openai/…"`',
+        )
+    samples, judge = _checks(parts.get("verifier"), bool(verifier and verifier.lm))
+    return Engineer(
+        strategy=block.choice("strategy", ("curriculum",), "curriculum"),
+        planner=roles["planner"] or Role(PLANNERS[0], None, {}),
+        generator=generator or Role(None, None, {}),
+        verifier=verifier,
+        diagnoser=roles["diagnoser"],
+        refiner=roles["refiner"],
+        samples=samples,
+        judge=judge,
+        explore=block.amount("explore", "rounds", None, least=1),
+        optimise=_optimise(block, roles),
+        candidates=block.number("candidates", 2),
+        prefer_wrong=block.amount("prefer_wrong", "fraction", 0.7),
+        floor=block.amount("floor", "fraction", 0.005),
+        cap=block.amount("cap", "fraction", 0.25),
+    )
+
+
+def _role(name: str, block: Reader | None, common: LanguageModel | None) -> Role | None:
+    """Who does a part; None where nobody was named."""
+    if block is None:
+        return Role(None, None, {}, common) if common else None
+    policies = POLICIES.get(name, ())
+    policy = block.text("policy", None) if policies else None
+    program = block.text("program", None)
+    options = block.value("options") or {}
+    sources = [key for key in ("lm", "policy", "program") if key in block]
+    # A model beside a program is meant only where it is named.
+    lm = _lm(block, common if "lm" in sources or not sources else None)
+    if not sources and lm is None:
+        if not policies:
+            block.diagnostics.error(
+                "E307",
+                f"`{name}` does not say what does it",
+                block.where,
+                "give it a `program`, or an `lm`",
+            )
+        policy = policies[0] if policies else None  # `planner { options {…} }`: of the default
+    elif len(sources) > 1 and (name, sources) != ("verifier", ["lm", "program"]):
+        block.diagnostics.error(
+            "E307",
+            f"`{name}` has several sources: " + ", ".join(f"`{s}`" for s in sources),
+            block.key_span(sources[1]),
+            "keep one: " + " or ".join(f"`{s}`" for s in sources),
+        )
+    if program and name in ("diagnoser", "refiner"):
+        block.refuse(f"`program` of `{name}`", block.key_span("program"), ("lm",))
+    return Role(policy, program, options, lm)
+
+
+def _checks(block: Reader | None, asked: bool) -> tuple[int, bool]:
+    """How a model verifies: with how many answers of its own, and whether it judges."""
+    if block is None:
+        return 0, True
+    samples, judge = int(block.number("samples", 0)), block.value("judge") is not False
+    for key, changed in (("samples", samples > 0), ("judge", not judge)):
+        if changed and not asked:
+            _without_model(block, key)
+    return samples, judge
+
+
+def _without_model(block: Reader, key: str) -> None:
+    block.node(key)
+    block.diagnostics.error(
+        "E650", f"`{key}` without a model", block.key_span(key), 'add `lm = "…"`'
+    )
+
+
+def _lm(block: Reader, common: LanguageModel | None) -> LanguageModel | None:
+    """The model of a block, what it leaves out taken from the whole engineer's."""
+    keys = ("lm", "api_base", "api_key", "temperature", "max_tokens")
+    own = block.text("lm", None)
+    if own is None and common is None:
+        for key in (k for k in keys[1:] if k in block):
+            _without_model(block, key)
+        return None
+    base = common or LanguageModel("", None, None, None, None)
+    # Another model is served elsewhere: neither address nor key may be carried over to it.
+    same = own is None or own == base.name
+    temperature: float | None = block.value("temperature")
+    return LanguageModel(
+        name=own or base.name,
+        api_base=block.text("api_base", base.api_base if same else None),
+        api_key=_key(block) if "api_key" in block else base.api_key if same else None,
+        temperature=base.temperature if temperature is None else temperature,
+        max_tokens=block.amount("max_tokens", "tokens", base.max_tokens, least=1),
+    )
+
+
+def _key(block: Reader) -> str | None:
+    found = _VARIABLE.fullmatch(block.text("api_key", ""))
+    if found is None:
+        block.diagnostics.error(
+            "E651", "`api_key` is not a secret parameter", block.span("api_key"), REMEDY
+        )
+    return found[1] if found else None
+
+
+def _optimise(block: Reader, roles: Mapping[str, Role | None]) -> dict[str, Optimise]:
+    found = {}
+    for name, part in block.named("optimise"):
+        role = roles.get(name)
+        found[name] = Optimise(
+            optimiser=part.choice("optimiser", OPTIMISERS, OPTIMISERS[0]),
+            calls=part.amount("calls", "calls", OPTIMISE_CALLS, least=1),
+            holdout=part.amount("holdout", "fraction", HOLDOUT),
+        )
+        if name not in OPTIMISABLE:
+            block.diagnostics.error(
+                "E652",
+                f"`{name}` is no role that can be optimised",
+                part.where,
+                "use " + " or ".join(f"`{role}`" for role in OPTIMISABLE),
+            )
+        elif name in roles and (role is None or role.lm is None):
+            block.diagnostics.error(
+                "E652",
+                f"`{name}` is not done by a language model, so there is nothing to optimise",
+                part.where,
+                f"give `{name}` an `lm`, or remove this",
+            )
+    return found

@@ -1,0 +1,78 @@
+"""The engineer: documents to ground on that are there and are no data; a verifier that verifies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dagent.compiler.digests import content_digest
+from dagent.compiler.facts import inside
+from dagent.compiler.spec import Spec
+from dagent.dsl.diagnostics import Diagnostics, Note
+from dagent.dsl.nearest import did_you_mean
+
+
+def check_engineer(spec: Spec, project: Path, diagnostics: Diagnostics) -> dict[str, str]:
+    """The digest of every document of `domain.sources`, by its path."""
+    verifier = spec.engineer.verifier
+    asked = spec.engineer.judge or spec.engineer.samples
+    if verifier and verifier.lm and not (verifier.program or asked):
+        diagnostics.error(
+            "E655",
+            "`judge = false` leaves the verifier nothing to do",
+            spec.at("engineer", "verifier", "judge"),
+            "add `samples = 5`, or a `program`",
+        )
+    planner = spec.engineer.planner
+    if spec.engineer.explore and not (planner.policy or planner.lm):
+        diagnostics.error(
+            "E652",
+            "`explore` has no say over a planner that is a program",
+            spec.key("engineer", "explore"),
+            "remove it, or let a policy or a language model plan",
+        )
+    if spec.domain.sources and spec.engineer.generator.lm is None:
+        diagnostics.error(
+            "E654",
+            "nothing reads `sources`: the generator is a program",
+            spec.key("domain", "sources"),
+            "let a language model generate (`generator { lm = … }`), or remove it",
+        )
+    return dict(
+        found
+        for index, path in enumerate(spec.domain.sources)
+        if (found := _source(spec, index, path, project, diagnostics))
+    )
+
+
+def _source(
+    spec: Spec, index: int, path: str, project: Path, diagnostics: Diagnostics
+) -> tuple[str, str] | None:
+    span = spec.at("domain", "sources", index)
+    file = inside(path, project, span, diagnostics)
+    if file is None:
+        return None
+    if not file.is_file():
+        known = [p.name for p in file.parent.iterdir()] if file.parent.is_dir() else []
+        remedy = did_you_mean(file.name, known, "correct the path; it is relative to the spec")
+        diagnostics.error("E653", f"there is no document `{path}`", span, remedy)
+        return None
+    for data in spec.data:
+        if data.path and (project / data.path).exists() and file.samefile(project / data.path):
+            diagnostics.error(
+                "E653",
+                f"`{path}` is the data set `{data.name}`, which the generator must not copy",
+                span,
+                "name documents here, not data",
+                [Note("the data set is here", spec.at("data", data.name, "path"))],
+            )
+            return None
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (UnicodeDecodeError, OSError):
+        text = ""
+    if not text.strip():
+        diagnostics.error(
+            "E653", f"`{path}` holds no text in UTF-8", span, "convert it to plain text first"
+        )
+        return None
+    return path, content_digest(file)

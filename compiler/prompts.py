@@ -1,0 +1,27 @@
+"""The versions of the agents' prompts, from a table that the agents themselves wrote.
+
+``python -m dagent.runtime.agents.versions`` writes it; a test holds that it is current. The
+compiler cannot ask the agents: importing DSPy takes seconds.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from dagent.compiler.spec import Engineer
+
+TABLE = Path(__file__).parent / "prompts.json"
+
+
+def version(role: str) -> str:
+    """The first 12 hex digits of the digest of a role's signatures."""
+    table: dict[str, str] = json.loads(TABLE.read_text(encoding="utf-8"))
+    return table[role]
+
+
+def prompts(engineer: Engineer) -> dict[str, str]:
+    """Of every role that a language model has."""
+    roles = ("diagnoser", "planner", "generator", "verifier", "refiner")
+    having = {name: getattr(engineer, name) for name in roles}
+    return {name: version(name) for name, role in having.items() if role and role.lm}

@@ -1,0 +1,225 @@
+"""What a better agent is, for each role: examples to try it on and a score that is cheap to take.
+
+generator: the share of rows that are verified, less for those that repeat or miss the difficulty.
+verifier: how far its score agrees with rows that are known to be right or wrong.
+planner: valid items within the budget, and rows where the failures are. That is a proxy: the gain
+per row, which it stands for, is known only after a training.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dspy
+
+from dagent.compiler.plan import Step
+from dagent.runtime.agents.coverage import PATTERNS, NearDuplicates
+from dagent.runtime.agents.grounding import Grounds, handed
+from dagent.runtime.agents.planner import METHODS, checked, planning_inputs
+from dagent.runtime.agents.verifier import VerifierAgent, labelled
+from dagent.runtime.graders import grader
+from dagent.runtime.roles import CellCount, Task
+from dagent.runtime.rows import Cell, Row, cell, read_rows, row_id
+from dagent.runtime.step import Artifact, Context
+from dagent.runtime.steps.verify import fault, program_verifier
+
+ROWS = 3  # that a generator is asked for in an example
+EXAMPLES = 60
+JUDGED = 5.0  # the score from which a judge that is not calibrated yet is taken to say yes
+NEW, HIT = 0.2, 0.2  # parts of a verified row's worth that repetition and a wrong level cost
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """``score`` is in 0..1; ``feedback`` says in words what was wrong, for optimisers that read.
+    Taking a score takes ``calls_per_score`` calls, the agent's own among them."""
+
+    name: str
+    examples: Sequence[dspy.Example]
+    score: Callable[[Any, Any], float]
+    feedback: Callable[[Any, Any], str]
+    calls_per_score: int = 1
+
+
+def objective(step: Step, inputs: Mapping[str, Artifact], context: Context) -> Objective:
+    rows = read_rows(inputs["labelled"].path)
+    match step.params["role"]:
+        case "generator":
+            return _generator(step, rows, inputs, context)
+        case "verifier":
+            return _verifier(step, rows, context)
+        case _:
+            return _planner(step, rows)
+
+
+def _generator(
+    step: Step, rows: list[Row], inputs: Mapping[str, Artifact], context: Context
+) -> Objective:
+    params = step.params
+    grounds = Grounds(handed(inputs, "seed."), [], params["seed"])
+    cells = sorted({cell(r) for r in rows}) or [("", "")]
+    grid = [(c, pattern) for pattern in PATTERNS for c in cells]
+    rng = random.Random(params["seed"])
+    examples = []
+    for number, ((skill, difficulty), pattern) in enumerate(rng.sample(grid, len(grid))):
+        examples.append(
+            dspy.Example(
+                goal=params["goal"],
+                answer_format=params["answer"],
+                skill=skill,
+                difficulty=difficulty,
+                method=f"practice: {METHODS['practice']}",
+                weakness="",
+                pattern=f"{pattern}: {PATTERNS[pattern]}",
+                examples=grounds.examples(skill, difficulty, params["seed"] + number),
+                passage="",
+                avoid=[],
+                count=ROWS,
+                remark="",
+            ).with_inputs(*_GENERATOR_INPUTS)
+        )
+    worth = _Worth(step, rows, context)
+    each = 1 + (ROWS if worth.judges else 0)
+    name = "verified yield, novelty and difficulty"
+    return Objective(name, examples[:EXAMPLES], worth.score, worth.feedback, each)
+
+
+_GENERATOR_INPUTS = (
+    "goal", "answer_format", "skill", "difficulty", "method", "weakness", "pattern", "examples",
+    "passage", "avoid", "count", "remark",
+)  # fmt: skip
+
+
+class _Worth:
+    """What drafted rows are worth: verified by the program where there is one, else judged."""
+
+    def __init__(self, step: Step, rows: Sequence[Row], context: Context) -> None:
+        role = step.params["verifier"] or {}
+        self._verifier = program_verifier(step.params["verifier"], context.project)
+        self._grade = grader(step.params["metric"], context.project)
+        self.judges = "lm" in role and self._verifier is None
+        self._brief = {"goal": step.params["goal"], "answer_format": step.params["answer"]}
+        self._levels = _levels(rows)
+
+    def score(self, example: Any, prediction: Any) -> float:
+        worth = sum(worth for worth, _ in self._each(example, prediction))
+        return worth / int(example.count)
+
+    def feedback(self, example: Any, prediction: Any) -> str:
+        said = [f"row {n}: {why}" for n, (_, why) in enumerate(self._each(example, prediction), 1)]
+        missing = example.count - len(said)
+        said += [f"{missing} rows are missing"] if missing > 0 else []
+        return "; ".join(said)
+
+    def _each(self, example: Any, prediction: Any) -> list[tuple[float, str]]:
+        seen = NearDuplicates()
+        for number, shown in enumerate(example.examples):
+            seen.add(f"example {number}", shown["prompt"])
+        found: list[tuple[float, str]] = []
+        for draft in prediction.rows[: example.count]:
+            row: Row = {"prompt": draft.question, "answer": draft.result}
+            row |= {"id": row_id(draft.question)}
+            row |= {"skill": example.skill, "difficulty": example.difficulty}
+            reason = fault(row, self._verifier, self._grade) or self._judged(row)
+            if reason:
+                found.append((0.0, f"rejected: {reason}"))
+                continue
+            near = seen.add(row["id"], row["prompt"])
+            level = _nearest_level(self._levels, row)
+            worth = 1.0 - NEW * (near is not None) - HIT * (level not in (None, row["difficulty"]))
+            said = "right" + (f", but repeats {near}" if near else "")
+            said += (
+                f", but looks like level {level}" if level not in (None, row["difficulty"]) else ""
+            )
+            found.append((worth, said))
+        return found
+
+    def _judged(self, row: Row) -> str | None:
+        if not self.judges:
+            return None
+        said = VerifierAgent()(**self._brief, question=row["prompt"], proposed_answer=row["answer"])
+        return None if said.score > JUDGED else said.fault or "judged wrong"
+
+
+def _levels(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+    """Mean length of the question and answer, by skill and level: a cheap stand-in for difficulty,
+    which only the student can tell."""
+    sizes: dict[Cell, list[int]] = {}
+    for row in rows:
+        sizes.setdefault(cell(row), []).append(len(row["prompt"]) + len(row["answer"]))
+    levels: dict[str, dict[str, float]] = {}
+    for (skill, level), found in sizes.items():
+        levels.setdefault(skill, {})[level] = sum(found) / len(found)
+    return levels
+
+
+def _nearest_level(levels: Mapping[str, Mapping[str, float]], row: Row) -> str | None:
+    known = levels.get(row["skill"], {})
+    size = len(row["prompt"]) + len(row["answer"])
+    return min(known, key=lambda level: (abs(known[level] - size), level)) if known else None
+
+
+def _verifier(step: Step, rows: list[Row], context: Context) -> Objective:
+    params = step.params
+    grade = grader(params["metric"], context.project)
+    examples = [
+        dspy.Example(
+            goal=params["goal"],
+            answer_format=params["answer"],
+            question=row["prompt"],
+            proposed_answer=row["answer"],
+            remark="",
+            right=right,
+        ).with_inputs("goal", "answer_format", "question", "proposed_answer", "remark")
+        for row, right in labelled(rows, grade, params["seed"])
+    ]
+
+    def score(example: Any, prediction: Any) -> float:
+        said = min(10.0, max(0.0, float(prediction.score))) / 10
+        return said if example.right else 1 - said
+
+    def feedback(example: Any, prediction: Any) -> str:
+        truth = "right" if example.right else "wrong"
+        return f"the proposed answer is {truth}, and the score given was {prediction.score}"
+
+    return Objective("agreement with labelled rows", examples, score, feedback)
+
+
+def _planner(step: Step, rows: list[Row]) -> Objective:
+    """Diagnoses are drawn: before the first round the student has not been asked anything."""
+    params = step.params
+    cells = tuple(sorted({cell(r) for r in rows}))
+    asked = {c: sum(cell(r) == c for r in rows) for c in cells}
+    examples = []
+    for number in range(min(EXAMPLES, params["calls"])):
+        rng = random.Random(f"{params['seed']}:{number}")
+        wrong = {c: CellCount(asked[c], round(asked[c] * rng.random(), 2)) for c in cells}
+        task = Task(params["goal"], params["answer"], cells, wrong, [], params["rows"], 1, 0)
+        budget = {"rows": params["rows"], "rounds_left": 1}
+        inputs = planning_inputs(task, [], list(METHODS), budget)
+        names = (*inputs, "remark")
+        examples.append(dspy.Example(**inputs, remark="").with_inputs(*names))
+
+    def score(example: Any, prediction: Any) -> float:
+        found = checked(prediction.curriculum, cells, list(METHODS), {})
+        total = sum(max(0, i.count) for i in prediction.curriculum)
+        if not total:
+            return 0.0
+        valid = sum(i["count"] for i in found.items) / total
+        within = min(total, params["rows"]) / max(total, params["rows"])
+        wrong = {(c["skill"], c["difficulty"]): c["wrong"] for c in example.cells}
+        given = {c: sum(i["count"] for i in found.items if i["cell"] == c) / total for c in cells}
+        failures = sum(wrong.values()) or 1.0
+        covered = sum(min(given[c], wrong.get(c, 0) / failures) for c in cells)
+        return float(valid * within * covered)
+
+    def feedback(example: Any, prediction: Any) -> str:
+        found = checked(prediction.curriculum, cells, list(METHODS), {})
+        reasons = "; ".join(sorted({r["reason"] for r in found.refused}))
+        total = sum(i.count for i in prediction.curriculum)
+        return f"{total} of {params['rows']} rows placed. {reasons or 'All items are valid'}."
+
+    return Objective("valid, within budget, where the failures are", examples, score, feedback)

@@ -1,0 +1,215 @@
+"""The verifier: a judge whose threshold is calibrated on labelled rows, and independent answers."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dspy
+import pydantic
+
+from dagent.compiler.cost import LABELLED
+from dagent.runtime.agents.asking import ask, together
+from dagent.runtime.graders import Grader
+from dagent.runtime.rows import Row, cell
+
+MAJORITY = 0.5  # more than this share of the independent answers must agree with the row's
+LEAST_AGREEMENT = 0.6  # with the labels, right and wrong rows counting half each; 0.5 is guessing
+UNPAID = "not verified: the budget was spent"
+
+
+class JudgeRow(dspy.Signature):  # type: ignore[misc]
+    """You examine a question with a proposed answer before a student model learns from it.
+
+    A wrong answer that you let through teaches a mistake; a right one that you refuse is only lost.
+    First solve the question yourself, without trusting the proposal. Then compare: is the proposed
+    answer right, complete, and exactly in the wanted form? Is the question clear, consistent and
+    answerable in one way? A score of 10 means that you would stake your reputation on both; 5 that
+    you cannot tell; 0 that it is certainly wrong.
+    """
+
+    goal: str = dspy.InputField(desc="What the student is to become good at.")
+    answer_format: str = dspy.InputField(desc="What an answer looks like.")
+    question: str = dspy.InputField()
+    proposed_answer: str = dspy.InputField()
+    remark: str = dspy.InputField(desc="What was wrong with your last answer, if any.", default="")
+    working: str = dspy.OutputField(desc="Your own solution, step by step.")
+    own_answer: str = dspy.OutputField(desc="Your own answer, in the wanted form.")
+    fault: str = dspy.OutputField(
+        desc="What is wrong with the row, in one sentence; empty if none."
+    )
+    score: float = dspy.OutputField(desc="0 to 10.")
+
+
+class SolveQuestion(dspy.Signature):  # type: ignore[misc]
+    """Answer the question. Work step by step, check the result, then give the answer alone, exactly
+    in the wanted form."""
+
+    goal: str = dspy.InputField(desc="The domain of the question.")
+    answer_format: str = dspy.InputField(desc="What an answer looks like.")
+    question: str = dspy.InputField()
+    remark: str = dspy.InputField(desc="What was wrong with your last answer, if any.", default="")
+    working: str = dspy.OutputField()
+    answer: str = dspy.OutputField(desc="The answer alone.")
+
+
+class VerifierAgent(dspy.Module):  # type: ignore[misc]
+    def __init__(self) -> None:
+        super().__init__()
+        self.judge = dspy.Predict(JudgeRow)
+        self.solve = dspy.Predict(SolveQuestion)
+
+    def forward(self, **inputs: Any) -> Any:
+        return self.judge(**inputs)
+
+
+class Calibration(pydantic.BaseModel):
+    """``threshold``: the least score that passes. ``agreement`` is balanced: the mean of the share
+    of right rows passed and of wrong rows refused."""
+
+    threshold: float
+    agreement: float
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What an agent is told of the domain."""
+
+    goal: str
+    answer: str
+
+
+def labelled(answers: Sequence[Row], grade: Grader, seed: int) -> list[tuple[Row, bool]]:
+    """Right rows, and each again with the nearest wrong answer: another row's, of the same cell
+    where there is one. At most ``LABELLED`` of each; the same arguments give the same rows."""
+    rng = random.Random(seed)
+    order = rng.sample(list(answers), len(answers))
+    found: list[tuple[Row, bool]] = []
+    for row in order[:LABELLED]:
+        found.append((row, True))
+        others = sorted(
+            (r for r in order if grade(r["answer"], row) < 1),
+            key=lambda r: (cell(r) != cell(row), cell(r)[0] != cell(row)[0]),
+        )
+        wrong = others[0]["answer"] if others else row["answer"] + "?"
+        found.append(({**row, "answer": wrong}, False))
+    return found
+
+
+def calibrated(scored: Sequence[tuple[float, bool]]) -> Calibration:
+    """The threshold with the best balanced agreement; of equals the strictest.
+
+    >>> calibrated([(9, True), (7, True), (6, False), (2, False)]).threshold
+    7.0
+    """
+    right = [s for s, ok in scored if ok]
+    wrong = [s for s, ok in scored if not ok]
+
+    def agreement(threshold: float) -> float:
+        passed = sum(s >= threshold for s in right) / max(1, len(right))
+        refused = sum(s < threshold for s in wrong) / max(1, len(wrong))
+        return (passed + refused) / 2
+
+    best = max(sorted({s for s, _ in scored}), key=lambda t: (agreement(t), t), default=10.0)
+    return Calibration(threshold=best, agreement=agreement(best), rows=len(scored))
+
+
+async def calibrate(
+    agent: VerifierAgent, brief: Brief, rows: Sequence[tuple[Row, bool]]
+) -> Calibration:
+    """Judge the labelled rows; those that could not be judged do not count.
+
+    Raises:
+        OutOfBudget: a call could not be paid.
+    """
+    answers, out = await together(_judge(agent, brief, row) for row, _ in rows)
+    if out is not None:
+        raise out
+    scored = [
+        (score, ok)
+        for (_, ok), asked in zip(rows, answers, strict=True)
+        if asked and asked.answer and (score := _score(asked.answer)) is not None
+    ]
+    return calibrated(scored)
+
+
+async def verdicts(
+    agent: VerifierAgent,
+    brief: Brief,
+    rows: Sequence[Row],
+    grade: Grader,
+    *,
+    threshold: float | None,
+    samples: int,
+    model: str,
+) -> list[tuple[list[dict[str, Any]], str | None]]:
+    """For each row what was said of it, and the reason to reject it or None. All calls of a check
+    are in flight at once; independent answers are asked for only what the judge let pass."""
+    found: list[tuple[list[dict[str, Any]], str | None]] = [([], None) for _ in rows]
+    if threshold is not None:
+        judged, _ = await together(_judge(agent, brief, row) for row in rows)
+        found = [_judged(asked, threshold, model) for asked in judged]
+    if samples:
+        passed = [i for i, (_, reason) in enumerate(found) if reason is None]
+        jobs = ((i, k) for i in passed for k in range(1, samples + 1))
+        answers, _ = await together(
+            ask(
+                agent.solve,
+                rollout=k,
+                goal=brief.goal,
+                answer_format=brief.answer,
+                question=rows[i]["prompt"],
+            )
+            for i, k in jobs
+        )
+        for n, i in enumerate(passed):
+            own = [a for a in answers[n * samples : (n + 1) * samples] if a is not None]
+            said, reason = _agreed(own, rows[i], grade, model)
+            found[i] = ([*found[i][0], said], reason)
+    return found
+
+
+async def _judge(agent: VerifierAgent, brief: Brief, row: Row) -> Any:
+    return await ask(
+        agent.judge,
+        goal=brief.goal,
+        answer_format=brief.answer,
+        question=row["prompt"],
+        proposed_answer=row["answer"],
+    )
+
+
+def _score(answer: Any) -> float | None:
+    score = float(answer.score)
+    return score if 0 <= score <= 10 else None
+
+
+def _judged(asked: Any, threshold: float, model: str) -> tuple[list[dict[str, Any]], str | None]:
+    if asked is None:
+        return [], UNPAID
+    if asked.answer is None:
+        return [], f"not judged: {asked.fault}"
+    score = _score(asked.answer)
+    if score is None:
+        return [], "not judged: the score is not between 0 and 10"
+    said = {"by": "judge", "model": model, "score": score, "threshold": threshold}
+    if score >= threshold:
+        return [said], None
+    fault = " ".join(str(asked.answer.fault).split()) or "no fault named"
+    return [said], f"judge: {fault} (score {score:g}, {threshold:g} needed)"
+
+
+def _agreed(
+    answers: Sequence[Any], row: Row, grade: Grader, model: str
+) -> tuple[dict[str, Any], str | None]:
+    given = [a.answer.answer for a in answers if a.answer is not None]
+    agree = sum(grade(text, row) >= 1 for text in given)
+    said = {"by": "consistency", "model": model, "agree": agree, "of": len(given)}
+    if not given:
+        return said, UNPAID if not answers else "consistency: no answer could be read"
+    if agree > MAJORITY * len(given):
+        return said, None
+    return said, f"consistency: {agree} of {len(given)} independent answers agree"

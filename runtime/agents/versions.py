@@ -1,0 +1,63 @@
+"""The version of each agent's prompt: a digest of its signatures, pinned in plans and the lock.
+
+``python -m dagent.runtime.agents.versions`` writes ``compiler/prompts.json`` anew.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dagent.compiler.plan import digest
+from dagent.compiler.prompts import TABLE
+
+if TYPE_CHECKING:
+    import dspy
+
+
+def make(role: str) -> dspy.Module:
+    """The agent of a role, as it is before any optimisation."""
+    from dagent.runtime.agents.diagnoser import Diagnoser
+    from dagent.runtime.agents.generator import GeneratorAgent
+    from dagent.runtime.agents.planner import PlannerAgent
+    from dagent.runtime.agents.refiner import Refiner
+    from dagent.runtime.agents.verifier import VerifierAgent
+
+    agents = {
+        "diagnoser": Diagnoser,
+        "generator": GeneratorAgent,
+        "planner": PlannerAgent,
+        "refiner": Refiner,
+        "verifier": VerifierAgent,
+    }
+    return agents[role]()
+
+
+def restore(agent: dspy.Module, program: Path | None) -> None:
+    """Put an optimised program's instructions and demonstrations into an agent; None leaves it."""
+    if program is not None:
+        agent.load_state(json.loads(program.read_text(encoding="utf-8"))["state"])
+
+
+def version(agent: dspy.Module) -> str:
+    """12 hex digits over the instructions and the schema of every signature, demonstrations too."""
+    return digest({name: _said(p) for name, p in agent.named_predictors()})[:12]
+
+
+def _said(predictor: Any) -> dict[str, Any]:
+    signature = predictor.signature
+    return {
+        "instructions": signature.instructions,
+        "schema": signature.model_json_schema(),
+        "demos": json.loads(json.dumps([dict(d) for d in predictor.demos], default=str)),
+    }
+
+
+def table() -> dict[str, str]:
+    roles = ("diagnoser", "generator", "planner", "refiner", "verifier")
+    return {role: version(make(role)) for role in roles}
+
+
+if __name__ == "__main__":
+    TABLE.write_text(json.dumps(table(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
