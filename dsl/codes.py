@@ -707,6 +707,20 @@ CODES: dict[str, Code] = {
         'student { model = "builtin:tiny-python"  generation { do_sample = false  top_p = 0.9 } }',
         "Remove the argument, or `do_sample`.",
     ),
+    "E620": Code(
+        "config of no known tool",
+        "The file given to `--from` is no training config of Axolotl, LLaMA-Factory or Oumi.",
+        "Its keys would be guessed at.",
+        "$ dagent init new --from docker-compose.yaml",
+        "Give a training config; `--from-format` names the tool.",
+    ),
+    "E621": Code(
+        "method without a stage",
+        "The config trains by a method that no stage of `train` stands for.",
+        "Another method in its place would be another experiment.",
+        "$ dagent init new --from pretrain.yaml",
+        "Write the spec by hand, with the stage that comes nearest.",
+    ),
     "E650": Code(
         "setting of a model that is not named",
         "A setting of a language model stands where no model is named.",

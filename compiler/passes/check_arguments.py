@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from dagent.compiler import arguments
@@ -11,7 +12,6 @@ from dagent.compiler.spec import Spec
 from dagent.compiler.tables import Argument, Table, table
 from dagent.dsl.diagnostics import Diagnostics
 from dagent.dsl.nearest import did_you_mean
-from dagent.dsl.source import Span
 
 SHOWN = {
     "boolean": "true or false",
@@ -48,45 +48,56 @@ def _check(
     diagnostics: Diagnostics,
 ) -> bool:
     """Whether nothing is wrong with the arguments that stand at ``path``."""
-    before = len(tuple(diagnostics))
+    clean = True
     for name, value in given.items():
-        key = spec.key(*path, name)
-        argument = of.arguments.get(name)
-        if argument is None:
-            version = ", ".join(f"{package} {v}" for package, v in of.versions.items())
-            remedy = did_you_mean(name, [a for a in of.arguments if a not in owned])
-            diagnostics.error(
-                "E602", f"{of.config} has no argument `{name}` ({version})", key, remedy
-            )
-        elif name in owned:
-            message = f"`{name}` is not yours to set: {owned[name]}"
-            diagnostics.error("E605", message, key, "remove it")
-        else:
-            _check_value(name, value, argument, spec.at(*path, name), diagnostics)
-    return len(tuple(diagnostics)) == before
+        found = problem(name, value, of, owned)
+        if found is not None:
+            clean = False
+            span = (spec.key if found.of_key else spec.at)(*path, name)
+            diagnostics.error(found.code, found.message, span, found.remedy)
+    return clean
 
 
-def _check_value(
-    name: str, value: Any, argument: Argument, place: Span, diagnostics: Diagnostics
-) -> None:
-    types, choices, default = argument.types, argument.choices, argument.default
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """``of_key``: the name is wrong, not the value."""
+
+    code: str
+    message: str
+    remedy: str | None
+    of_key: bool = False
+
+
+def problem(name: str, value: Any, of: Table, owned: Mapping[str, str]) -> Problem | None:
+    """What is wrong with an argument; ``owned`` are those that dagent sets itself, and why."""
+    argument = of.arguments.get(name)
+    if argument is None:
+        version = ", ".join(f"{package} {v}" for package, v in of.versions.items())
+        remedy = did_you_mean(name, [a for a in of.arguments if a not in owned])
+        return Problem("E602", f"{of.config} has no argument `{name}` ({version})", remedy, True)
+    if name in owned:
+        message = f"`{name}` is not yours to set: {owned[name]}"
+        return Problem("E605", message, "remove it", True)
     if isinstance(value, float) and not math.isfinite(value):
-        diagnostics.error("E603", f"`{name}` is not finite", place, "write a number")
-    elif types and not any(_is(value, kind) for kind in types):
-        wanted = [shown(kind) for kind in types if kind != "null" and shown(kind)]
-        python = [kind for kind in types if not shown(kind)]
-        if not wanted and python:
-            message = f"`{name}` takes a Python `{python[0]}`, which a spec cannot hold"
-            diagnostics.error("E610", message, place, "remove it")
-            return
-        words = " or ".join(wanted) or "null"
-        remedy = (
-            f"the default is `{_written(default)}`" if default is not None else f"write {words}"
-        )
-        diagnostics.error("E603", f"`{name}` takes {words}", place, remedy)
-    elif isinstance(value, str) and choices and not _chosen(value, choices):
-        nearest = did_you_mean(value, choices, "one of: " + ", ".join(choices))
-        diagnostics.error("E611", f"`{name}` takes no `{value}`", place, nearest)
+        return Problem("E603", f"`{name}` is not finite", "write a number")
+    if argument.types and not any(_is(value, kind) for kind in argument.types):
+        return _wrong_type(name, argument)
+    if isinstance(value, str) and argument.choices and not _chosen(value, argument.choices):
+        nearest = did_you_mean(value, argument.choices, "one of: " + ", ".join(argument.choices))
+        return Problem("E611", f"`{name}` takes no `{value}`", nearest)
+    return None
+
+
+def _wrong_type(name: str, argument: Argument) -> Problem:
+    wanted = [shown(kind) for kind in argument.types if kind != "null" and shown(kind)]
+    python = [kind for kind in argument.types if not shown(kind)]
+    if not wanted and python:
+        message = f"`{name}` takes a Python `{python[0]}`, which a spec cannot hold"
+        return Problem("E610", message, "remove it")
+    words = " or ".join(wanted) or "null"
+    default = argument.default
+    remedy = f"write {words}" if default is None else f"the default is `{_written(default)}`"
+    return Problem("E603", f"`{name}` takes {words}", remedy)
 
 
 def _check_sampling(spec: Spec, diagnostics: Diagnostics) -> None:

@@ -17,31 +17,88 @@ SCHEMA = "spec.schema.json"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="default: this one")
-    parser.add_argument("--template", default="quickstart", help="default: quickstart")
+    made_from = parser.add_mutually_exclusive_group()
+    made_from.add_argument("--template", default="quickstart", help="default: quickstart")
+    made_from.add_argument("--list", action="store_true", help="list the templates")
+    made_from.add_argument(
+        "--from",
+        dest="config",
+        type=Path,
+        metavar="FILE",
+        help="a training config of Axolotl, LLaMA-Factory or Oumi",
+    )
+    parser.add_argument(
+        "--from-format",
+        choices=("axolotl", "llama-factory", "oumi"),
+        help="whose config it is; default: by its keys",
+    )
     parser.add_argument("--yaml", action="store_true", help="write the spec in YAML")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.list:
+        return _list()
+    if args.config is not None:
+        return _from_config(args)
     source = _template(args.template)
     folder: Path = args.folder
     files = {path.name: path.read_text(encoding="utf-8") for path in _files(source)}
+    if (folder / "README.md").exists():
+        files.pop("README.md", None)  # a repository has its own
     if args.yaml:
         files = _as_yaml(files)
-    _check_free(folder, files)
-    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder, files)
+    print(f"next: {_enter(folder)}dagent compile && dagent execute")
+    return 0
+
+
+def _from_config(args: argparse.Namespace) -> int:
+    from dagent.dsl.parse import read
+    from dagent.importers.spec import read_config
+
+    made = read_config(read(args.config), args.from_format, "yaml" if args.yaml else "dagent")
+    files = {"spec.dagent": made.text}
+    if args.yaml:
+        files = _with_schema(made.text)
+    _write(args.folder, files)
+    print(f"\n{args.config} is a config of {made.tool}. Not taken over:")
+    for key, why in made.lost.items():
+        print(f"  {key}: {why}")
+    for remark in made.remarks:
+        print(f"  {remark}")
+    print(f"\nnext: say what stands there as TODO, then {_enter(args.folder)}dagent check")
+    return 0
+
+
+def _write(folder: Path, files: dict[str, str]) -> None:
     from dagent.commands.compile import write
 
+    _check_free(folder, files)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         write(folder / name, text)
     print(f"written: {', '.join(files)}")
-    enter = "" if folder == Path() else f"cd {folder} && "
-    print(f"next: {enter}dagent compile && dagent execute")
+
+
+def _enter(folder: Path) -> str:
+    return "" if folder == Path() else f"cd {folder} && "
+
+
+def _list() -> int:
+    for template in _templates():
+        says = (template / "README.md").read_text(encoding="utf-8").splitlines()
+        print(f"{template.name:16} {says[0].removeprefix('# ')}")
     return 0
+
+
+def _templates() -> list[Path]:
+    folder = Path(dagent.specs.__path__[0]) / "templates"
+    return sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != "_")
 
 
 def _template(name: str) -> Path:
     folder = Path(dagent.specs.__path__[0]) / "templates"
-    known = sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != "_")
+    known = [path.name for path in _templates()]
     if name not in known:
         raise Refused(
             Diagnostic(
@@ -84,12 +141,15 @@ def _as_yaml(files: dict[str, str]) -> dict[str, str]:
     """The spec in the other syntax, comments kept, with the schema beside it for editors."""
     from dagent.dsl.fmt import format_source
 
-    schema = Path(dagent.specs.__path__[0]) / SCHEMA
     source = Source("spec.dagent", files.pop("spec.dagent"))
     text = format_source(source, Diagnostics(), "yaml")
     assert text is not None, "a test compiles every template"
+    return {**_with_schema(text), **files}
+
+
+def _with_schema(text: str) -> dict[str, str]:
+    schema = Path(dagent.specs.__path__[0]) / SCHEMA
     return {
         "spec.yaml": f"{MODELINE}{SCHEMA}\n{text}",
         SCHEMA: schema.read_text(encoding="utf-8"),
-        **files,
     }

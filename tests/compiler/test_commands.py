@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +132,39 @@ def test_init_overwrites_nothing(here: Any, capsys: pytest.CaptureFixture[str]) 
     assert main(["init", "new", "--template", "quickstat"]) == 1
     assert "did you mean `quickstart`?" in capsys.readouterr().err
     assert not (here.folder / "new").exists()
+
+
+def test_init_lists_its_templates(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", "--list"]) == 0
+    listed = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert [name for name, _ in listed] == TEMPLATES
+    assert all(says for _, says in listed)
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_template_makes_rows_that_it_accepts_and_never_tests_on(template: str) -> None:
+    folder = Path(dagent.specs.__path__[0]) / "templates" / template
+    programs = runpy.run_path(str(folder / "programs.py"))
+    measured = [
+        json.loads(line)
+        for name in ("dev.jsonl", "test.jsonl")
+        for line in (folder / name).read_text().splitlines()
+    ]
+    asked = {row["prompt"] for row in measured}
+    assert len(asked) == len(measured)
+    for skill, difficulty in {(row["skill"], row["difficulty"]) for row in measured}:
+        made = programs["generate"](skill, difficulty, 50, 7)
+        assert len(made) == 50
+        assert not asked & {row["prompt"] for row in made}
+        assert [programs["verify"](row) for row in made] == [None] * 50
+        assert programs["verify"]({**made[0], "answer": "no"}) is not None
+    if "grade" in programs:
+        assert programs["grade"](measured[0]["answer"], measured[0]) == 1.0
+        assert programs["grade"]("no", measured[0]) == 0.0
+
+
+def test_init_keeps_a_readme_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "README.md").write_text("mine")
+    assert main(["init"]) == 0
+    assert (tmp_path / "README.md").read_text() == "mine"

@@ -1,0 +1,128 @@
+"""LLaMA-Factory: one flat YAML, such as https://github.com/hiyouga/LLaMA-Factory/tree/main/examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dagent.importers.draft import (
+    CODE,
+    LAUNCHED,
+    MEASURED,
+    TEMPLATE,
+    TRACKED,
+    Draft,
+    fill,
+    no_stage,
+    words,
+)
+
+NAMES = {
+    "model_name_or_path": "student.model",
+    "model_revision": "student.revision",
+    "default_system": "student.system",
+    "seed": "seed",
+    "lora_rank": "lora.r",
+    "lora_alpha": "lora.lora_alpha",
+    "lora_dropout": "lora.lora_dropout",
+    "lora_target": "lora.target_modules",
+    "additional_target": "lora.modules_to_save",
+    "use_rslora": "lora.use_rslora",
+    "use_dora": "lora.use_dora",
+    "cutoff_len": "train.max_length",
+    "packing": "train.packing",
+    "warmup_ratio": "train.warmup_steps",
+    "enable_liger_kernel": "train.use_liger_kernel",
+    "pref_beta": "train.beta",
+    "dpo_label_smoothing": "train.label_smoothing",
+    "kto_chosen_weight": "train.desirable_weight",
+    "kto_rejected_weight": "train.undesirable_weight",
+}
+REASONS = {
+    "template": TEMPLATE,
+    "trust_remote_code": CODE,
+    "do_train": "`dagent execute` trains",
+    "do_*": MEASURED,
+    "eval_*": MEASURED,
+    "val_size": MEASURED,
+    "compute_accuracy": MEASURED,
+    "dataset_dir": "`data` names files relative to the spec",
+    "preprocessing_num_workers": "dagent prepares the rows itself",
+    "overwrite_*": "dagent keeps everything it made in its store",
+    "plot_loss": TRACKED,
+    "use_swanlab": TRACKED,
+    "swanlab_*": TRACKED,
+    "save_*": "dagent keeps the model of every round",
+    "train_on_prompt": "`completion_only_loss = false` in `train` counts the question too",
+    "flash_attn": "transformers picks the attention that the machine has",
+    "deepspeed": LAUNCHED,
+    "fsdp*": LAUNCHED,
+    "ray_*": LAUNCHED,
+    "quantization_*": "`qlora` is 4 bits by bitsandbytes",
+    "double_quantization": "`qlora` is 4 bits by bitsandbytes",
+    "pissa_*": "`init_lora_weights = pissa_niter_16` in `lora` is PEFT's way to say it",
+    "use_muon": "`optim` takes the optimisers of transformers",
+    "use_*": "an optimiser or kernel of LLaMA-Factory's own",
+    "adapter_name_or_path": "an adapter is trained from its start",
+    "freeze_*": "parts of a model are not frozen",
+}
+# What LLaMA-Factory and transformers do where a config is silent, and TRL or PEFT otherwise.
+SILENT = {
+    "train.max_length": 2048,
+    "train.learning_rate": 5e-5,
+    "lora.r": 8,
+    "lora.target_modules": "all-linear",
+}
+_STAGES = {"sft": "sft", "rm": "reward", "dpo": "dpo", "kto": "kto"}
+_LOSSES = {"sigmoid": "dpo", "hinge": "dpo", "ipo": "dpo", "orpo": "orpo"}
+
+
+def is_mine(config: Mapping[str, Any]) -> bool:
+    return isinstance(config.get("model_name_or_path"), str)
+
+
+def read(config: Mapping[str, Any], file: str) -> Draft:
+    """
+    Raises:
+        Refused: E621 for a method without a stage.
+    """
+    draft = Draft("LLaMA-Factory")
+    stage, loss = str(config.get("stage", "sft")), str(config.get("pref_loss", "sigmoid"))
+    draft.stage = _STAGES.get(stage, "")
+    if stage == "dpo":
+        draft.stage = _LOSSES.get(loss, "")
+    if not draft.stage:
+        what = f"`pref_loss: {loss}`" if stage == "dpo" else f"`stage: {stage}`"
+        raise no_stage(what, file)
+    kind = config.get("finetuning_type", "lora")
+    bits = config.get("quantization_bit")
+    done = {"stage", "pref_loss", "finetuning_type", "dataset", "max_samples"}
+    done |= {"quantization_bit", "quantization_method"} if bits == 4 else set()
+    done |= {"disable_gradient_checkpointing"}
+    draft.student["adapter"] = kind if kind in ("full", "lora") else "full"
+    if kind not in ("full", "lora"):
+        draft.lost["finetuning_type"] = f"the adapters are lora and qlora, not {kind}"
+    if kind == "lora" and bits == 4:
+        draft.student["adapter"] = "qlora"
+    fill(draft, config, NAMES, REASONS, done)
+    draft.train["activation_checkpointing"] = not config.get("disable_gradient_checkpointing")
+    if draft.stage == "dpo" and loss != "sigmoid":
+        draft.train["loss_type"] = [loss]
+    if draft.lora.get("target_modules") == "all":
+        draft.lora["target_modules"] = "all-linear"
+    draft.lora = {name: words(value) for name, value in draft.lora.items()}
+    if isinstance(draft.lora.get("modules_to_save"), str):
+        draft.lora["modules_to_save"] = [draft.lora["modules_to_save"]]
+    for name in str(config.get("dataset") or "").split(","):
+        if name.strip():
+            draft.lost[f"dataset {name.strip()}"] = (
+                "its place stands in LLaMA-Factory's dataset_info.json: add it as "
+                "`data NAME { role = seed  path = … }`"
+            )
+    if config.get("max_samples"):
+        draft.lost["max_samples"] = "`sample` of a data set says how many rows to draw"
+    draft.silent(SILENT)
+    if draft.student["adapter"] != "full":
+        rank = draft.lora.get("r")
+        draft.lora.setdefault("lora_alpha", rank * 2 if isinstance(rank, int) else 16)
+    return draft
