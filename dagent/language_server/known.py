@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dagent.compiler.dataset import Row, read_rows
+from dagent.compiler.dataset import Row, View, rows_of
+from dagent.compiler.formats import read_file
 from dagent.compiler.settings import Settings
 from dagent.dsl.document import Entry, Mapping, Node, Scalar, Sequence, locate
 from dagent.dsl.source import Source, Span
@@ -68,8 +69,8 @@ class Known:
     def _skills(self, path: Path, format: str) -> frozenset[str]:
         def read() -> frozenset[str]:
             with suppress(OSError):
-                rows = [row for row in read_rows(path, format, {}) if isinstance(row, Row)]
-                return frozenset(row.skill for row in rows if row.skill)
+                rows = rows_of(read_file(path, format), View({}, text=format == "csv"))
+                return frozenset(r.skill for r in rows if isinstance(r, Row) and r.skill)
             return frozenset()
 
         skills: frozenset[str] = self.settings.recall(path, ("skills", format), read)
