@@ -1056,6 +1056,21 @@ CODES: dict[str, Code] = {
         "$ dagent explain E999",
         "List all codes with `dagent explain`.",
     ),
+    "E840": Code(
+        "no sandbox",
+        "This machine has no way to isolate code that a model wrote, and the plan runs such code.",
+        "Such code could read the test rows and your keys, or damage the machine.",
+        "$ dagent execute",
+        "Install bubblewrap and the extra `dagent[sandbox]`; in a container, allow user "
+        "namespaces. In a machine of its own, `dagent execute --unsafe-no-sandbox` does without.",
+    ),
+    "E841": Code(
+        "sandbox broke",
+        "The sandbox worked, was ended by a limit or by the machine, and did not start again.",
+        "Without it nothing that a model wrote is run.",
+        "$ dagent execute",
+        "Run the same command: it continues. If it stays, look at the cause in the message.",
+    ),
     "E850": Code(
         "no key",
         "A language model needs a key, and the environment variable that holds it is not set.",

@@ -1,0 +1,4 @@
+"""Calls the parent without end."""
+
+while True:
+    add(1, 2)

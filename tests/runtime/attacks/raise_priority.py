@@ -1,0 +1,6 @@
+"""Puts itself before every other process."""
+
+import os
+
+os.nice(-5)
+print("HARM")

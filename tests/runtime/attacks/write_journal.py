@@ -1,0 +1,5 @@
+"""Writes over the journal."""
+
+with open(TARGET["journal"], "a") as file:
+    file.write("forged")
+print("HARM")
