@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 PLAN_FORMAT = "dagent.plan/1"
@@ -115,18 +115,19 @@ def step_key(step: Step, keys: Mapping[str, str]) -> str:
 
 def to_json(plan: Plan) -> dict[str, Any]:
     """The plan as written to ``dagent.plan.json`` (schema: ``specs/plan.schema.json``)."""
-    body = asdict(plan)
-    body["steps"] = [
-        {k: v for k, v in step.items() if v not in (None, {}, [], ())} for step in body["steps"]
-    ]
-    for step in body["steps"]:
-        step.setdefault("params", {})
-        estimate = {k: list(v) for k, v in step.get("estimate", {}).items() if v is not None}
-        step.pop("estimate", None)
-        if estimate:
-            step["estimate"] = estimate
+    # `asdict` copies every parameter, and was most of the time of a large plan.
+    body = {f.name: getattr(plan, f.name) for f in fields(plan)}
+    body["steps"] = [_step_json(step) for step in plan.steps]
     whole = {"format": PLAN_FORMAT, "id": plan.id, **body}
     return {**whole, "digest": content(whole)}
+
+
+def _step_json(step: Step) -> dict[str, Any]:
+    estimate = {f.name: getattr(step.estimate, f.name) for f in fields(Estimate)}
+    given = {name: list(ends) for name, ends in estimate.items() if ends is not None}
+    body = {f.name: getattr(step, f.name) for f in fields(Step)}
+    body |= {"after": list(step.after), "estimate": given}
+    return {k: v for k, v in body.items() if k == "params" or v not in (None, {}, [], ())}
 
 
 def content(body: Mapping[str, Any]) -> str:

@@ -31,7 +31,7 @@ def check_fresh(path: Path, warnings: Diagnostics | None = None) -> Plan:
         Refused: with what changed, and the digests expected and found.
     """
     plan = read_plan(path)
-    lock = _read_lock(path, plan)
+    lock = read_lock(path, plan)
     found = Diagnostics()
     for diagnostic in _files(path.parent, plan, lock):
         found.add(diagnostic)
@@ -73,7 +73,12 @@ def read_plan(path: Path) -> Plan:
     return plan
 
 
-def _read_lock(path: Path, plan: Plan) -> Mapping[str, Any]:
+def read_lock(path: Path, plan: Plan) -> Mapping[str, Any]:
+    """The lock beside a plan.
+
+    Raises:
+        Refused: E804 or E806 when it is missing, another plan's, or of another format.
+    """
     lock = lock_path(path)
     body = _json(lock, "E804", "the plan's lock is missing", COMPILE, "E804")
     if body.get("format") != LOCK_FORMAT:

@@ -26,6 +26,7 @@ VERBS = {
     "show": "print a plan for people",
     "graph": "draw a plan",
     "diff": "say what a change of the spec means for the plan, step by step",
+    "lock": "say what moved since the plan was compiled",
     "execute": "run a plan, or continue it where it stopped",
     "status": "say how the latest execution stands",
     "ui": "open the MLflow page on this folder's runs",

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dagent.cli import main
 from dagent.compiler.lock import dumps as dump_lock
 from dagent.compiler.lock import lock_at, lock_path
 from dagent.compiler.pipeline import compile
@@ -178,3 +179,37 @@ def test_an_edit_of_what_is_only_shown_is_noticed(project: Any, key: str) -> Non
     with pytest.raises(Refused) as refused:
         read_plan(path)
     assert [d.code for d in refused.value.diagnostics] == ["E805"]
+
+
+def test_lock_says_what_moved(
+    compiled: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(compiled.folder)
+    assert main(["lock", "--check"]) == 0
+    assert capsys.readouterr().out == "nothing moved since the plan was compiled\n"
+    spec = compiled.folder / "spec.yaml"
+    spec.write_text("# a comment moves nothing\n" + spec.read_text())
+    assert main(["lock", "--check"]) == 0
+    capsys.readouterr()
+    spec.write_text(spec.read_text().replace("Answer.", "Answer well."))
+    for name in ("dev.jsonl", "programs.py", "model/config.json"):
+        with (compiled.folder / name).open("a") as file:
+            file.write(" \n")
+    (compiled.folder / "guard.jsonl").unlink()
+    lock = compiled.folder / "dagent.lock"
+    body = json.loads(lock.read_text())
+    body["packages"]["torch"] = "1.0"
+    lock.write_text(json.dumps(body))
+    assert main(["lock"]) == 0
+    assert "data old: " in (out := capsys.readouterr().out)
+    assert "-> gone" in out
+    assert main(["lock", "--check", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)["moved"]
+    assert [(m["kind"], m["name"]) for m in found] == [
+        ("spec", "spec.yaml"),
+        ("data", "dev"),
+        ("data", "old"),
+        ("program", "programs.py"),
+        ("model", "./model"),
+        ("package", "torch"),
+    ]

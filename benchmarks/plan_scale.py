@@ -1,0 +1,75 @@
+"""How compiling grows with the plan, beside DVC: ``python benchmarks/plan_scale.py [--dvc DVC]``.
+
+Compiles the quickstart with ever more rounds, cold and to the end, the files written; then lets
+``dvc repro --dry`` look at as many stages, in this same run. DVC belongs into an environment of its
+own (``python -m venv dvc && dvc/bin/pip install dvc``); without it that line is left out, and said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+QUICKSTART = ROOT / "examples" / "quickstart"
+ROUNDS = (10, 100, 1000)  # at ten steps a round
+STAGES = 1000
+
+
+def seconds(*command: str, cwd: Path) -> float:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "DVC_NO_ANALYTICS": "1"}
+    begin = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True, env=environment, cwd=cwd)
+    return time.perf_counter() - begin
+
+
+def ours(folder: Path, rounds: int, runs: int) -> None:
+    spec = (
+        (QUICKSTART / "quickstart.dagent").read_text().replace("rounds <= 5", f"rounds <= {rounds}")
+    )
+    (folder / "quickstart.dagent").write_text(spec)
+    best = min(seconds(sys.executable, "-m", "dagent", "compile", cwd=folder) for _ in range(runs))
+    steps = len(json.loads((folder / "dagent.plan.json").read_text())["steps"])
+    print(json.dumps({"command": "dagent compile", "steps": steps, "wall": round(best, 2)}))
+
+
+def theirs(dvc: str, folder: Path, runs: int) -> None:
+    """A chain of stages, each of which takes what the one before it made."""
+    stages = {
+        f"s{i}": {"cmd": f"cp {i}.txt {i + 1}.txt", "deps": [f"{i}.txt"], "outs": [f"{i + 1}.txt"]}
+        for i in range(STAGES)
+    }
+    (folder / "dvc.yaml").write_text(json.dumps({"stages": stages}))
+    (folder / "0.txt").write_text("begin\n")
+    seconds(dvc, "init", "--no-scm", "-q", cwd=folder)
+    best = min(seconds(dvc, "repro", "--dry", cwd=folder) for _ in range(runs))
+    print(json.dumps({"command": "dvc repro --dry", "steps": STAGES, "wall": round(best, 2)}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dvc", default=shutil.which("dvc"), help="default: the one on the path")
+    parser.add_argument("--runs", type=int, default=3, help="of each; the least counts")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        project = Path(temporary) / "project"
+        shutil.copytree(QUICKSTART, project, ignore=shutil.ignore_patterns(".dagent", "dagent.*"))
+        for rounds in ROUNDS:
+            ours(project, rounds, args.runs)
+        if not args.dvc:
+            print("no dvc on the path: not compared", file=sys.stderr)
+            return
+        other = Path(temporary) / "dvc"
+        other.mkdir()
+        theirs(args.dvc, other, args.runs)
+
+
+if __name__ == "__main__":
+    main()
