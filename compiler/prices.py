@@ -14,11 +14,12 @@ CURRENCY = "USD"
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD per million tokens; ``cached_input`` for prompt tokens that the provider had cached."""
+    """USD per million tokens. ``cached_input`` is for prompt tokens that the provider had cached;
+    ``None`` where they cost as much as others."""
 
     input: float
     output: float
-    cached_input: float
+    cached_input: float | None = None
 
     def cost(self, prompt: int, completion: int, cached: int = 0) -> float:
         """USD of a call; ``cached`` of the ``prompt`` tokens were cached.
@@ -26,18 +27,15 @@ class Price:
         >>> Price(2.0, 8.0, 0.5).cost(1_000_000, 500_000, cached=400_000)
         5.4
         """
-        fresh = prompt - cached
-        return (
-            fresh * self.input + cached * self.cached_input + completion * self.output
-        ) / 1_000_000
+        again = self.input if self.cached_input is None else self.cached_input
+        total = (prompt - cached) * self.input + cached * again + completion * self.output
+        return total / 1_000_000
 
 
 def price(model: str) -> Price | None:
     """The price of a model by LiteLLM's name; ``None`` if nobody said."""
     found = _table()["models"].get(model)
-    if found is None:
-        return None
-    return Price(found["input"], found["output"], found.get("cached_input", found["input"]))
+    return None if found is None else Price(**found)
 
 
 @cache

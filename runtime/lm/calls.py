@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from dagent.compiler.prices import Price
 from dagent.runtime.lm.answers import Answer, AnswerLog
 from dagent.runtime.lm.endpoint import Endpoint
 from dagent.runtime.lm.failures import Unusable
@@ -66,7 +67,7 @@ class Calls:
         async def attempt() -> Callable[[bool], None]:
             nonlocal paying
             paying = self._next_attempt(key)
-            await asyncio.wrap_future(self.meter.reserve_soon(paying, self.parts, **worst))
+            await self.line.on_disk(self.meter.reserve_soon(paying, self.parts, **worst))
             return failed
 
         def failed(maybe_billed: bool) -> None:
@@ -76,7 +77,7 @@ class Calls:
         answer = await self.line.ask(body, max_tokens, attempt)
         on_disk = self.answers.keep(key, self.step, self.endpoint.model, answer)
         self.meter.report(paying, **self._used(answer, worst))
-        await asyncio.wrap_future(on_disk)
+        await self.line.on_disk(on_disk)
         return answer
 
     def _next_attempt(self, key: str) -> str:
@@ -100,7 +101,7 @@ class Calls:
     def _amounts(self, prompt: int, completion: int, cached: int = 0) -> dict[str, float]:
         amounts: dict[str, float] = {"calls": 1, "tokens": prompt + completion}
         if self.endpoint.price is not None:
-            amounts["money"] = self.endpoint.price.cost(prompt, completion, cached)
+            amounts["money"] = Price(**self.endpoint.price).cost(prompt, completion, cached)
         return amounts
 
     def _used(self, answer: Answer, worst: Any) -> dict[str, float]:

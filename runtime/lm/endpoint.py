@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dagent.compiler.prices import Price
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.lm.failures import Fatal
 
@@ -32,7 +31,8 @@ class Endpoint:
     """``model`` is LiteLLM's name, such as ``openai/gpt-5.2``; ``options`` go into every request.
 
     ``max_tokens`` bounds each answer; without one it is 16000 at OpenAI and 4096 elsewhere, since
-    a call's worst case must be known before it is made. ``price`` is needed where money is capped.
+    a call's worst case must be known before it is made. ``price`` holds the fields of ``Price``;
+    without one, a call counts for no money.
     """
 
     model: str
@@ -41,7 +41,7 @@ class Endpoint:
     temperature: float | None = None
     max_tokens: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    price: Price | None = None
+    price: Mapping[str, float] | None = None
 
     @property
     def compatible(self) -> bool:

@@ -10,9 +10,11 @@ import asyncio
 import atexit
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from functools import cache
 from time import monotonic
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.lm.answers import Answer
@@ -47,6 +49,7 @@ class Line:
         self._silent_since: float | None = None
         self._not_before = 0.0
         self._fatal: Fatal | None = None
+        self._writes: WeakKeyDictionary[Future[None], asyncio.Future[None]] = WeakKeyDictionary()
 
     async def ask(
         self, body: bytes, max_tokens: int, attempt: Callable[[], Awaitable[Callable[[bool], None]]]
@@ -92,6 +95,13 @@ class Line:
             finally:
                 self.pace.leave(call, answered)
             await self._sleep(wait)
+
+    async def on_disk(self, written: Future[None]) -> None:
+        """Wait for a write; all who wait for the same one wake the loop up only once."""
+        shared = self._writes.get(written)
+        if shared is None:
+            shared = self._writes[written] = asyncio.wrap_future(written)
+        await asyncio.shield(shared)
 
     async def _enter(self) -> int:
         """A place, once the pause that the server asked of everybody is over."""
