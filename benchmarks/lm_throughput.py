@@ -23,7 +23,6 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from dagent.compiler.prices import Price
 from dagent.runtime.journal import Journal
 from dagent.runtime.lm.answers import AnswerLog
 from dagent.runtime.lm.connect import connect
@@ -32,10 +31,11 @@ from dagent.runtime.meter import Meter
 
 SERVER = Path(__file__).parents[1] / "tests" / "runtime" / "lm" / "server.py"
 SERVE = """
-import runpy, sys, time
-Server = runpy.run_path({path!r})["Server"]
-with Server(lambda r: "The answer is " + r["messages"][-1]["content"].split()[-1], delay={delay}) as s:
-    print(s.base, flush=True)
+import runpy, sys
+def answer(request):
+    return "The answer is " + request["messages"][-1]["content"].split()[-1]
+with runpy.run_path({path!r})["Server"](answer, delay={delay}) as server:
+    print(server.base, flush=True)
     sys.stdin.read()
 """
 Ask = Callable[[str], Awaitable[list[Any]]]

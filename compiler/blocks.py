@@ -10,6 +10,7 @@ from typing import Any
 
 from dagent.compiler.engineer import read_engineer
 from dagent.compiler.formats import FORMATS
+from dagent.compiler.prices import CURRENCY
 from dagent.compiler.read import Reader, inside_text
 from dagent.compiler.requirement import read_requirement
 from dagent.compiler.spec import (
@@ -34,7 +35,11 @@ GRADERS = ("exact", "normalised", "numeric", "choice", "regex", "program")
 ADAPTERS = ("full", "lora")
 MOST_ROUNDS = 1000  # at some ten steps a round, as much as a person or a tool can still read
 # Which parts of a run can be capped, and by what.
-PARTS = {"round": ("rows", "calls"), "generator": ("calls",)}
+USE = ("calls", "tokens", "money")
+PARTS = {
+    "round": ("rows", *USE),
+    **dict.fromkeys(("diagnoser", "planner", "generator", "verifier", "refiner"), USE),
+}
 
 
 def read_spec(root: Mapping, diagnostics: Diagnostics) -> Spec:
@@ -185,6 +190,8 @@ def _budget(block: Reader) -> Budget:
         rounds=rounds,
         rows=block.amount("rows", "rows", None, least=1),
         calls=block.amount("calls", "calls", None),
+        tokens=block.amount("tokens", "tokens", None),
+        money=_money(block),
         wall=block.amount("wall", "time", None),
     )
     per = {name: _part(part, name) for name, part in block.named("per")}
@@ -194,11 +201,25 @@ def _budget(block: Reader) -> Budget:
 def _part(block: Reader, name: str) -> Caps:
     """The caps of a part; ``check_budget`` refuses a part that there is not."""
     caps: dict[str, Any] = {
-        kind: block.amount(kind, kind, None, least=1)
-        for kind in PARTS.get(name, ("rows", "calls"))
+        kind: _money(block) if kind == "money" else block.amount(kind, kind, None, least=1)
+        for kind in PARTS.get(name, PARTS["round"])
         if kind in block
     }
     return Caps(**caps)
+
+
+def _money(block: Reader) -> float | None:
+    """In the currency of the price table: the run converts nothing."""
+    money = block.amount("money", "money", None)
+    if money is not None and money.currency != CURRENCY:
+        block.diagnostics.error(
+            "E857",
+            f"prices are known in {CURRENCY}, and this is in {money.currency}",
+            block.span("money"),
+            f"write the amount in {CURRENCY}",
+        )
+        return None
+    return None if money is None else money.amount
 
 
 def _criteria(block: Reader) -> Criteria:

@@ -220,6 +220,8 @@ def shown(amount: float, kind: str) -> str:
             if amount >= scale:
                 return f"{amount / scale:.3g}{unit}"
         return f"{amount:.3g}s"
+    if kind == "money":
+        return f"{amount:g} USD"
     if kind in ("fraction", "points"):
         return f"{amount * 100:.3g}{'%' if kind == 'fraction' else 'pp'}"
     for suffix, scale in (("G", 10**9), ("M", 10**6), ("k", 10**3)):

@@ -7,7 +7,7 @@ comment, a space or the order of keys cannot reach the plan.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dagent.compiler.arguments import SAMPLING
@@ -162,16 +162,17 @@ class Engineer:
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """``None`` is no cap. ``wall`` in seconds."""
+    """``None`` is no cap. ``wall`` in seconds, ``money`` in US dollars."""
 
     rounds: int | None = None
     rows: int | None = None
     calls: int | None = None
+    tokens: int | None = None
+    money: float | None = None
     wall: float | None = None
 
     def given(self) -> dict[str, float]:
-        caps = {"rounds": self.rounds, "rows": self.rows, "calls": self.calls, "wall": self.wall}
-        return {name: cap for name, cap in caps.items() if cap is not None}
+        return {name: cap for name, cap in asdict(self).items() if cap is not None}
 
 
 @dataclass(frozen=True, slots=True)

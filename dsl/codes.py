@@ -1120,6 +1120,20 @@ CODES: dict[str, Code] = {
         "$ dagent execute  # with max_tokens = 100 for a reasoning model",
         "Change `temperature`, `max_tokens` or `options` as the message says.",
     ),
+    "E857": Code(
+        "money in another currency",
+        "A cap on money is in a currency other than that of the price table.",
+        "dagent knows no rates of exchange; providers publish their prices in USD.",
+        "budget { rounds <= 3  rows <= 1k rows  money <= 20 EUR }",
+        "Write the amount in USD.",
+    ),
+    "E858": Code(
+        "price unknown",
+        "Money is capped, and nothing says what a language model charges.",
+        "A cap that cannot be held would only look like one.",
+        "$ dagent execute  # with money <= 20 USD and a server of your own",
+        "Cap `calls` or `tokens` instead, or use a model whose price is in `specs/prices.json`.",
+    ),
     "E900": Code(
         "unexpected error",
         "dagent met an error that it does not know. This is a fault of dagent, not of your spec.",

@@ -119,6 +119,10 @@ class Meter:
         cap = self._caps.get(scope.partition(":")[0], {}).get(unit)
         return None if cap is None else max(0.0, cap - self.spent(unit, scope))
 
+    def caps(self, unit: str) -> bool:
+        """Whether anything caps the unit."""
+        return any(unit in caps for caps in self._caps.values())
+
     @property
     def elapsed(self) -> float:
         """Seconds of wall time, earlier sessions of the same execution included."""

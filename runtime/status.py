@@ -10,6 +10,7 @@ from dagent.runtime.journal import Event, read_events
 from dagent.runtime.meter import elapsed
 
 RUNS = Path(".dagent/runs")
+LM_UNITS = ("tokens", "money")  # left out where no language model was asked
 LATEST = Path(".dagent/latest")
 
 
@@ -75,8 +76,9 @@ def spent(events: Sequence[Event]) -> dict[str, float]:
     held = {e["key"]: e["amounts"] for e in events if e["event"] in ("reserved", "settled")}
     total = {
         unit: sum(amounts.get(unit, 0) for amounts in held.values())
-        for unit in ("rows", "rounds", "calls")
+        for unit in ("rows", "rounds", "calls", "tokens", "money")
     }
+    total = {unit: amount for unit, amount in total.items() if amount or unit not in LM_UNITS}
     return {**total, "wall": round(elapsed(events), 1)}
 
 

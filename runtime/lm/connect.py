@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
+from dagent.compiler import prices
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.lm.answers import AnswerLog
 from dagent.runtime.lm.calls import Calls, Waiting
@@ -32,8 +35,8 @@ def connect(
     retries are off, since answers are journaled and the line retries.
 
     Raises:
-        Fatal: no key, no address, or options that the model does not take. What its calls raise
-            is in ``failures`` and ``meter``.
+        Fatal: no key, no address, options that the model does not take, or no price where money
+            is capped. What its calls raise is in ``failures`` and ``meter``.
     """
     from dspy.lm15 import OpenAIChatLM
     from dspy.utils.exceptions import LMConfigurationError
@@ -41,6 +44,7 @@ def connect(
     from dagent.runtime.lm.model import Model
 
     endpoint.key()
+    endpoint = replace(endpoint, price=_price(endpoint, meter))
     calls = Calls(
         endpoint,
         line(endpoint.model, endpoint.api_base, endpoint.api_key_env, patience or Patience()),
@@ -74,3 +78,20 @@ def connect(
                 suggestion="change `temperature`, `max_tokens` or `options` as the message says",
             )
         ) from None
+
+
+def _price(endpoint: Endpoint, meter: Meter) -> Mapping[str, float] | None:
+    """A server of the user's own charges what the user says; the table is for the providers'."""
+    if endpoint.price is None and endpoint.api_base is None:
+        found = prices.price(endpoint.model)
+        if found is not None:
+            return asdict(found)
+    if endpoint.price is None and meter.caps("money"):
+        raise Fatal(
+            Diagnostic(
+                "E858",
+                f"money is capped, and what `{endpoint.model}` charges is unknown",
+                suggestion="cap `calls` or `tokens` instead",
+            )
+        )
+    return endpoint.price

@@ -110,6 +110,11 @@ CASES = [
     (budget(per={"round": {"calls": 199}}), ["E401"]),
     (budget(per={"generator": {"calls": 399}}), ["E401"]),
     (budget(per={"weak": {"rows": 1}}), ["E403"]),
+    (budget(per={"verifier": {"calls": 10, "tokens": 1000, "money": "1 USD"}}), []),
+    (budget(tokens="5M tokens", per={"round": {"tokens": "6M tokens"}}), ["E402"]),
+    (budget(money="5 USD", per={"planner": {"money": "6 USD"}}), ["E402"]),
+    (budget(money="5 EUR"), ["E857"]),
+    (budget(per={"generator": {"money": "1 CHF"}}), ["E857"]),
     (budget(wall="20 USD"), ["E203"]),
     (budget(wall="1s"), []),  # a warning
     # criteria

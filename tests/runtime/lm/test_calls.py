@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,7 +27,8 @@ from dagent.runtime.lm.pace import Patience
 from dagent.runtime.meter import Meter, OutOfBudget
 
 KEY = "sk-planted-0123456789abcdef"
-SOON = Patience(first=0.01, most=0.05, silence=0.5, connect=0.4, per_token=0.0)
+SOON = Patience(first=0.01, most=0.05, silence=0.5, connect=10.0, per_token=0.0)
+HURRIED = replace(SOON, connect=1.5)
 
 
 @dataclass
@@ -38,14 +39,16 @@ class Session:
     meter: Meter
     answers: AnswerLog
 
-    def model(self, base: str, step: str = "r1.generate", **kwargs: Any) -> Any:
+    def model(
+        self, base: str, step: str = "r1.generate", patience: Patience = SOON, **kwargs: Any
+    ) -> Any:
         return connect(
             Endpoint("hosted_vllm/small", base, **kwargs),
             meter=self.meter,
             answers=self.answers,
             step=step,
             parts=("round:1", "generator"),
-            patience=SOON,
+            patience=patience,
         )
 
 
@@ -222,7 +225,8 @@ def test_a_passing_fault_is_survived(
         lm_server.Server(echo, lm_server.first(*plan)) as server,
         session(tmp_path) as run,
     ):
-        assert run.model(server.base)("one") == ["you said one"]
+        patience = HURRIED if any(fault.hang for fault in plan) else SOON
+        assert run.model(server.base, patience=patience)("one") == ["you said one"]
         assert len(server.requests) == len(plan) + 1
         lost = [f for f in plan if f.status == 200]
         assert run.meter.spent("calls") == 1 + len(lost), "what may have been billed is counted"
