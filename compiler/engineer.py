@@ -47,6 +47,8 @@ def read_engineer(block: Reader) -> Engineer:
         prefer_wrong=block.amount("prefer_wrong", "fraction", 0.7),
         floor=block.amount("floor", "fraction", 0.005),
         cap=block.amount("cap", "fraction", 0.25),
+        duplicate=block.inner("dedupe").amount("threshold", "fraction", 0.8, least=0.1),
+        templates=block.inner("decontaminate").value("templates") is not False,
     )
 
 

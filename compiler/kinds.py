@@ -44,10 +44,10 @@ KINDS: dict[str, Kind] = {
         Kind(
             "refine", 1, ("verified", "rejects"), ("verified", "rejects"), "repairs rejected rows"
         ),
-        Kind("dedupe", 1, ("rows", "kept"), ("rows", "duplicates"), "drops near-duplicates"),
+        Kind("dedupe", 2, ("rows", "kept"), ("rows", "duplicates"), "drops near-duplicates"),
         Kind(
             "decontaminate",
-            1,
+            2,
             ("rows",),
             ("rows", "leaks"),
             "removes what overlaps with dev, test or a guard",

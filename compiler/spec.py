@@ -158,6 +158,8 @@ class Engineer:
     prefer_wrong: float
     floor: float
     cap: float
+    duplicate: float = 0.8  # least similarity of near-duplicates
+    templates: bool = True  # whether leaks with other constants are looked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ class _Lowering:
         for data in spec.data:
             if data.role == "seed":
                 inputs = {"rows": f"data.{data.name}/rows", **self._judges()}
-                yield _step(f"seed.{data.name}", "decontaminate", {}, inputs)
+                yield _step(f"seed.{data.name}", "decontaminate", self._leaks(), inputs)
         yield _step(
             "split",
             "split",
@@ -244,10 +244,10 @@ class _Lowering:
             refined = seconds(cost.programs(cost.candidates), **cost.refining())
             yield _step(verified, "refine", params, inputs, n, refined)
         inputs = {"rows": f"{verified}/verified", "kept": f"{before}/kept"}
-        yield _step(f"{r}.dedupe", "dedupe", {}, inputs, n, checked)
+        yield _step(f"{r}.dedupe", "dedupe", {"threshold": engineer.duplicate}, inputs, n, checked)
         inputs = {"rows": f"{r}.dedupe/rows"}
         inputs |= self._judges()
-        yield _step(f"{r}.decontaminate", "decontaminate", {}, inputs, n, checked)
+        yield _step(f"{r}.decontaminate", "decontaminate", self._leaks(), inputs, n, checked)
 
     def _learn(self, n: int) -> Iterator[Step]:
         r, before = f"r{n}", f"r{n - 1}.gate"
@@ -426,6 +426,9 @@ class _Lowering:
                 "when": None if criteria.when is None else _goal(criteria.when),
             },
         }
+
+    def _leaks(self) -> Params:
+        return {"templates": self.spec.engineer.templates}
 
     def _judges(self) -> dict[str, str]:
         """The sets that no row to train on may overlap with."""

@@ -116,6 +116,8 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
     "student.template": ("{prompt}!", {}),
     "engineer.strategy": ("program", {}),
     **MODELS,
+    "engineer.dedupe.threshold": ("90%", {}),
+    "engineer.decontaminate.templates": (False, {}),
     "engineer.optimise.generator.optimiser": ("simba", OPTIMISED),
     "engineer.optimise.generator.calls": (90, OPTIMISED),
     "engineer.optimise.generator.holdout": (0.1, OPTIMISED),

@@ -16,7 +16,6 @@ from dagent.runtime.policies import apportion, bounded, shrunk_errors
 from dagent.runtime.roles import CellCount
 from dagent.runtime.rows import cell
 from dagent.runtime.steps import runner
-from dagent.runtime.steps.decontaminate import ngrams
 from dagent.runtime.steps.mix import choose
 from dagent.runtime.steps.split import split
 
@@ -105,8 +104,3 @@ def test_mix_takes_what_there_is() -> None:
     candidates = [{"id": str(i), "skill": "a", "difficulty": 1} for i in range(5)]
     chosen = choose(candidates, [True] * 5, rows=10, prefer_wrong=0.5, floor=0.0, cap=0.1, seed=0)
     assert len(chosen) == 5
-
-
-def test_thirteen_words_make_one_ngram() -> None:
-    assert len(list(ngrams(" ".join("abcdefghijklm")))) == 1
-    assert not list(ngrams("too short to be told apart"))
