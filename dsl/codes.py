@@ -154,7 +154,7 @@ CODES: dict[str, Code] = {
     ),
     "E030": Code(
         "YAML syntax error",
-        "The file is not valid YAML. YAML stops at its first error, so there may be more.",
+        "The file is not valid YAML. Only the first error of a block is found: there may be more.",
         "What follows an error in YAML cannot be read reliably.",
         "---\nstudent: {model: builtin\n",
         "Mend the place shown; often it is indentation, a missing quote or a missing bracket.",

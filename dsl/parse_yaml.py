@@ -16,7 +16,9 @@ import yaml
 
 from dagent.dsl.diagnostics import Diagnostics, Note
 from dagent.dsl.document import Entry, Mapping, Node, Scalar, Sequence
+from dagent.dsl.nearest import nearest
 from dagent.dsl.scalars import resolve
+from dagent.dsl.schema import load
 from dagent.dsl.source import Source, Span
 from dagent.dsl.yaml_errors import report
 
@@ -25,6 +27,9 @@ DEEPEST = 100
 MOST_NODES = 100_000
 # Anchor and tag before a value, with what may stand between: blanks, and comments after these.
 _PROPERTIES = re.compile(r"(?:[&!][^\s,\[\]{}]*(?:\s+(?:#[^\n]*\n\s*)*)?)+")
+
+_TOP = re.compile(r"""^["']?([^\W\d]\w*)["']?[ ]*:(?=\s|$)""", re.MULTILINE)
+_LINE = re.compile(r"[^\r\n]+")
 
 
 class _Stop(Exception):
@@ -42,13 +47,16 @@ class _Sized:
 
 def parse_yaml(source: Source, diagnostics: Diagnostics) -> Mapping | None:
     """The document, even where something is wrong in it; ``None`` where nothing can be read."""
-    reader = _Reader(source, diagnostics)
+    found = Diagnostics()
+    reader = _Reader(source, found, source.text)
     try:
         root = reader.document()
     except _Stop:
-        return None
+        root = None
     except yaml.YAMLError as error:
-        report(error, source, diagnostics)
+        return _around(error, source, found, diagnostics)
+    diagnostics.found += found.found
+    if root is None and found.has_errors:
         return None
     if root is None or (isinstance(root, Scalar) and root.value is None):
         diagnostics.error("E003", f"`{source.name}` holds no block", source.span(0, 0))
@@ -60,8 +68,50 @@ def parse_yaml(source: Source, diagnostics: Diagnostics) -> Mapping | None:
     return Mapping(root.entries, source.span(0, len(source.text)))
 
 
-def _events(source: Source) -> Iterator[_Event]:
-    return iter(yaml.parse(source.text, Loader=yaml.SafeLoader))
+def _around(
+    error: yaml.YAMLError, source: Source, found: Diagnostics, diagnostics: Diagnostics
+) -> Mapping | None:
+    """What can be read around the blocks in which YAML stumbles; each of these is reported.
+
+    YAML stops at its first error, and a quote that is not closed is noticed only at the next one.
+    So each block of the spec is tried alone.
+    """
+    tried = ((start, end, _fault(source, start, end)) for start, end in _blocks(source.text))
+    faulty = [(start, end, fault) for start, end, fault in tried if fault]
+    if not faulty:
+        diagnostics.found += found.found
+        report(error, source, diagnostics)
+        return None
+    text = source.text
+    for start, end, fault in faulty:
+        report(fault, source, diagnostics, start, end)
+        text = text[:start] + _LINE.sub(lambda m: " " * len(m[0]), text[start:end]) + text[end:]
+    try:
+        root = _Reader(source, diagnostics, text, partial=True).document()
+    except (_Stop, yaml.YAMLError):
+        return None
+    return Mapping(root.entries, source.span(0, len(text))) if isinstance(root, Mapping) else None
+
+
+def _blocks(text: str) -> list[tuple[int, int]]:
+    """Where the blocks of a spec start and end, as far as its left margin tells."""
+    known = list(load()["properties"])
+    keys = (m for m in _TOP.finditer(text) if m[1] in known or nearest(m[1], known))
+    starts = [0, *(m.start() for m in keys)]
+    return list(zip(starts, [*starts[1:], len(text)], strict=True))
+
+
+def _fault(source: Source, start: int, end: int) -> yaml.YAMLError | None:
+    try:
+        for _ in _events(source.text[start:end]):
+            pass
+    except yaml.YAMLError as error:
+        return error
+    return None
+
+
+def _events(text: str) -> Iterator[_Event]:
+    return iter(yaml.parse(text, Loader=yaml.SafeLoader))
 
 
 def _index(mark: Any) -> int:
@@ -70,12 +120,12 @@ def _index(mark: Any) -> int:
 
 def anchors(source: Source) -> dict[tuple[int, bool], str]:
     """Names of anchors, by where the anchored value starts and whether it is a scalar."""
-    reader = _Reader(source, Diagnostics())
+    reader = _Reader(source, Diagnostics(), source.text)
     return {
         (reader.properties(event, event.start_mark.index), isinstance(event, yaml.ScalarEvent)): (
             event.anchor
         )
-        for event in _events(source)
+        for event in _events(source.text)
         if getattr(event, "anchor", None) and not isinstance(event, yaml.AliasEvent)
     }
 
@@ -84,12 +134,15 @@ def anchors(source: Source) -> dict[tuple[int, bool], str]:
 class _Reader:
     source: Source
     diagnostics: Diagnostics
+    text: str
+    """The source's text, without the blocks that are left out if it is ``partial``."""
+    partial: bool = False
     anchors: dict[str, _Sized | None] = field(default_factory=dict)
     """``None`` while the anchored node is still being read: an alias to it would be a cycle."""
 
     def document(self) -> Node | None:
         root: Node | None = None
-        events = _events(self.source)
+        events = _events(self.text)
         count = 0
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
@@ -142,6 +195,8 @@ class _Reader:
 
     def alias(self, event: _Event) -> _Sized:
         span = self.source.span(event.start_mark.index, event.end_mark.index)
+        if event.anchor not in self.anchors and self.partial:
+            raise _Stop  # it may be anchored in what was left out
         if event.anchor not in self.anchors:
             self.diagnostics.error("E030", f"no anchor `&{event.anchor}` before this alias", span)
             raise _Stop

@@ -33,6 +33,7 @@ _TRUTH = {
     **dict.fromkeys(("no", "off", "n", "false"), "false"),
 }
 _ITEMS = re.compile(r"[\w$][\w$ .<>=%/-]*(?:, [\w$][\w$ .<>=%/-]*)*")
+_ASSIGNED = re.compile(r"[ ]*([^\W\d]\w*)[ ]*<?=(?!=)[ ]*")
 _INCOMPLETE = ("required", "minItems", "minProperties")
 _LIMITS = {
     "minimum": "at least",
@@ -225,6 +226,9 @@ class _Structure:
                     fix = [Edit(node.span, f"[{node.span.text}]")]
         elif finding.validator_value == "object" and not isinstance(node, Mapping):
             advice = f"write `{_shown(path[-1:]) or 'STAGE'} {{ … }}`, or in YAML its keys indented"
+            if isinstance(node, Scalar) and (lines := _assignments(node)):
+                advice = f"in YAML write `{lines[0][1]}: …`"
+                fix = [Edit(span, f"{name}: ") for span, name in lines]
         elif isinstance(node, Scalar) and finding.validator_value == "boolean":
             truth = _TRUTH.get(str(node.value).lower())
             if truth and node.span.text.strip("\"'") == node.value:
@@ -324,6 +328,20 @@ def _found(node: Node) -> str:
 def _is_word(node: Scalar) -> bool:
     """Whether the text would be text without its quotes too."""
     return resolve(str(node.value)) == node.value
+
+
+def _assignments(node: Scalar) -> list[tuple[Span, str]]:
+    """Where a text of YAML is lines of `key = value`: each key with its sign, and its name."""
+    found = [_ASSIGNED.match(line) for line in node.span.text.split("\n")]
+    if node.quoted or None in found:
+        return []
+    lines, start = [], 0
+    for line, match in zip(node.span.text.split("\n"), found, strict=True):
+        assert match is not None
+        span = node.span.part(start + match.start(1), start + match.end())
+        lines.append((span, match[1]))
+        start += len(line) + 1
+    return lines
 
 
 def _is_a(value: object, types: Any) -> bool:

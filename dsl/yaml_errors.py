@@ -7,8 +7,9 @@ from typing import Any
 
 import yaml
 
-from dagent.dsl.diagnostics import Diagnostics, Note
-from dagent.dsl.source import Source
+from dagent.dsl.diagnostics import Diagnostics, Edit, Note
+from dagent.dsl.source import Source, Span
+from dagent.dsl.yaml_fixes import edits
 
 # PyYAML's problem, what we say, the remedy, and whether the place is where the context began.
 _WORDS: tuple[tuple[str, str, str | None, bool], ...] = (
@@ -111,13 +112,20 @@ _WORDS: tuple[tuple[str, str, str | None, bool], ...] = (
 )
 
 
-def report(error: yaml.YAMLError, source: Source, diagnostics: Diagnostics) -> None:
-    """One diagnostic at the place where reading stopped."""
+def report(
+    error: yaml.YAMLError,
+    source: Source,
+    diagnostics: Diagnostics,
+    start: int = 0,
+    end: int | None = None,
+) -> None:
+    """One diagnostic at the place where reading stopped; only ``[start, end)`` was read."""
     if isinstance(error, yaml.reader.ReaderError):
-        at = error.position
+        at = start + error.position
         character = error.character if isinstance(error.character, int) else ord(error.character)
         message = f"the character U+{character:04X} cannot stand in YAML"
-        diagnostics.error("E010", message, source.span(at, at + 1), "remove it")
+        here = source.span(at, at + 1)
+        diagnostics.error("E010", message, here, "remove it", fix=[Edit(here, "")])
         return
     marked: Any = error
     problem = str(getattr(marked, "problem", None) or error)
@@ -125,15 +133,25 @@ def report(error: yaml.YAMLError, source: Source, diagnostics: Diagnostics) -> N
     mark = marked.problem_mark or marked.context_mark
     if at_context and marked.context_mark is not None:
         mark = marked.context_mark
-    at = min(mark.index, len(source.text)) if mark is not None else 0
-    notes = [Note("YAML is read only up to its first error; there may be more")]
-    opened = _opened(marked, source)
-    if opened:
-        notes.insert(0, opened)
+    at = min(start + mark.index, len(source.text)) if mark is not None else start
+    last = len(source.text) if end is None else end
     # A place behind the last line is shown at the end of the text proper.
-    while at > 0 and at >= len(source.text) and source.text[at - 1] in "\r\n":
+    while at > start and at >= last and source.text[at - 1] in "\r\n":
         at -= 1
-    diagnostics.error("E030", message, source.span(at, at + 1), advice, notes)
+    rest = "the rest of this block" if end is not None else "what follows"
+    notes = [Note(f"{rest} was not read; there may be more")]
+    here = source.span(at, at + 1)
+    opened = _opened(marked, source, start)
+    if opened is not None and _on_one_line(opened, here):
+        notes.insert(0, Note("noticed here", here))
+        message, advice, here = f"this `{opened.text}` is never closed", "close it", opened
+    elif opened is not None:
+        notes.insert(0, Note("opened here", opened))
+    tabbed = problem.startswith("found character '\\t'")
+    if tabbed and source.line(here.line)[: here.column - 1].strip():
+        message, advice = "a tab cannot stand here in YAML", "write a blank"
+    fix = edits(problem, here, start, last)
+    diagnostics.error("E030", message, here, advice, notes, fix)
 
 
 def _say(problem: str) -> tuple[str, str | None, bool]:
@@ -145,9 +163,15 @@ def _say(problem: str) -> tuple[str, str | None, bool]:
     return f"this is not valid YAML: {words}", None, False
 
 
-def _opened(error: Any, source: Source) -> Note | None:
-    """Where the bracket was opened that the error stumbled in."""
+def _opened(error: Any, source: Source, start: int) -> Span | None:
+    """The bracket that was open when the error was met."""
     context, mark = str(error.context or ""), error.context_mark
     if mark is None or not context.startswith("while parsing a flow"):
         return None
-    return Note("opened here", source.span(mark.index, mark.index + 1))
+    return source.span(start + mark.index, start + mark.index + 1)
+
+
+def _on_one_line(opened: Span, noticed: Span) -> bool:
+    """Whether what a bracket opens was meant to end on its line, and did not."""
+    rest = opened.source.line(opened.line)[opened.column :].partition(" #")[0]
+    return noticed.line > opened.line and bool(rest.strip())
