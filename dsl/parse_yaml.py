@@ -29,6 +29,7 @@ MOST_NODES = 100_000
 _PROPERTIES = re.compile(r"(?:[&!][^\s,\[\]{}]*(?:\s+(?:#[^\n]*\n\s*)*)?)+")
 
 _TOP = re.compile(r"""^["']?([^\W\d]\w*)["']?[ ]*:(?=\s|$)""", re.MULTILINE)
+_BREAKS = re.compile("[\x85\u2028\u2029]")
 _LINE = re.compile(r"[^\r\n]+")
 
 
@@ -48,6 +49,9 @@ class _Sized:
 def parse_yaml(source: Source, diagnostics: Diagnostics) -> Mapping | None:
     """The document, even where something is wrong in it; ``None`` where nothing can be read."""
     found = Diagnostics()
+    for match in _BREAKS.finditer(source.text):
+        message = f"U+{ord(match[0]):04X} ends a line in one version of YAML and not in the next"
+        diagnostics.error("E010", message, source.span(*match.span()), "remove it")
     reader = _Reader(source, found, source.text)
     try:
         root = reader.document()
@@ -58,7 +62,8 @@ def parse_yaml(source: Source, diagnostics: Diagnostics) -> Mapping | None:
     diagnostics.found += found.found
     if root is None and found.has_errors:
         return None
-    if root is None or (isinstance(root, Scalar) and root.value is None):
+    nothing = isinstance(root, Mapping) and not root.entries and not found.has_errors
+    if root is None or nothing or (isinstance(root, Scalar) and root.value is None):
         diagnostics.error("E003", f"`{source.name}` holds no block", source.span(0, 0))
         return None
     if not isinstance(root, Mapping):

@@ -108,6 +108,13 @@ def test_check_of_odd_files(
     assert [d["code"] for d in found] == [code]
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file that nobody can read")
+def test_a_file_that_cannot_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.dagent").symlink_to("/proc/self/mem")
+    assert main(["check", "a.dagent"]) == 1
+    assert "error[E005]" in capsys.readouterr().err
+
+
 def test_check_without_spec(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--format", "json"]) == 1
     assert json.loads(capsys.readouterr().out)[0]["code"] == "E801"
