@@ -90,13 +90,11 @@ ONE_SYNTAX = {
     "E034": "in `.dagent` a key is text",
     "E035": "a `.dagent` text is blocks, or E020",
 }
-# Codes that no text of a spec earns: of files, of the command line, of git and the runtime.
+# Codes that no text of a spec earns: of files, of the command line, of plans and their execution.
 OF_NO_SPEC = {
-    *("E001", "E002", "E004", "E005", "E006", "E007", "E705", "E713", "E714", "E715", "E721"),
-    *("E722", *(code for code in CODES if code >= "E8")),
+    *("E001", "E002", "E004", "E005", "E006", "E007", "E705"),
+    *(code for code in CODES if code > "E712"),
 }
-
-
 # Raised only where a test would need git, a server or a kill to fail on demand.
 UNTESTED = {"E714", "E721", "E722", "E814", "E819"}
 
