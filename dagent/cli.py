@@ -30,6 +30,7 @@ VERBS = {
     "execute": "run a plan, or continue it where it stopped",
     "status": "say how the latest execution stands",
     "ui": "open the MLflow page on this folder's runs",
+    "completion": "print what makes a shell complete verbs and options",
 }
 
 
@@ -52,6 +53,8 @@ def _parser(verb: str | None) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. No traceback leaves here without --debug."""
+    if "_ARGCOMPLETE" in os.environ:
+        return _complete()
     argv = list(sys.argv[1:] if argv is None else argv)
     verb = next((word for word in argv if not word.startswith("-")), None)
     parser = _parser(verb)
@@ -86,6 +89,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         report([diagnose(error)], getattr(args, "format", "full"))
         return 2
+
+
+def _complete() -> int:
+    """Answer a shell that asks on TAB; `dagent completion` printed what asks."""
+    import argcomplete
+
+    words = os.environ.get("COMP_LINE", "").split()[1:]
+    argcomplete.autocomplete(_parser(next((word for word in words if word in VERBS), None)))
+    return 0  # not reached: argcomplete ends the process
 
 
 def _colour(choice: str | None) -> None:

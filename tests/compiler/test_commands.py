@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import pytest
 import dagent.specs
 from dagent.cli import main
 
+ROOT = Path(__file__).parents[2]
 TEMPLATES = sorted(p.name for p in (Path(dagent.specs.__path__[0]) / "templates").iterdir())
 
 
@@ -168,3 +172,29 @@ def test_init_keeps_a_readme_that_is_there(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "README.md").write_text("mine")
     assert main(["init"]) == 0
     assert (tmp_path / "README.md").read_text() == "mine"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_printed(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("argcomplete")
+    assert main(["completion", shell]) == 0
+    assert "dagent" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [("dagent com", {"compile", "completion"}), ("dagent init --temp", {"--template"})],
+)
+def test_a_shell_is_answered(tmp_path: Path, line: str, wanted: set[str]) -> None:
+    pytest.importorskip("argcomplete")
+    answer = tmp_path / "answer"
+    asked = {
+        "_ARGCOMPLETE": "1",
+        "_ARGCOMPLETE_IFS": "\n",
+        "_ARGCOMPLETE_STDOUT_FILENAME": str(answer),
+        "COMP_LINE": line,
+        "COMP_POINT": str(len(line)),
+    }
+    code = "import sys; from dagent.cli import main; sys.exit(main())"
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, **asked}, check=True, cwd=ROOT)
+    assert {word.strip() for word in answer.read_text().split("\n")} == wanted
