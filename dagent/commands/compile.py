@@ -14,6 +14,7 @@ from dagent.compiler import memory
 from dagent.compiler import plan as plans
 from dagent.compiler.lock import dumps as dump_lock
 from dagent.compiler.lock import lock_at, lock_path
+from dagent.compiler.passes.check_criteria import detectable_gain
 from dagent.compiler.pipeline import Compiled, compile, find_spec
 from dagent.compiler.plan import Plan
 from dagent.compiler.quantity import shown
@@ -120,8 +121,19 @@ def summarise(compiled: Compiled) -> dict[str, Any]:
         "rows": _sum(rows),
         "calls": _sum(calls),
         "seconds": [float(f"{x:.2g}") for x in _sum(seconds)],
+        "gate": _gate(plan),
         "warnings": to_json(compiled.warnings),
     }
+
+
+def _gate(plan: Plan) -> dict[str, float]:
+    """How many rows the gate decides on, and the least gain that it can tell from noise there."""
+    steps = {step.id: step for step in plan.steps}
+    rows = steps["r0.evaluate"].estimate.rows
+    alpha = steps["r0.gate"].params["alpha"]
+    return (
+        {"rows": rows[1], "detectable": round(detectable_gain(rows[1], alpha), 4)} if rows else {}
+    )
 
 
 def _sum(ranges: list[Any]) -> list[Any]:
@@ -138,6 +150,16 @@ def _text(summary: dict[str, Any], output: Path, *, beside: bool) -> str:
         f"{summary['name']}: {summary['steps']} steps in {summary['rounds']} rounds, "
         f"at most {shown(summary['rows'][1], 'rows')} and {shown(summary['calls'][1], 'calls')}, "
         f"between {shown(low, 'time')} and {shown(high, 'time')}\n"
+        f"{_seen(summary['gate'])}"
         f"plan {summary['plan'][:12]} written to {written}\n"
         f"next: dagent {verb}{after}"
+    )
+
+
+def _seen(gate: dict[str, float]) -> str:
+    if not gate:
+        return ""
+    return (
+        f"with {gate['rows']} select rows a gain under {100 * gate['detectable']:.1f} points "
+        "cannot be told from noise\n"
     )

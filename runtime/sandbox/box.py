@@ -143,7 +143,7 @@ def _cannot(causes: Sequence[str]) -> Refused:
             "this machine cannot isolate the code that a model wrote",
             notes=tuple(Note(cause) for cause in causes),
             suggestion="install bubblewrap and `dagent[sandbox]`, or run where user namespaces are "
-            "allowed; `--unsafe-no-sandbox` runs the code unprotected",
+            "allowed",
         )
     )
 

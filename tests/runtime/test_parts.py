@@ -7,7 +7,9 @@ import resource
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from dagent.compiler.digests import content_digest
 from dagent.runtime.graders import grader
@@ -164,3 +166,27 @@ def test_intervals_cover_what_they_should() -> None:
     assert difference_interval([1.0, 1.0], [1.0, 1.0]) == (0.0, 0.0)
     low, high = mean_interval([1.0] * 8 + [0.0] * 2)
     assert low < 0.8 < high
+
+
+def test_scores_between_are_compared_by_how_much_they_differ() -> None:
+    """Six small losses, fourteen large gains: beyond noise, which counting signs cannot see."""
+    old = [0.5] * 40
+    new = [0.48] * 6 + [1.0] * 14 + [0.5] * 20
+    test = paired_test(old, new)
+    assert (test.fixed, test.broken) == (14, 6)
+    assert test.better < 0.001
+    assert binomtest(14, 20, alternative="greater").pvalue > 0.05
+    assert test.worse > 0.99
+    assert paired_test(old, new) == test
+    assert paired_test(new, old).worse == pytest.approx(test.better, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_noise_in_scores_between_is_seldom_taken_for_a_gain() -> None:
+    drawn = np.random.default_rng(3)
+    accepted = 0
+    for _ in range(100):
+        old, new = np.round(drawn.beta(2, 2, size=(2, 30)), 2)
+        accepted += paired_test(list(old), list(new)).better <= 0.05
+    # 5 are to be expected; more than 12 would come about once in a thousand such tests.
+    assert accepted <= 12
