@@ -63,13 +63,13 @@ KINDS: dict[str, Kind] = {
         Kind("evaluate", 1, ("rows", "model"), ("answers", "metrics"), "answers and grades a set"),
         Kind(
             "gate",
-            1,
+            2,
             ("model", "answers"),
             ("champion", "current", "answers", "kept", "aside", "archive", "decision"),
             "accepts the new student or keeps the champion",
         ),
         Kind(
-            "result", 1, ("base", "champion", "select", "archive"), ("result",), "quotes the gain"
+            "result", 2, ("base", "champion", "select", "archive"), ("result",), "quotes the gain"
         ),
     )
 }

@@ -1061,7 +1061,7 @@ CODES: dict[str, Code] = {
         "This machine has no way to isolate code that a model wrote, and the plan runs such code.",
         "Such code could read the test rows and your keys, or damage the machine.",
         "$ dagent execute",
-        "Install bubblewrap and the extra `dagent[sandbox]`; in a container, allow user namespaces.",
+        "Install bubblewrap and the extra `dagent[sandbox]`; in a container allow user namespaces.",
     ),
     "E841": Code(
         "sandbox broke",

@@ -29,7 +29,7 @@ class Paired:
 
 
 def paired_test(old: Sequence[float], new: Sequence[float]) -> Paired:
-    """Exact McNemar test for right-or-wrong scores, a paired permutation test of the mean otherwise.
+    """Exact McNemar test for right-or-wrong scores, else a permutation test of their mean.
 
     McNemar's (1947, exact form) is a binomial test of ``fixed`` out of ``fixed + broken`` against
     one half. Scores in between, such as F1, differ by how much as well as how often: there the

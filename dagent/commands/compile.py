@@ -131,9 +131,9 @@ def _gate(plan: Plan) -> dict[str, float]:
     steps = {step.id: step for step in plan.steps}
     rows = steps["r0.evaluate"].estimate.rows
     alpha = steps["r0.gate"].params["alpha"]
-    return (
-        {"rows": rows[1], "detectable": round(detectable_gain(rows[1], alpha), 4)} if rows else {}
-    )
+    if not rows:
+        return {}
+    return {"rows": rows[1], "detectable": round(detectable_gain(rows[1], alpha), 4)}
 
 
 def _sum(ranges: list[Any]) -> list[Any]:

@@ -23,7 +23,7 @@ from dagent.runtime.statistics import Paired, mean_interval, paired_test
 from dagent.runtime.step import Artifact, Context, Params, StepOutput
 
 kind = "gate"
-version = 1
+version = 2
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:

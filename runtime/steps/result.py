@@ -15,7 +15,7 @@ from dagent.runtime.statistics import difference_interval, mean_interval, paired
 from dagent.runtime.step import Artifact, Context, StepOutput
 
 kind = "result"
-version = 1
+version = 2
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
