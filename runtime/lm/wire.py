@@ -117,7 +117,7 @@ class LiteLLMWire:
             raise Trouble("lost", f"no answer of {request.model} within {timeout:.0f} s") from None
         except LMError as error:
             message = error.message.replace(key, "…") if key else error.message
-            kind = _KINDS.get(type(error).__name__, "down")
+            kind = "model" if error.status == 404 else _KINDS.get(type(error).__name__, "down")
             raise Trouble(kind, message.splitlines()[0][:SHOWN], error.retry_after) from None
 
 
@@ -133,6 +133,7 @@ _KINDS: dict[str, Kind] = {
     "LMRateLimitError": "busy",
     "LMTimeoutError": "lost",
     "LMTransportError": "lost",
+    "LMProviderError": "lost",
     "LMStreamAssemblyError": "lost",
     "LMUnexpectedError": "lost",
 }

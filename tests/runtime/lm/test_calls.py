@@ -24,6 +24,7 @@ from dagent.runtime.lm.connect import connect
 from dagent.runtime.lm.endpoint import Endpoint
 from dagent.runtime.lm.failures import Fatal, Unavailable, Unusable
 from dagent.runtime.lm.pace import Patience
+from dagent.runtime.lm.wire import LiteLLMWire, Trouble
 from dagent.runtime.meter import Meter, OutOfBudget
 
 KEY = "sk-planted-0123456789abcdef"
@@ -477,3 +478,27 @@ def test_a_planted_key_is_in_no_file_no_log_and_no_exception(
     assert len(files) == 2
     for text in (*files, *shown, caplog.text):
         assert KEY not in text
+
+
+def test_other_providers_fail_in_the_same_words(
+    lm_server: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEACHER_KEY", KEY)
+    body = b'{"model": "openai/small", "messages": [{"role": "user", "content": "x"}]}'
+    faults = {
+        "busy": lm_server.error(429),
+        "auth": lm_server.error(401, f"bad key {KEY}"),
+        "model": lm_server.error(404),
+        "down": lm_server.error(500),
+        "lost": lm_server.Fault(body="<html>"),
+    }
+    with lm_server.Server(echo, lm_server.first(*faults.values())) as server:
+        wire = LiteLLMWire(Endpoint("openai/small", server.base, "TEACHER_KEY"))
+        for kind in faults:
+            with pytest.raises(Trouble) as caught:
+                asyncio.run(wire.send(body, 20))
+            assert caught.value.kind == kind
+            assert KEY not in str(caught.value)
+        answer = asyncio.run(wire.send(body, 20))
+    assert answer["choices"][0]["message"]["content"] == "you said x"
+    assert answer["usage"]["completion_tokens"] == 3
