@@ -30,6 +30,7 @@ def test_compile_without_arguments(here: Any, capsys: pytest.CaptureFixture[str]
     assert main(["compile"]) == 0
     out = capsys.readouterr().out
     assert "29 steps in 2 rounds, at most 200 rows and 400 calls" in out
+    assert "select rows a gain under" in out
     assert out.rstrip().endswith("next: dagent execute")
     body = json.loads((here.folder / "dagent.plan.json").read_text())
     lock = json.loads((here.folder / "dagent.lock").read_text())
