@@ -361,7 +361,7 @@ class _Case:
         return outcome, bool(header.get("clean")) and not exceeded
 
     def _verdict(self, code: int, exceeded: str | None) -> tuple[Status, str]:
-        if exceeded in _EXCEEDED:
+        if exceeded is not None and exceeded in _EXCEEDED:
             status, text = _EXCEEDED[exceeded]
             return status, text.format(**asdict(self.limits))
         if code == -signal.SIGXCPU:

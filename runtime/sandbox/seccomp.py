@@ -25,8 +25,8 @@ DENIED = (
     # It hides its flags behind a pointer. Without it the C library falls back to ``clone``.
     "clone3",
 )
-_NEW_NAMESPACES = (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000)
-_NEW_NAMESPACES += (0x40000000,)
+# CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
+_NEW_NAMESPACES = (1 << 17, *(1 << bit for bit in range(25, 31)))
 _AF_UNIX = 1
 _TIOCSTI = 0x5412
 
