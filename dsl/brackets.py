@@ -30,7 +30,7 @@ class _Open:
 
 def balance(source: Source, tokens: list[Token], diagnostics: Diagnostics) -> list[Token]:
     """The tokens with brackets that match: missing ones are added, stray ones removed, all told."""
-    matching = _matching(tokens)
+    all_match = matching(tokens)
     truncated = bool(tokens) and tokens[-1].type == "OPEN_TEXT"
     out: list[Token] = []
     stack: list[_Open] = []
@@ -54,7 +54,7 @@ def balance(source: Source, tokens: list[Token], diagnostics: Diagnostics) -> li
         first = i == 0 or tokens[i - 1].end_line != token.line
         if first:
             indent = token.column or 0
-        if first and not matching:
+        if first and not all_match:
             while stack and stack[-1].indented and _outside(token, stack[-1]):
                 close(start)
         if token.type in STARTERS:
@@ -82,7 +82,7 @@ def balance(source: Source, tokens: list[Token], diagnostics: Diagnostics) -> li
     return out
 
 
-def _matching(tokens: list[Token]) -> bool:
+def matching(tokens: list[Token]) -> bool:
     stack = []
     for token in tokens:
         if token.type in _CLOSER:

@@ -14,7 +14,7 @@ from typing import Any
 from lark import Token, Tree
 from lark.exceptions import UnexpectedToken
 
-from dagent.dsl.brackets import balance
+from dagent.dsl.brackets import balance, matching
 from dagent.dsl.build import build
 from dagent.dsl.diagnostics import Diagnostics
 from dagent.dsl.document import Mapping
@@ -42,6 +42,28 @@ def parse_dsl(source: Source, diagnostics: Diagnostics) -> Mapping | None:
     tree = _faultless(tokens)
     if tree is None:
         tree = _tree(_survivors(source, tokens, diagnostics))
+    return build(source, tree, diagnostics)
+
+
+def parse_alone(source: Source, diagnostics: Diagnostics, *, last: bool) -> Mapping | None:
+    """The document of some blocks cut out of a text; ``None`` where the rest could matter.
+
+    It cannot where the brackets match, the first token begins an entry and the last ends one that
+    was kept: the parser then stands where it stood before, on the top level. Behind the ``last``
+    piece nothing follows.
+    """
+    tokens = tokenize(source, diagnostics)
+    if not tokens or tokens[0].type not in STARTERS or not matching(tokens) or _too_deep(tokens):
+        return None
+    if not last and tokens[-1].type != "RBRACE":
+        return None
+    read = retag(source, tokens, diagnostics)
+    tree = _faultless(read)
+    if tree is None:
+        kept = _survivors(source, read, diagnostics)
+        if not last and (not kept or kept[-1] is not tokens[-1]):
+            return None
+        tree = _tree(kept)
     return build(source, tree, diagnostics)
 
 

@@ -73,6 +73,20 @@ def parse_yaml(source: Source, diagnostics: Diagnostics) -> Mapping | None:
     return Mapping(root.entries, source.span(0, len(source.text)))
 
 
+def parse_alone(source: Source, diagnostics: Diagnostics) -> Mapping | None:
+    """The document of some top-level keys cut out of a text; ``None`` where the rest could matter:
+    a bracket or quote goes on behind the cut, or an anchor may stand before it."""
+    reader = _Reader(source, diagnostics, source.text)
+    try:
+        root = reader.document()
+    except (_Stop, yaml.YAMLError):
+        return None
+    spoilt = any(d.code < "E1" for d in diagnostics) or _BREAKS.search(source.text)
+    if not isinstance(root, Mapping) or not root.entries or reader.anchors or spoilt:
+        return None
+    return root
+
+
 def _around(
     error: yaml.YAMLError, source: Source, found: Diagnostics, diagnostics: Diagnostics
 ) -> Mapping | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -42,12 +42,14 @@ _NOWHERE = lsp.Range(lsp.Position(0, 0), lsp.Position(0, 0))
 
 
 class Places:
-    """Ranges of spans; a text is cut into lines once."""
+    """Ranges of spans; a text is cut into lines once. ``place``: where spans of pieces are."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: Callable[[Span], Span] = lambda span: span) -> None:
+        self.place = place
         self.lines = cache(lambda source: Lines(source.text))
 
     def range(self, span: Span) -> lsp.Range:
+        span = self.place(span)
         lines: Lines = self.lines(span.source)
         start, end = lines.place(span.start), lines.place(span.end)
         return lsp.Range(lsp.Position(*start), lsp.Position(*end))

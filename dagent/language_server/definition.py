@@ -12,8 +12,11 @@ from dagent.language_server.known import Known
 def definition(source: Source, offset: int, known: Known) -> Span | None:
     """The place of the name that defines it, or the start of the file that is named."""
     cursor = cursor_at(source, offset)
-    if cursor is None:
-        return None
+    span = _defined(cursor, offset, known) if cursor is not None else None
+    return known.place(span) if span is not None else None
+
+
+def _defined(cursor: Cursor, offset: int, known: Known) -> Span | None:
     if cursor.key is None:
         return _label(cursor, known)
     word = cursor.word.text.strip("\"'")
@@ -27,7 +30,8 @@ def definition(source: Source, offset: int, known: Known) -> Span | None:
         file, _, name = word.partition(":")
         return next((span for n, span in known.functions(file) if n == name), _file(known, file))
     if cursor.key in ("import", "path", "sources", "model"):
-        base = Path(source.name).parent if cursor.key == "import" else known.folder
+        written_in = Path(cursor.word.source.name).parent
+        base = written_in if cursor.key == "import" else known.folder
         return _file(known, word, base)
     return None
 

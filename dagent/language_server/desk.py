@@ -15,8 +15,9 @@ from dagent.compiler.pipeline import check, looks_like_spec
 from dagent.compiler.settings import Settings
 from dagent.dsl import document
 from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Refused
-from dagent.dsl.parse import DAGENT, ENDINGS, parse, read
-from dagent.dsl.source import Source
+from dagent.dsl.parse import DAGENT, ENDINGS, read
+from dagent.dsl.pieces import Pieces, moved
+from dagent.dsl.source import Source, Span
 from dagent.language_server.known import Known
 
 _MODELINE = re.compile(
@@ -31,6 +32,7 @@ class Desk:
 
     environment: Mapping[str, str] = field(default_factory=dict)
     texts: dict[Path, str] = field(default_factory=dict)
+    _pieces: dict[Path, Pieces] = field(default_factory=dict)
     _learned: dict[tuple[Path, Hashable], tuple[Hashable, Any]] = field(default_factory=dict)
 
     @property
@@ -50,7 +52,13 @@ class Desk:
         return read(path) if text is None else Source(str(path), text)
 
     def document(self, path: Path, diagnostics: Diagnostics) -> document.Mapping | None:
-        return parse(self.source(path), diagnostics)
+        pieces = self._pieces.setdefault(absolute(path), Pieces())
+        return pieces.parse(self.source(path), diagnostics)
+
+    def place(self, span: Span) -> Span:
+        """Where a place is in the whole text of its file: texts are parsed in pieces."""
+        pieces = self._pieces.get(Path(span.source.name))
+        return pieces.place(span) if pieces else span
 
     def is_spec(self, path: Path) -> bool:
         """Whether an open file is for this server: editors send every YAML file."""
@@ -112,7 +120,8 @@ class Desk:
         except Refused as refused:
             found = refused.diagnostics
         by_file: dict[Path, list[Diagnostic]] = {path: []}
-        for diagnostic in found:
+        in_order = Diagnostics([moved(diagnostic, self.place) for diagnostic in found])
+        for diagnostic in in_order:
             name = diagnostic.span.source.name if diagnostic.span else diagnostic.file
             file = absolute(path.parent / name) if name else path
             by_file.setdefault(file if _is_text(file) else path, []).append(diagnostic)
@@ -127,8 +136,10 @@ class Desk:
             if merged is None and path in self.texts:
                 without = self._without_line(path, offset)
                 merged = merge(root, without.settings)
+                if merged is not None:
+                    return Known(merged, root.parent, self.settings, without.place)
             if merged is not None:
-                return Known(merged, root.parent, self.settings)
+                return Known(merged, root.parent, self.settings, self.place)
         return Known(_NOTHING, root.parent, self.settings)
 
     def _without_line(self, path: Path, offset: int) -> Desk:
@@ -136,7 +147,8 @@ class Desk:
         start = text.rfind("\n", 0, offset) + 1
         end = text.find("\n", offset)
         rest = text[len(text) if end < 0 else end :]
-        return Desk(self.environment, self.texts | {path: text[:start] + rest}, self._learned)
+        texts = self.texts | {path: text[:start] + rest}
+        return Desk(self.environment, texts, _learned=self._learned)
 
 
 def absolute(path: Path) -> Path:

@@ -12,7 +12,7 @@ from dagent.dsl.codes import CODES
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.dsl.document import Entry, Mapping, Path, plain
 from dagent.dsl.schema import Schema, child, schema_at
-from dagent.dsl.source import Source
+from dagent.dsl.source import Source, Span
 from dagent.language_server.arguments import arguments_at
 from dagent.language_server.cursor import Cursor, cursor_at
 from dagent.language_server.known import Known
@@ -48,12 +48,12 @@ def _value(cursor: Cursor, known: Known) -> str | None:
     word = cursor.word.text.strip("\"'")
     if word.startswith("$"):
         entry = known.entry("let", word[1:]) or known.entry("param", word[1:])
-        return _reference(word, entry) if entry else None
+        return _reference(word, entry, known.place(entry.key_span)) if entry else None
     return describe(cursor.block, cursor.key or "", known.root)
 
 
-def _reference(name: str, entry: Entry) -> str:
-    place = f"{entry.key_span.source.name.rpartition('/')[2]}, line {entry.key_span.line}"
+def _reference(name: str, entry: Entry, span: Span) -> str:
+    place = f"{span.source.name.rpartition('/')[2]}, line {span.line}"
     if not isinstance(entry.value, Mapping):
         return f"`{name}` = `{entry.value.span.text}`\n\nConstant, defined in {place}."
     block: dict[str, Any] = plain(entry.value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,8 @@ class Known:
     root: Mapping
     folder: Path
     settings: Settings
+    place: Callable[[Span], Span] = lambda span: span
+    """Where a place of ``root`` is in the whole text of its file."""
 
     def entries(self, *path: str) -> tuple[Entry, ...]:
         node: Node | None = self.root

@@ -20,7 +20,7 @@ from pygls.lsp.server import LanguageServer
 from dagent import __version__
 from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Refused
 from dagent.dsl.fmt import format_source
-from dagent.dsl.parse import ENDINGS, parse
+from dagent.dsl.parse import ENDINGS
 from dagent.dsl.source import Source
 from dagent.language_server import convert
 from dagent.language_server.completion import complete
@@ -180,9 +180,9 @@ def _answer(server: LanguageServer, session: Session) -> None:
     @server.feature(lsp.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
     async def outlined(params: lsp.DocumentSymbolParams) -> list[lsp.DocumentSymbol]:
         def answer() -> list[lsp.DocumentSymbol]:
-            source = _spec(session, params.text_document.uri)
-            root = parse(source, Diagnostics()) if source else None
-            places = Places()
+            path, source = _path(params.text_document.uri), _spec(session, params.text_document.uri)
+            root = desk.document(path, Diagnostics()) if path and source else None
+            places = Places(desk.place)
             return [places.symbol(s) for s in symbols(root)] if root else []
 
         return await session.work(answer)

@@ -1,0 +1,141 @@
+"""A text parsed again and again while it is typed: only the top-level blocks that changed are.
+
+The text is cut where, by its look, one block ends and the next begins. A cut is right if what it
+leaves can be read alone; the front ends' ``parse_alone`` tell, and where one says no the whole text
+is parsed. So the document and the findings are those of ``parse``, but for their places: a node
+keeps the small source that it was parsed from, wherever that has moved to. ``place`` tells where.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Edit, Note
+from dagent.dsl.document import Entry, Mapping, Node, Sequence
+from dagent.dsl.parse import DAGENT, parse
+from dagent.dsl.schema import child, load
+from dagent.dsl.source import Source, Span
+
+# A line that ends with `}`, then, after blanks and comments, a word at the left margin.
+_AFTER_BLOCK = re.compile(r"\}[ \t,]*(?:#[^\n]*)?\r?\n(?=(?:[ \t]*(?:#[^\n]*)?\r?\n)*[^\W\d])")
+_TOP_KEY = re.compile(r"^(?=[\w\"'])", re.MULTILINE)
+_MARKS = re.compile(r"^(?:---|\.\.\.|%)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    source: Source
+    root: Mapping
+    found: tuple[Diagnostic, ...]
+
+
+@dataclass
+class Pieces:
+    """Of one file, from one version of its text to the next."""
+
+    _kept: dict[tuple[str, bool], list[_Piece]] = field(default_factory=dict)
+    _places: dict[Source, tuple[Source, int]] = field(default_factory=dict)
+
+    def parse(self, source: Source, diagnostics: Diagnostics) -> Mapping | None:
+        """As ``dagent.dsl.parse.parse``, with places in pieces."""
+        pieces = self._pieces(source)
+        entries = _joined(pieces) if pieces else None
+        if entries is None or pieces is None:
+            self._places = {}
+            return parse(source, diagnostics)
+        for piece in pieces:
+            diagnostics.found += piece.found
+        return Mapping(entries, source.span(0, len(source.text)))
+
+    def place(self, span: Span) -> Span:
+        """Where a place of the latest document is in the whole text."""
+        whole, offset = self._places.get(span.source, (span.source, 0))
+        return whole.span(span.start + offset, span.end + offset)
+
+    def _pieces(self, source: Source) -> list[_Piece] | None:
+        """The pieces of the text, or ``None`` where it cannot be cut."""
+        texts = _cut(source)
+        old, self._kept, self._places = self._kept, defaultdict(list), {}
+        pieces: list[_Piece] | None = []
+        offset = 0
+        for index, text in enumerate(texts):
+            key = (text, index == len(texts) - 1)
+            piece = old[key].pop() if old.get(key) else _parsed(source.name, *key)
+            if piece is None:
+                pieces = None
+            else:
+                self._kept[key].append(piece)
+                self._places[piece.source] = (source, offset)
+                if pieces is not None:
+                    pieces.append(piece)
+            offset += len(text)
+        return pieces
+
+
+def _cut(source: Source) -> list[str]:
+    text = source.text
+    if Path(source.name).suffix.lower() in DAGENT:
+        cuts = [match.end() for match in _AFTER_BLOCK.finditer(text)]
+    else:
+        # What stands before the first key belongs to it.
+        cuts = [] if _MARKS.search(text) else [m.start() for m in _TOP_KEY.finditer(text)][1:]
+    return [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+
+
+def _parsed(name: str, text: str, last: bool) -> _Piece | None:
+    source, diagnostics = Source(name, text), Diagnostics()
+    if Path(name).suffix.lower() in DAGENT:
+        from dagent.dsl.parse_dsl import parse_alone
+
+        root = parse_alone(source, diagnostics, last=last)
+    else:
+        from dagent.dsl.parse_yaml import parse_alone as parse_alone_yaml
+
+        root = parse_alone_yaml(source, diagnostics)
+    return _Piece(source, root, tuple(diagnostics.found)) if root is not None else None
+
+
+def _joined(pieces: list[_Piece]) -> tuple[Entry, ...] | None:
+    """The entries of all; ``None`` where something is given twice, which ``parse`` tells."""
+    parts: dict[str, list[Entry]] = defaultdict(list)
+    for piece in pieces:
+        for entry in piece.root:
+            parts[entry.key].append(entry)
+    entries = []
+    for key, same in parts.items():
+        value = same[0].value if len(same) == 1 else _join(key, same)
+        if value is None:
+            return None
+        entries.append(Entry(key, same[0].key_span, value))
+    return tuple(entries)
+
+
+def _join(key: str, same: list[Entry]) -> Node | None:
+    """Blocks of one kind with names, or lines such as `import`, from several pieces."""
+    schema = child(load(), key) or {}
+    first = same[0].value
+    # Such a block begins at its kind; `data = { … }`, which cannot be repeated, behind its `=`.
+    if any(e.value.span.start != e.key_span.start for e in same):
+        return None
+    if schema.get("x-named"):
+        inner = [e for entry in same if isinstance(entry.value, Mapping) for e in entry.value]
+        if len({e.key for e in inner}) == len(inner):
+            return Mapping(tuple(inner), first.span)
+    elif schema.get("x-chain") or schema.get("x-statement"):
+        items = [i for e in same if isinstance(e.value, Sequence) for i in e.value.items]
+        return Sequence(tuple(items), first.span)
+    return None
+
+
+def moved(diagnostic: Diagnostic, place: Callable[[Span], Span]) -> Diagnostic:
+    """The finding with its places in the whole text, as ``place`` tells them."""
+    return replace(
+        diagnostic,
+        span=diagnostic.span and place(diagnostic.span),
+        notes=tuple(Note(n.message, n.span and place(n.span)) for n in diagnostic.notes),
+        fix=tuple(Edit(place(e.span), e.text) for e in diagnostic.fix),
+    )
