@@ -136,7 +136,7 @@ class _Lowering:
                 **self._checks(),
                 **self._brief(),
                 **self.grid,
-                "rows": self.cost.rows,
+                "rows": self.cost.rows if name == "planner" else None,
                 "seed": derived_seed(self.spec.seed, f"optimise.{name}"),
             }
             inputs = {"labelled": "split/diagnose"}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +67,9 @@ def optimise(step: Step, inputs: Mapping[str, Artifact], context: Context) -> Op
         context.meter.settle(memory)
         after = before if better is plain else _score(better, held, goal)
     used = after > before
-    chosen = better if used else plain
+    state = json.loads(json.dumps((better if used else plain).dump_state()))
+    stored = make(params["role"])
+    stored.load_state(state)  # the version is that of the agent that the rounds will load
     return Optimised(
         metric=goal.name,
         before=before,
@@ -73,8 +77,8 @@ def optimise(step: Step, inputs: Mapping[str, Artifact], context: Context) -> Op
         held_out=len(held),
         trained_on=len(train),
         used=used,
-        version=version(chosen),
-        state=chosen.dump_state(),
+        version=version(stored),
+        state=state,
         note=note,
     )
 
@@ -111,8 +115,6 @@ def _score(agent: dspy.Module, examples: Sequence[dspy.Example], goal: Objective
     def in_context(example: dspy.Example) -> float:
         with dspy.context(lm=lm, adapter=adapter, disable_history=True):
             return one(example)
-
-    from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(THREADS) as pool:
         scores = list(pool.map(in_context, examples))

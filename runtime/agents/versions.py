@@ -41,16 +41,15 @@ def restore(agent: dspy.Module, program: Path | None) -> None:
 
 
 def version(agent: dspy.Module) -> str:
-    """12 hex digits over the instructions and the schema of every signature, demonstrations too."""
+    """12 hex digits over the instructions, schema and demonstrations of every signature."""
     return digest({name: _said(p) for name, p in agent.named_predictors()})[:12]
 
 
 def _said(predictor: Any) -> dict[str, Any]:
-    signature = predictor.signature
     return {
-        "instructions": signature.instructions,
-        "schema": signature.model_json_schema(),
-        "demos": json.loads(json.dumps([dict(d) for d in predictor.demos], default=str)),
+        "instructions": predictor.signature.instructions,
+        "schema": predictor.signature.model_json_schema(),
+        "demos": json.loads(json.dumps(predictor.dump_state()["demos"])),
     }
 
 

@@ -216,3 +216,16 @@ def test_a_program_goes_before_the_model_and_spares_its_calls(
     made = rows(folder, "r1.generate/candidates")
     assert len(sound) >= 60, "what the program rejects was asked for again"
     assert len(made) > 60
+
+
+def test_every_second_round_takes_another_policy_where_the_spec_says_explore(
+    stub: ModuleType, tmp_path: Path
+) -> None:
+    text = stub.SPEC.replace("strategy = curriculum", "strategy = curriculum\n  explore = 2 rounds")
+    folder = stub.make_project(tmp_path / "p", text.replace("rounds <= 3", "rounds <= 4"))
+    stub.run_project(folder)
+    made = outputs(folder)
+    planners = [
+        json.loads(made[f"r{n}.plan/curriculum"].read_text())["planner"] for n in (1, 2, 3, 4)
+    ]
+    assert planners == ["error-driven", "matched", "error-driven", "uniform"]
