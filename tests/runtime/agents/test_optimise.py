@@ -25,7 +25,7 @@ CALLS = 90
 
 @pytest.fixture
 def learner(engineers: ModuleType) -> Any:
-    """Gets half of the sums wrong, unless it reads worked and right ones in earlier turns of the prompt:
+    """Gets half of the sums wrong, unless earlier turns of the prompt hold worked and right ones:
     each of up to three such turns takes some mistakes away. It sees text and nothing else.
     """
 
