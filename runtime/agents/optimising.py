@@ -24,7 +24,7 @@ from dagent.runtime.step import Artifact, Context
 THREADS = 8
 DEMOS = 4
 GOOD = 0.75  # the score from which an answer may become a demonstration
-MINIBATCH = 8
+MINIBATCH = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +176,12 @@ def _compiled(
                 max_demos=DEMOS,
                 num_threads=1,
             ).compile(student, trainset=train, seed=params["seed"])
-        trials = max(1, runs // (2 * MINIBATCH))
+        # A third of the calls for demonstrations, half for trials; the rest writes instructions.
+        size = max(2, min(len(train), MINIBATCH))
         return dspy.MIPROv2(
             metric=metric,
             auto=None,
-            num_candidates=max(2, min(6, trials)),
+            num_candidates=3,
             max_bootstrapped_demos=DEMOS,
             max_labeled_demos=0,
             num_threads=1,
@@ -188,11 +189,10 @@ def _compiled(
             max_errors=10**6,
         ).compile(
             student,
-            trainset=train,
-            valset=train[: 2 * MINIBATCH],
-            num_trials=trials,
-            minibatch=len(train) > MINIBATCH,
-            minibatch_size=min(MINIBATCH, len(train)),
+            trainset=train[: max(2, runs // 6)],
+            valset=train[-size:],
+            num_trials=max(1, runs // (2 * size) - 1),
+            minibatch=False,
             data_aware_proposer=False,
         )
 

@@ -61,12 +61,25 @@ class Engineer:
     spoken: dict[str, int] = field(default_factory=dict)
 
     def __call__(self, request: Request) -> str:
+        if request["messages"][0]["role"] != "system":
+            return "```\nCheck every sum twice.\n```"  # GEPA asks for instructions in plain text
         role = asks_for(request)
+        if role == "solver" and "question" not in fields(request):
+            return json.dumps(self.proposer(request))
         self.spoken[role] = self.spoken.get(role, 0) + 1
         if chance(request, "junk").random() < self.junk:
             return "I would rather talk about the weather."
         answer = getattr(self, role)(fields(request), chance(request))
         return json.dumps(answer)
+
+    def proposer(self, request: Request) -> dict[str, Any]:
+        """What an optimiser asks of a model: advice, in whatever fields it names."""
+        said = request["messages"][0]["content"].split("Outputs will be")[-1]
+        advice = "Check every sum twice."
+        return {
+            name: {"self": advice} if "object" in kind else advice
+            for name, kind in re.findall(r'"(\w+)": "\{\w+\}(.*)', said)
+        }
 
     def diagnoser(self, given: dict[str, str], rng: random.Random) -> dict[str, Any]:
         ids = [f["id"] for f in json.loads(given["failures"])]
