@@ -233,6 +233,7 @@ def _criteria(block: Reader) -> Criteria:
         guards=tuple(_guard(name, guard, first) for name, guard in block.named("guard")),
         alpha=gate.number("alpha", 0.05),
         select=gate.amount("select", "fraction", 0.5),
+        rule=gate.text("rule", "paired"),
         patience=stop.amount("patience", "rounds", None, least=1),
         when=_when(stop),
     )

@@ -10,7 +10,7 @@ from dagent.compiler.secrets import REMEDY
 from dagent.compiler.spec import Engineer, LanguageModel, Optimise, Role
 
 ROLES = ("diagnoser", "planner", "generator", "verifier", "refiner")
-PLANNERS = ("error-driven", "matched", "uniform")
+PLANNERS = ("error-driven", "matched", "random", "uniform")
 POLICIES = {"planner": PLANNERS, "diagnoser": ("by-cell",)}
 OPTIMISERS = ("bootstrap", "miprov2", "gepa", "simba")
 OPTIMISABLE = ("generator", "verifier", "planner")
@@ -47,6 +47,8 @@ def read_engineer(block: Reader) -> Engineer:
         prefer_wrong=block.amount("prefer_wrong", "fraction", 0.7),
         floor=block.amount("floor", "fraction", 0.005),
         cap=block.amount("cap", "fraction", 0.25),
+        feedback=block.flag("feedback", True),
+        accumulate=block.flag("accumulate", True),
         duplicate=block.inner("dedupe").amount("threshold", "fraction", 0.8, least=0.1),
         templates=block.inner("decontaminate").value("templates") is not False,
     )

@@ -38,7 +38,7 @@ KINDS: dict[str, Kind] = {
             "sets a judge's threshold on known rows",
         ),
         Kind("diagnose", 1, ("rows", "model"), ("answers", "diagnosis"), "finds weaknesses"),
-        Kind("plan", 1, ("diagnosis", "archive"), ("curriculum",), "decides what to teach next"),
+        Kind("plan", 1, (), ("curriculum",), "decides what to teach next"),
         Kind("generate", 1, ("curriculum", "kept"), ("candidates",), "makes candidate rows"),
         Kind("verify", 1, ("candidates",), ("verified", "rejects"), "rejects wrong rows"),
         Kind(
@@ -68,6 +68,7 @@ KINDS: dict[str, Kind] = {
             ("champion", "current", "answers", "kept", "aside", "archive", "decision"),
             "accepts the new student or keeps the champion",
         ),
+        Kind("compare", 1, (), ("comparison",), "compares the arms over their seeds"),
         Kind(
             "result", 2, ("base", "champion", "select", "archive"), ("result",), "quotes the gain"
         ),

@@ -11,16 +11,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from dagent.compiler.arms import Arm
+from dagent.compiler.arms import arms as arms_of
+from dagent.compiler.arms import seeds as seeds_of
 from dagent.compiler.blocks import read_spec
 from dagent.compiler.compose import Composed, compose, imports
 from dagent.compiler.cost import Cost
 from dagent.compiler.facts import Facts
 from dagent.compiler.lock import make_lock
 from dagent.compiler.passes.check_arguments import check_arguments
+from dagent.compiler.passes.check_arms import check_arms
 from dagent.compiler.passes.check_budget import check_budget
 from dagent.compiler.passes.check_criteria import check_criteria
 from dagent.compiler.passes.check_data import check_data
@@ -30,13 +34,13 @@ from dagent.compiler.passes.check_engineer import check_engineer
 from dagent.compiler.passes.check_programs import check_programs
 from dagent.compiler.passes.check_student import check_student
 from dagent.compiler.passes.check_train import check_train
-from dagent.compiler.passes.lower import lower
 from dagent.compiler.passes.order import order
 from dagent.compiler.passes.prune import prune
 from dagent.compiler.passes.share import share
-from dagent.compiler.plan import Plan, Step
-from dagent.compiler.settings import Settings
+from dagent.compiler.plan import Plan, PlannedArm, Step
+from dagent.compiler.settings import Settings, remembered
 from dagent.compiler.spec import Spec
+from dagent.compiler.variants import CheckedArm, lower_all, planned, variants
 from dagent.dsl import document
 from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Refused
 from dagent.dsl.parse import parse, read
@@ -71,9 +75,12 @@ def compile(path: Path, settings: Settings | None = None) -> Compiled:
     settings = settings or Settings()
     diagnostics = Diagnostics()
     composed = compose(path, settings, diagnostics)
-    spec, facts = _checked(path, composed, settings, diagnostics)
-    cost = Cost(spec, facts)
-    steps = lower(spec, facts, cost)
+    arms = _checked(path, composed, settings, diagnostics)
+    spec, facts = arms[0].spec, arms[0].facts
+    seeds = seeds_of(composed.root, spec.seed)
+    compared = len(arms) > 1 or composed.root.entry("arms") is not None
+    lowered = lower_all(arms, seeds) if compared else arms[0].steps(spec.seed)
+    steps = lowered
     for rewrite in PASSES:
         steps = rewrite(steps)
     plan = Plan(
@@ -84,9 +91,22 @@ def compile(path: Path, settings: Settings | None = None) -> Compiled:
         budget=_budget(spec),
         settings=_settings(spec),
         steps=steps,
+        variants=tuple(variants(arms, seeds, steps)) if compared else (),
+        arms=_planned(arms) if compared else (),
+        merged=len(prune(lowered)) - len(steps),
     )
     lock = make_lock(path, plan, composed, spec, facts)
     return Compiled(plan, lock, tuple(diagnostics), composed.root)
+
+
+def _planned(arms: tuple[CheckedArm, ...]) -> tuple[PlannedArm, ...]:
+    loop = _settings(arms[0].spec)
+    found = []
+    for arm in arms:
+        own = _settings(arm.spec)
+        differ = {k: own.get(k) for k in sorted({*own, *loop}) if own.get(k) != loop.get(k)}
+        found.append(replace(planned(arm), settings=differ))
+    return tuple(found)
 
 
 def check(path: Path, settings: Settings | None = None) -> tuple[Diagnostic, ...]:
@@ -103,17 +123,38 @@ def check(path: Path, settings: Settings | None = None) -> tuple[Diagnostic, ...
 
 def _checked(
     path: Path, composed: Composed, settings: Settings, diagnostics: Diagnostics
-) -> tuple[Spec, Facts]:
-    """The spec and what its files say, once nothing is wrong with either.
+) -> tuple[CheckedArm, ...]:
+    """The spec, then its other arms, with what their files say, once nothing is wrong.
 
     Raises:
         Refused: with what was found, stage by stage.
     """
     check_document(composed.root, diagnostics)
     diagnostics.gate()
-    spec = read_spec(composed.root, diagnostics)
+    loop, *others = arms_of(composed.root, diagnostics)
+    settings = replace(settings, recall=remembered(settings.recall))  # the arms read the same files
+    checked = [_checked_arm(loop, path.parent, settings, diagnostics)]
     diagnostics.gate()
-    project = path.parent
+    for arm in others:
+        found = Diagnostics()
+        with suppress(Refused):
+            check_document(arm.root, found)
+            found.gate()
+            checked.append(_checked_arm(arm, path.parent, settings, found))
+        for finding in found:
+            if finding not in diagnostics.found:
+                diagnostics.add(finding)
+    diagnostics.gate()
+    if others:
+        check_arms([planned(arm) for arm in checked], composed.root, diagnostics)
+    return tuple(checked)
+
+
+def _checked_arm(
+    arm: Arm, project: Path, settings: Settings, diagnostics: Diagnostics
+) -> CheckedArm:
+    spec = read_spec(arm.root, diagnostics)
+    diagnostics.gate()
     data = check_data(spec, project, settings, diagnostics)
     student = check_student(spec, project, settings, diagnostics)
     programs = check_programs(spec, project, diagnostics)
@@ -124,7 +165,7 @@ def _checked(
     check_budget(spec, facts, diagnostics)
     check_device(spec, None if diagnostics.has_errors else Cost(spec, facts), diagnostics)
     diagnostics.gate()
-    return spec, facts
+    return CheckedArm(arm.name, arm.control, spec, facts)
 
 
 def find_spec(folder: Path) -> Path:
@@ -218,10 +259,13 @@ def _settings(spec: Spec) -> dict[str, Any]:
         "engineer.prefer_wrong": engineer.prefer_wrong,
         "engineer.floor": engineer.floor,
         "engineer.cap": engineer.cap,
+        "engineer.feedback": engineer.feedback,
+        "engineer.accumulate": engineer.accumulate,
         "criteria.metric": criteria.metrics[0].name,
         "criteria.grader": criteria.metrics[0].grader,
         "criteria.alpha": criteria.alpha,
         "criteria.select": criteria.select,
+        "criteria.rule": criteria.rule,
         "criteria.patience": criteria.patience,
     }
     values |= {f"student.lora.{k}": v for k, v in student.lora.items()}

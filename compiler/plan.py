@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 PLAN_FORMAT = "dagent.plan/1"
@@ -63,12 +63,41 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Variant:
+    """One arm under one seed: ``id`` is ``"<arm>/s<seed>"``, ``result`` the step that ends it."""
+
+    id: str
+    arm: str
+    seed: int
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedArm:
+    """An arm, and what one seed of it is allowed to use if no round is skipped. ``passes`` counts
+    rows trained on, once for every training that they are in; ``settings`` are those that differ
+    from the loop's."""
+
+    name: str
+    control: str | None
+    rows: int
+    calls: int
+    trainings: int
+    passes: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Steps in an order that respects every input.
 
     ``budget`` holds the caps in base units: ``{"run": {"rounds": int, "rows": int, "calls": int,
     "wall": seconds}, "round": {...}, "<role>": {...}}``; a missing cap is no cap.
     ``settings`` are the flat ``{"student.model": ..}`` values that MLflow shows as parameters.
+    A spec without ``arms`` gives no ``variants``: all steps are then of the one run. With arms,
+    caps hold for each variant, the id of a step starts with the arm and seed that it serves
+    (``loop/s1/r1.train``, ``s1/r0.evaluate``, ``data.dev``), and ``merged`` counts the steps that
+    were not planned twice because another variant needs the same.
     """
 
     name: str
@@ -78,6 +107,9 @@ class Plan:
     budget: Mapping[str, Mapping[str, float]]
     settings: Mapping[str, Any]
     steps: tuple[Step, ...]
+    variants: tuple[Variant, ...] = ()
+    arms: tuple[PlannedArm, ...] = ()
+    merged: int = 0
 
     @property
     def id(self) -> str:
@@ -105,6 +137,45 @@ def input_step(reference: str) -> str:
     return reference.rsplit("/", 1)[0]
 
 
+def local(step_id: str) -> str:
+    """The step's name within its variant: ``r1.train`` of ``loop/s1/r1.train``."""
+    return step_id.rsplit("/", 1)[-1]
+
+
+def users(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """The variants that need each step, by its id; none for what compares them."""
+    by_id = {step.id: step for step in plan.steps}
+    found: dict[str, list[str]] = {step.id: [] for step in plan.steps}
+    for variant in plan.variants:
+        waiting, seen = [variant.result], {variant.result}
+        while waiting:
+            step = by_id[waiting.pop()]
+            found[step.id].append(variant.id)
+            below = {input_step(ref) for ref in step.inputs.values()} - seen
+            seen |= below
+            waiting += below
+    return {id: tuple(variants) for id, variants in found.items()}
+
+
+def alone(plan: Plan, variant: str) -> Plan:
+    """The plan of one variant as if the spec had no arms: its steps, by their local names."""
+    needed = {id for id, variants in users(plan).items() if variant in variants}
+    steps = tuple(
+        replace(
+            step,
+            id=local(step.id),
+            inputs={
+                name: f"{local(input_step(ref))}/{ref.rsplit('/', 1)[1]}"
+                for name, ref in step.inputs.items()
+            },
+            after=tuple(sorted({local(id) for id in step.after if id in needed})),
+        )
+        for step in plan.steps
+        if step.id in needed
+    )
+    return replace(plan, steps=steps, variants=(), arms=(), merged=0)
+
+
 def step_key(step: Step, keys: Mapping[str, str]) -> str:
     """The step's key, from the keys of the steps that it takes its inputs from."""
     inputs = {
@@ -118,6 +189,11 @@ def to_json(plan: Plan) -> dict[str, Any]:
     # `asdict` copies every parameter, and was most of the time of a large plan.
     body = {f.name: getattr(plan, f.name) for f in fields(plan)}
     body["steps"] = [_step_json(step) for step in plan.steps]
+    if plan.variants:
+        body["variants"] = [asdict(variant) for variant in plan.variants]
+        body["arms"] = [asdict(arm) for arm in plan.arms]
+    else:
+        body = {k: v for k, v in body.items() if k not in ("variants", "arms", "merged")}
     whole = {"format": PLAN_FORMAT, "id": plan.id, **body}
     return {**whole, "digest": content(whole)}
 
@@ -170,4 +246,7 @@ def from_json(body: Mapping[str, Any]) -> Plan:
         budget=body["budget"],
         settings=body["settings"],
         steps=steps,
+        variants=tuple(Variant(**v) for v in body.get("variants", ())),
+        arms=tuple(PlannedArm(**a) for a in body.get("arms", ())),
+        merged=body.get("merged", 0),
     )

@@ -80,6 +80,10 @@ class Reader:
             return default
         return int(value) if float(value).is_integer() else float(value)
 
+    def flag(self, key: str, default: bool) -> bool:
+        value = self.value(key)
+        return default if value is None else bool(value)
+
     def amount(self, key: str, kind: str, default: T, least: float | None = None) -> Any | T:
         """A quantity in base units; after a finding the default, so that reading goes on.
 

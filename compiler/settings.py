@@ -34,6 +34,18 @@ def afresh(path: Path, what: Hashable, make: Callable[[], Any]) -> Any:
     return make()
 
 
+def remembered(recall: Recall) -> Recall:
+    """A recall that asks ``recall`` once for each thing, for as long as it is kept."""
+    known: dict[tuple[Path, Hashable], Any] = {}
+
+    def once(path: Path, what: Hashable, make: Callable[[], Any]) -> Any:
+        if (path, what) not in known:
+            known[path, what] = recall(path, what, make)
+        return known[path, what]
+
+    return once
+
+
 @dataclass(frozen=True)
 class Settings:
     """``set`` are the ``NAME=VALUE`` texts of ``--set``; ``env`` the environment to read; ``pins``

@@ -158,6 +158,8 @@ class Engineer:
     prefer_wrong: float
     floor: float
     cap: float
+    feedback: bool
+    accumulate: bool
     duplicate: float = 0.8  # least similarity of near-duplicates
     templates: bool = True  # whether leaks with other constants are looked for
 
@@ -232,6 +234,7 @@ class Criteria:
     guards: tuple[Guard, ...]
     alpha: float
     select: float
+    rule: str
     patience: int | None
     when: Requirement | None
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dagent.compiler import arms_view
 from dagent.compiler.kinds import KINDS
-from dagent.compiler.plan import Plan, Step
+from dagent.compiler.plan import Plan, Step, alone
 from dagent.compiler.quantity import shown
 
 Row = tuple[str, str, str, str, str]
@@ -23,9 +24,14 @@ def lines(plan: Plan) -> list[str]:
     out = [
         f"{plan.name}: {plan.goal}",
         f"plan {plan.id[:12]}, {len(plan.steps)} steps, judged by {plan.metric}",
-        f"budget: {', '.join(caps)}",
+        f"budget: {', '.join(caps)}" + (" for each arm and seed" if plan.variants else ""),
+        *arms_view.lines(plan),
         "",
     ]
+    if plan.variants:
+        first = plan.variants[0].id
+        out += [f"the steps of {first}; those of the others are alike", ""]
+        plan = alone(plan, first)
     rows = [HEAD, *_rows(plan)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD))]
     for row in rows:

@@ -629,6 +629,79 @@ CODES: dict[str, Code] = {
         "$ dagent check spec-with-contradicting-goals.dagent",
         "Remove one of them.",
     ),
+    "E520": Code(
+        "an arm named like the spec itself",
+        "The spec without overrides is always an arm, and its name is `loop`.",
+        "A comparison needs one name for each thing that it compares.",
+        """arms {
+  arm loop { control = uniform }
+}
+""",
+        "Give the arm another name.",
+    ),
+    "E521": Code(
+        "nothing there to override",
+        "An override names a block as a whole, or a training stage that the chain does not have.",
+        "An override puts one value in the place of another.",
+        """arms {
+  arm slow { set { train.dpo.learning_rate = 1e-4 } }
+}
+""",
+        "Write the way to one value: `engineer.cap`, `train.sft.learning_rate`.",
+    ),
+    "E522": Code(
+        "an override of what all arms share",
+        "The data, the domain, the budget and the criteria of judgement are the same for all arms.",
+        "Arms that learn for another goal, spend another budget or take another test cannot be "
+        "compared.",
+        """arms {
+  arm rich { set { budget.rounds = 9 } }
+}
+""",
+        "Compile a spec of its own for that; for other seeds, use `seeds`.",
+    ),
+    "E523": Code(
+        "an arm that changes nothing",
+        "With its control and its overrides the arm is the spec itself.",
+        "It would be the loop under another name, and a comparison with it says nothing.",
+        """arms {
+  arm same { set { engineer.candidates = 2 } }
+}
+
+engineer {
+  strategy = curriculum
+  generator { program = "programs.py:generate" }
+  candidates = 2
+}
+""",
+        "Name another control, or set something else.",
+    ),
+    "E524": Code(
+        "an arm at another cost",
+        "The arm may use more or fewer rows, calls or trainings than the loop; both are counted "
+        "from the steps of the plan.",
+        "A difference may then come from the cost and not from the method.",
+        """arms {
+  arm many { set { engineer.candidates = 4 } }
+}
+""",
+        "Make the amounts equal, or report the difference with the result.",
+    ),
+    "E525": Code(
+        "arms that may stop early",
+        "A `stop` rule ends the rounds of an arm before its budget is used.",
+        "Arms that stop at different rounds are not compared at equal cost.",
+        """arms {
+  arm flat { control = uniform }
+}
+
+criteria {
+  metric accuracy { grader = exact }
+  stop { patience = 1 rounds }
+}
+""",
+        "Remove `stop` from a spec that compares arms.",
+    ),
     "E601": Code(
         "unknown model",
         "The student's model is not built in, or its folder is missing or is no model.",

@@ -16,8 +16,9 @@ from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime import tracking
 from dagent.runtime.executor import Run, View
 from dagent.runtime.journal import Event, Journal
+from dagent.runtime.lanes import Lane, Lanes, of_variant
+from dagent.runtime.lanes import lanes as make_lanes
 from dagent.runtime.lm.answers import AnswerLog
-from dagent.runtime.meter import Meter
 from dagent.runtime.rows import read_json
 from dagent.runtime.status import LATEST, execution_id, journal_path, spent
 from dagent.runtime.store import Store, write_atomically
@@ -57,7 +58,7 @@ def execute(
     plan: Plan,
     project: Path,
     plan_path: str,
-    make_screen: Callable[[Plan, Meter], AbstractContextManager[View]],
+    make_screen: Callable[[Plan, Lanes], AbstractContextManager[View]],
     *,
     force: Collection[str] = (),
     make_worker: MakeWorker = _process_worker,
@@ -89,15 +90,16 @@ def execute(
             metric=plan.metric,
             resumed=bool(journal.events),
             version=__version__,
+            **_variants(plan),
         )
-        meter = Meter(plan.budget, journal)
+        lanes = make_lanes(plan, journal)
         answers = AnswerLog(journal.path.with_name("answers.jsonl"))
-        worker = make_worker(journal.path.parent / "worker.log", lambda: meter.wall_left)
+        worker = make_worker(journal.path.parent / "worker.log", lambda: lanes.wall_left)
         worker.start()
         tracker = tracking.start(project, execution)
         try:
-            with make_screen(plan, meter) as view:
-                run = Run(plan, project, store, journal, meter, worker, view, answers, force)
+            with make_screen(plan, lanes) as view:
+                run = Run(plan, project, store, journal, lanes, worker, view, answers, force)
                 run.walk()
             event = journal.append(
                 "execution_finished", **_finish(run, project / CHAMPION, journal.events)
@@ -114,6 +116,18 @@ def execute(
             answers.close()
             journal.close()
         return Outcome(event, False, behind or tracker.note or None)
+
+
+def _variants(plan: Plan) -> dict[str, Any]:
+    """What each variant's own start says: its arm, its seed, and the settings that it changes."""
+    if not plan.variants:
+        return {}
+    settings = {a.name: {**plan.settings, **a.settings} for a in plan.arms}
+    own = {
+        v.id: {"arm": v.arm, "seed": v.seed, "settings": {**settings[v.arm], "seed": v.seed}}
+        for v in plan.variants
+    }
+    return {"variants": list(own), "by_variant": own}
 
 
 def finished(events: list[Event]) -> Event | None:
@@ -154,17 +168,40 @@ def is_running(project: Path) -> bool:
 
 
 def _finish(run: Run, champion: Path, events: list[Event]) -> dict[str, Any]:
-    """The fields of ``execution_finished``; also lays the champion out as a folder of its own."""
-    result: Mapping[str, Any] = read_json(run.outputs["result/result"].path)
-    rounds = [e for e in events if e["event"] == "round_finished"]
-    number = result["champion"]["round"]
-    select = {e["round"]: e["select"] for e in rounds}
-    assert run.last_gate is not None
-    _lay_out(run.outputs[f"{run.last_gate.id}/champion"].path, champion)
-    unmet = [r for r in result["requirements"] if not r["met"]]
+    """The fields of ``execution_finished``; also lays the champion out as a folder of its own.
+
+    With arms the champion is the loop's of the seed that did best on select.
+    """
+    plan = run.plan
+    ends = {
+        v.id: _end(run, run.lanes.by_id[v.id], v.result, of_variant(events, v.id))
+        for v in plan.variants
+    }
+    if ends:
+        mine = [v.id for v in plan.variants if v.arm == plan.variants[0].arm]
+        best = max(mine, key=lambda id: ends[id]["champion"]["select"])
+        lane, end = run.lanes.by_id[best], {**ends[best], "best": best, "by_variant": ends}
+        end["comparison"] = read_json(run.outputs["compare/comparison"].path)
+    else:
+        lane = run.lanes.by_id[""]
+        end = _end(run, lane, "result", events)
+    assert lane.last_gate is not None
+    _lay_out(run.outputs[f"{lane.last_gate.id}/champion"].path, champion)
     return {
         "state": "finished",
-        "stop": run.stopped,
+        "spent": spent(events),
+        "champion_model": champion.relative_to(run.project).as_posix(),
+        **end,
+    }
+
+
+def _end(run: Run, lane: Lane, result_step: str, events: list[Event]) -> dict[str, Any]:
+    """How one variant ended."""
+    result: Mapping[str, Any] = read_json(run.outputs[f"{result_step}/result"].path)
+    number = result["champion"]["round"]
+    select = {e["round"]: e["select"] for e in events if e["event"] == "round_finished"}
+    return {
+        "stop": lane.stopped,
         "base": {"select": select[0], "test": result["base"]["test"]},
         "champion": {
             "round": number,
@@ -172,10 +209,8 @@ def _finish(run: Run, champion: Path, events: list[Event]) -> dict[str, Any]:
             "test": result["champion"]["test"],
         },
         "gain": {k: result["gain"][k] for k in ("test_pp", "relative", "ci", "p")},
-        "spent": spent(events),
-        "champion_model": champion.relative_to(run.project).as_posix(),
         "requirements": result["requirements"],
-        "met": not unmet,
+        "met": all(r["met"] for r in result["requirements"]),
     }
 
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
 
-from dagent.compiler.plan import Plan, Step, input_step
+from dagent.compiler.plan import Plan, Step, input_step, users
 from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime.journal import Event, Journal
+from dagent.runtime.lanes import Lane, Lanes, Shared, of_variant
 from dagent.runtime.lm.answers import AnswerLog
-from dagent.runtime.meter import Meter, OutOfBudget
+from dagent.runtime.meter import OutOfBudget
 from dagent.runtime.rows import read_json
 from dagent.runtime.step import Artifact, Context, StepRunner
 from dagent.runtime.steps import runner as find_runner
@@ -44,15 +45,13 @@ class Run:
     project: Path
     store: Store
     journal: Journal
-    meter: Meter
+    lanes: Lanes
     worker: Worker
     view: View
     answers: AnswerLog
     force: Collection[str] = ()
     runners: Runners = find_runner
     outputs: dict[str, Artifact] = field(default_factory=dict)
-    last_gate: Step | None = None
-    stopped: str | None = None
 
     def check(self) -> None:
         """Ask every step what would make it fail, before the first runs.
@@ -76,25 +75,25 @@ class Run:
         """
         self.check()
         for step in self.plan.steps:
-            if self._skipped(step):
+            lanes = self.lanes.of(step)
+            for lane in lanes:
+                self._afford_round(lane, step)
+            if step.round and all(lane.stopped for lane in lanes):
                 continue
             try:
-                if step.round and step.kind == "diagnose":
-                    self._afford_round(step.round)
-                self._do(step)
+                with self.lanes.at_work(lanes):
+                    self._do(step, lanes)
             except OutOfBudget as out:
-                if not step.round or self.last_gate is None:
-                    raise
-                self.stopped = f"budget spent: {out}"
+                for lane in lanes:
+                    if not step.round or lane.last_gate is None:
+                        raise
+                    lane.stopped = lane.stopped or f"budget spent: {out}"
                 continue
             if step.kind == "gate":
-                self._finish_round(step)
+                self._finish_round(step, lanes)
 
-    def _skipped(self, step: Step) -> bool:
-        return bool(self.stopped and step.round)
-
-    def _do(self, step: Step) -> None:
-        inputs = {name: self._input(ref) for name, ref in step.inputs.items()}
+    def _do(self, step: Step, lanes: list[Lane]) -> None:
+        inputs = {name: self._input(ref, lanes) for name, ref in step.inputs.items()}
         key = action_key(step, inputs)
         action = None if step.id in self.force else self.store.lookup(key)
         reused = action is not None
@@ -102,11 +101,16 @@ class Run:
         started = monotonic()
         if action is None:
             self.journal.append(
-                "step_started", step=step.id, kind=step.kind, round=step.round, action=key
+                "step_started",
+                step=step.id,
+                kind=step.kind,
+                round=step.round,
+                action=key,
+                **self._variants(lanes),
             )
-            action = self._run(step, key, inputs)
+            action = self._run(step, key, inputs, lanes)
         else:
-            self._adopt(step, action)
+            self._adopt(step, action, lanes)
         seconds = round(monotonic() - started, 3)
         found = self._keep(step, action)
         if not reused or not self._told(step, key):
@@ -124,13 +128,17 @@ class Run:
                 },
                 metrics=dict(action.metrics),
                 note=action.note,
+                **self._variants(lanes),
             )
         self.view.step_done(step, action, seconds, reused)
 
-    def _run(self, step: Step, key: str, inputs: Mapping[str, Artifact]) -> Action:
+    def _run(
+        self, step: Step, key: str, inputs: Mapping[str, Artifact], lanes: list[Lane]
+    ) -> Action:
         scratch = self.store.scratch()
+        meter = _meter(lanes)
         context = Context(
-            self.project, scratch, self.meter, self.worker, self.view.progress, self.answers
+            self.project, scratch, meter, self.worker, self.view.progress, self.answers
         )
         try:
             output = self.runners(step.kind).run(step, inputs, context)
@@ -140,15 +148,15 @@ class Run:
             }
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-        action = Action(digests, output.metrics, output.note, self.meter.charged(step.id))
+        action = Action(digests, output.metrics, output.note, meter.charged(step.id))
         self.store.record(key, action)
         return action
 
-    def _adopt(self, step: Step, action: Action) -> None:
+    def _adopt(self, step: Step, action: Action, lanes: list[Lane]) -> None:
         """Charge reused rows: they count however they came; calls that were paid once do not."""
         rows = action.spent.get("rows")
-        if rows and not self.meter.charged(step.id):
-            self.meter.reserve(step.id, (f"round:{step.round}",), rows=rows)
+        if rows and not _meter(lanes).charged(step.id):
+            _meter(lanes).reserve(step.id, (f"round:{step.round}",), rows=rows)
 
     def _keep(self, step: Step, action: Action) -> dict[str, Artifact]:
         found = {}
@@ -159,11 +167,15 @@ class Run:
             self.outputs[f"{step.id}/{name}"] = artifact
         return found
 
-    def _input(self, reference: str) -> Artifact:
+    def _input(self, reference: str, lanes: list[Lane]) -> Artifact:
         """The artifact of a reference; one to a skipped gate means the last gate that ran."""
-        if reference not in self.outputs and self.last_gate is not None:
-            reference = f"{self.last_gate.id}/{reference.rsplit('/', 1)[1]}"
+        if reference not in self.outputs and lanes and (gate := lanes[0].last_gate):
+            reference = f"{gate.id}/{reference.rsplit('/', 1)[1]}"
         return self.outputs[reference]
+
+    def _variants(self, lanes: list[Lane]) -> dict[str, list[str]]:
+        """Which variants an event is of; nothing in a plan without arms."""
+        return {"variants": [lane.id for lane in lanes]} if self.plan.variants else {}
 
     def _told(self, step: Step, key: str) -> bool:
         return any(
@@ -179,34 +191,55 @@ class Run:
     def _events(self, name: str) -> Iterator[Event]:
         return (e for e in self.journal.events if e["event"] == name)
 
-    def _afford_round(self, number: int) -> None:
-        """Reserve the round; do not start one that the time left cannot hold.
+    def _afford_round(self, lane: Lane, step: Step) -> None:
+        """Reserve a round before its first step; stop where the time left cannot hold it.
 
         A round is expected to take the last one's time and, since rows add up, as much more as the
         last took beyond the one before.
         """
-        left = self.meter.wall_left
-        rounds = [e["seconds"] for e in self._events("round_finished") if e["round"]]
-        if left is not None and rounds:
-            growth = max(0.0, rounds[-1] - rounds[-2]) if len(rounds) > 1 else 0.0
-            expected = rounds[-1] + growth
-            if expected > left:
-                raise OutOfBudget(
-                    f"run wall: {left:.0f} s left, a further round takes about {expected:.0f} s"
-                )
-        self.meter.reserve(f"round:{number}", rounds=1)
+        if lane.stopped or not step.round or step.round <= lane.rounds:
+            return
+        lane.rounds = step.round
+        if lane.meter.charged(f"round:{step.round}"):
+            return  # an earlier session began it, and time it took is gone already
+        left = lane.meter.wall_left
+        finished = (e for e in self._events("round_finished") if e["round"])
+        rounds = [e["seconds"] for e in finished if lane.id in e.get("variants", ("",))]
+        try:
+            if left is not None and rounds:
+                growth = max(0.0, rounds[-1] - rounds[-2]) if len(rounds) > 1 else 0.0
+                expected = rounds[-1] + growth
+                if expected > left:
+                    raise OutOfBudget(
+                        f"run wall: {left:.0f} s left, a further round takes about {expected:.0f} s"
+                    )
+            lane.meter.reserve(f"round:{step.round}", rounds=1)
+        except OutOfBudget as out:
+            if lane.last_gate is None:
+                raise
+            lane.stopped = f"budget spent: {out}"
 
-    def _finish_round(self, gate: Step) -> None:
-        self.last_gate = gate
+    def _finish_round(self, gate: Step, lanes: list[Lane]) -> None:
         decision = read_json(self.outputs[f"{gate.id}/decision"].path)
-        self.stopped = decision["stop"]
-        told = next((e for e in self._events("round_finished") if e["round"] == gate.round), None)
+        for lane in lanes:
+            lane.last_gate, lane.stopped = gate, decision["stop"]
+        label = self._variants(lanes)
+        told = next(
+            (
+                e
+                for e in self._events("round_finished")
+                if e["round"] == gate.round and e.get("variants") == label.get("variants")
+            ),
+            None,
+        )
         if told is None:
-            told = self.journal.append("round_finished", **self._round_event(gate, decision))
+            body = self._round_event(gate, decision, lanes[0])
+            told = self.journal.append("round_finished", **body, **label)
         self.view.round_done(told)
 
-    def _round_event(self, gate: Step, decision: Mapping[str, Any]) -> dict[str, Any]:
-        steps = [e for e in self._events("step_finished") if e["round"] == gate.round]
+    def _round_event(self, gate: Step, decision: Mapping[str, Any], lane: Lane) -> dict[str, Any]:
+        own = of_variant(list(self._events("step_finished")), lane.id)
+        steps = [e for e in own if e["round"] == gate.round]
         return {
             "round": gate.round,
             **{
@@ -226,9 +259,14 @@ class Run:
                 )
             },
             "guards": decision.get("guards", {}),
-            "calls": int(self.meter.spent("calls", f"round:{gate.round}")),
+            "calls": int(lane.meter.spent("calls", f"round:{gate.round}")),
             "seconds": round(sum(e["seconds"] for e in steps), 3),
         }
+
+
+def _meter(lanes: list[Lane]) -> Any:
+    """The meter of a step that these lanes need."""
+    return lanes[0].meter if len(lanes) == 1 else Shared(lanes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,18 +285,20 @@ def forecast(plan: Plan, store: Store, force: Collection[str] = ()) -> Iterator[
     store may still hold what follows, since an unchanged output stops reruns.
     """
     known: dict[str, Artifact] = {}
-    last_gate: str | None = None
-    stopped: str | None = None
+    gates: dict[str, str] = {}
+    stopped: dict[str, str | None] = {}
+    needed = users(plan) if plan.variants else {step.id: ("",) for step in plan.steps}
     for step in plan.steps:
-        if stopped and step.round:
-            yield Forecast(step, "skip", stopped)
+        lanes = needed[step.id]
+        if step.round and all(stopped.get(lane) for lane in lanes):
+            yield Forecast(step, "skip", stopped[lanes[0]] or "")
             continue
         inputs: dict[str, Artifact] = {}
         missing = None
         for name, reference in step.inputs.items():
             found = known.get(reference)
-            if found is None and stopped and last_gate:
-                found = known.get(f"{last_gate}/{reference.rsplit('/', 1)[1]}")
+            if found is None and lanes and stopped.get(lanes[0]):
+                found = known.get(f"{gates[lanes[0]]}/{reference.rsplit('/', 1)[1]}")
             if found is None:
                 missing = missing or input_step(reference)
             else:
@@ -279,5 +319,6 @@ def forecast(plan: Plan, store: Store, force: Collection[str] = ()) -> Iterator[
             if artifact:
                 known[f"{step.id}/{name}"] = artifact
         if step.kind == "gate":
-            last_gate = step.id
-            stopped = read_json(known[f"{step.id}/decision"].path)["stop"]
+            why = read_json(known[f"{step.id}/decision"].path)["stop"]
+            for lane in lanes:
+                gates[lane], stopped[lane] = step.id, why

@@ -36,15 +36,20 @@ class Meter:
     """Thread-safe. ``caps`` are the plan's: ``{"run": {"calls": …}, "round": {…}, …}``."""
 
     def __init__(
-        self, caps: Caps, journal: Journal, clock: Callable[[], float] = time.monotonic
+        self,
+        caps: Caps,
+        journal: Journal,
+        clock: Callable[[], float] = time.monotonic,
+        before: float | None = None,
     ) -> None:
+        """``before`` are the seconds of earlier sessions; by default the journal says them."""
         self._caps = caps
         self._journal = journal
         self._clock = clock
         self._lock = threading.Lock()
         self._held: dict[str, _Held] = {}
         self._totals: defaultdict[tuple[str, str], float] = defaultdict(float)
-        self._before = elapsed(journal.events)
+        self._before = elapsed(journal.events) if before is None else before
         self._started = clock()
         for event in journal.events:
             if event["event"] in ("reserved", "settled"):

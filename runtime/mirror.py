@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXECUTION_TAG, ROUND_TAG = "dagent.execution", "dagent.round"
+VARIANT_TAG = "dagent.variant"
 # Without the first, MLflow's page opens on an empty view for traces of language models.
 EXPERIMENT_TAGS = {
     "mlflow.experimentKind": "custom_model_development",
@@ -67,11 +68,24 @@ class Target:
 
 
 class Mirror:
-    """One execution in MLflow. ``runs`` maps a round, or PARENT, to its run's id."""
+    """One execution in MLflow, or one variant of it: a run, and a run below it for each round.
 
-    def __init__(self, client: MlflowClient, target: Target, name: str) -> None:
+    ``runs`` maps a round, or PARENT, to its run's id. ``under`` is the run of the whole execution
+    that a variant's is nested in.
+    """
+
+    def __init__(
+        self,
+        client: MlflowClient,
+        target: Target,
+        name: str,
+        variant: str = "",
+        under: str | None = None,
+    ) -> None:
         self.client = client
         self.target = target
+        self.variant = variant
+        self.under = under
         self.experiment = _experiment(client, name, target.artifacts)
         for tag, value in EXPERIMENT_TAGS.items():
             client.set_experiment_tag(self.experiment, tag, value)
@@ -192,15 +206,23 @@ class Mirror:
             f"tags.`{EXECUTION_TAG}` = '{self.target.identity}'",
             order_by=["attributes.start_time ASC"],
         )
-        return {int(r.data.tags.get(ROUND_TAG, PARENT)): r.info.run_id for r in reversed(found)}
+        return {
+            int(r.data.tags.get(ROUND_TAG, PARENT)): r.info.run_id
+            for r in reversed(found)
+            if r.data.tags.get(VARIANT_TAG, "") == self.variant
+        }
 
     def _run(self, place: int, past: Sequence[Event]) -> str:
         """The run of a round or the parent, made when it is first needed."""
         if place not in self.runs:
             tags, begin = {EXECUTION_TAG: self.target.identity}, past[-1]
+            if self.variant:
+                tags[VARIANT_TAG] = self.variant
             if place == PARENT:
                 begin = show.started(past)
-                name = show.execution_name(begin)
+                name = self.variant or show.execution_name(begin)
+                if self.under:
+                    tags["mlflow.parentRunId"] = self.under
             else:
                 name = show.round_name(place)
                 tags |= {ROUND_TAG: str(place), "mlflow.parentRunId": self._run(PARENT, past)}
@@ -333,6 +355,8 @@ class Mirror:
         """
         from dagent.runtime.registry import register
 
+        if self.variant != event.get("best", ""):
+            return
         champion = event.get("champion") or {}
         # From the store: the folder that the event names may be a later execution's by now.
         path = show.champion_path(past)

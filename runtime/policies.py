@@ -8,6 +8,7 @@ section 6).
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 
 from dagent.runtime.roles import CellCount, Planner, Task
@@ -57,9 +58,16 @@ def uniform(task: Task) -> dict[Cell, float]:
     return dict.fromkeys(task.cells, 1.0)
 
 
+def random_mixture(task: Task) -> dict[Cell, float]:
+    """Another mixture each round, drawn evenly from all mixtures (Dirichlet with ones)."""
+    draw = random.Random(task.seed)
+    return {cell: draw.expovariate(1.0) for cell in task.cells}
+
+
 POLICIES: Mapping[str, Planner] = {
     "error-driven": error_driven,
     "matched": matched,
+    "random": random_mixture,
     "uniform": uniform,
 }
 

@@ -90,7 +90,9 @@ def execution_name(start: Event) -> str:
 def execution_params(start: Event) -> dict[str, str]:
     """Settings as the plan gives them; the seed, rounds and metric win over a setting's name."""
     own = {"seed": start["seed"], "rounds": start["rounds"], "metric": start["metric"]}
-    return {_name(k): _text(v) for k, v in {**start["settings"], **own}.items()}
+    if "arm" in start:
+        own["arm"] = start["arm"]
+    return {safe_name(k): _text(v) for k, v in {**start["settings"], **own}.items()}
 
 
 def round_series(event: Event, past: Sequence[Event]) -> dict[str, float]:
@@ -177,7 +179,7 @@ def loss_series(log: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[int, f
             stages.setdefault(str(line.get("stage", "")), []).append(point)
     if len(stages) == 1:
         return {"loss/train": next(iter(stages.values()))}
-    return {_name(f"loss/{stage}"): series for stage, series in stages.items()}
+    return {safe_name(f"loss/{stage}"): series for stage, series in stages.items()}
 
 
 def skill_table(past: Iterable[Event]) -> Table:
@@ -233,7 +235,7 @@ def champion_path(past: Iterable[Event]) -> str | None:
     return (gates[-1].get("outputs") or {}).get("champion", {}).get("path") if gates else None
 
 
-def _name(text: str) -> str:
+def safe_name(text: str) -> str:
     """MLflow allows letters, digits and ``_ - . space : /`` in names, up to 250 characters."""
     return re.sub(r"[^\w\-. :/]", "_", text)[:250]
 
@@ -255,4 +257,4 @@ def _number(value: Any, default: float) -> float:
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    return {_name(k): float(v) for k, v in values.items() if _is_number(v)}
+    return {safe_name(k): float(v) for k, v in values.items() if _is_number(v)}

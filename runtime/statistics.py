@@ -91,3 +91,37 @@ def mean_interval(scores: Sequence[float], confidence: float = 0.95) -> tuple[fl
         return 0.0, 1.0
     found = stats.binomtest(round(sum(scores)), len(scores)).proportion_ci(confidence, "wilson")
     return float(found.low), float(found.high)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """``mean`` with its 95 % interval and two-sided ``p``, over ``pairs`` pairs; no interval, and
+    a ``p`` of 1, where the pairs show no spread that could be compared with it."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    p: float
+    pairs: int
+
+
+def difference_over_seeds(old: Sequence[float], new: Sequence[float]) -> Difference:
+    """Paired t test of values that pair by their seed; seeds are a random effect.
+
+    Two pairs are the least. Equal differences leave the test nothing to tell noise by.
+    """
+    differences = np.asarray(new, dtype=float) - np.asarray(old, dtype=float)
+    mean = float(differences.mean())
+    if np.ptp(differences) < 1e-12:
+        return Difference(mean, None, None, 1.0, differences.size)
+    test = stats.ttest_1samp(differences, 0.0)
+    interval = test.confidence_interval(0.95)
+    low, high = float(interval.low), float(interval.high)
+    return Difference(mean, low, high, float(test.pvalue), differences.size)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values adjusted for being several (Holm 1979): reject those that stay below the level."""
+    from statsmodels.stats.multitest import multipletests
+
+    return [float(p) for p in multipletests(p_values, method="holm")[1]] if p_values else []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dagent.runtime.journal import Event, read_events
+from dagent.runtime.lanes import of_variant
 from dagent.runtime.meter import elapsed
 
 RUNS = Path(".dagent/runs")
@@ -43,6 +44,8 @@ def status(events: Sequence[Event], *, alive: bool) -> dict[str, Any]:
     and ``interrupted`` otherwise.
     """
     started = next(e for e in events if e["event"] == "execution_started")
+    if variants := started.get("variants"):
+        return _compared(events, variants, started["by_variant"], alive=alive)
     rounds = [e for e in events if e["event"] == "round_finished"]
     end = _end(events)
     base = rounds[0]["select"] if rounds else None
@@ -68,6 +71,41 @@ def status(events: Sequence[Event], *, alive: bool) -> dict[str, Any]:
             "run": len(_steps(events, reused=False)),
             "reused": len(_steps(events, reused=True)),
         },
+    }
+
+
+def _compared(
+    events: Sequence[Event], variants: Sequence[str], own: Mapping[str, Any], *, alive: bool
+) -> dict[str, Any]:
+    """The best seed of the loop, or its first while all still learn; then every arm and seed."""
+    each = {}
+    for id in variants:
+        mine = of_variant(events, id)
+        stands = status(mine, alive=alive)
+        kept = ("base", "champion", "gain", "rounds")
+        worked = sum(
+            e["seconds"] for e in mine if e["event"] == "step_finished" and not e["reused"]
+        )
+        each[id] = {
+            "arm": own[id]["arm"],
+            "seed": own[id]["seed"],
+            **{k: stands[k] for k in kept},
+            "spent": {**stands["spent"], "wall": round(worked, 1)},
+        }
+    end = _end(events)
+    done = end if end and end["event"] == "execution_finished" else {}
+    chosen = done.get("best", variants[0])
+    return {
+        "plan": next(e for e in events if e["event"] == "execution_started")["plan_id"],
+        "state": end["state"] if end else "running" if alive else "interrupted",
+        **{k: each[chosen][k] for k in ("base", "champion", "gain", "rounds")},
+        "spent": spent(events),
+        "steps": {
+            "run": len(_steps(events, reused=False)),
+            "reused": len(_steps(events, reused=True)),
+        },
+        "arms": list(each.values()),
+        "comparison": done.get("comparison"),
     }
 
 

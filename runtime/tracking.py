@@ -206,7 +206,7 @@ class Pause(Protocol):
     def wait(self, timeout: float) -> bool: ...
 
 
-def connect(folder: RunFolder, name: str) -> Mirror:
+def connect(folder: RunFolder, start: Event) -> Mirror:
     """Open MLflow for one execution.
 
     Raises:
@@ -214,6 +214,7 @@ def connect(folder: RunFolder, name: str) -> Mirror:
     """
     from mlflow import MlflowClient
 
+    from dagent.runtime.arms_mirror import ArmsMirror
     from dagent.runtime.mirror import Mirror, Target
 
     scratch = folder.path / "tracking.tmp"
@@ -222,13 +223,16 @@ def connect(folder: RunFolder, name: str) -> Mirror:
     local = remote_uri() is None
     artifacts = local_artifacts(folder.project).as_uri() if local else None
     target = Target(folder.project.resolve(), scratch, folder.identity(), artifacts)
-    return Mirror(MlflowClient(tracking_uri=tracking_uri(folder.project)), target, name)
+    client = MlflowClient(tracking_uri=tracking_uri(folder.project))
+    if variants := start.get("variants"):
+        return ArmsMirror(client, target, start["name"], variants)
+    return Mirror(client, target, start["name"])
 
 
 def follow(
     folder: RunFolder,
     gone: Pause,
-    connect: Callable[[RunFolder, str], Mirror] = connect,
+    connect: Callable[[RunFolder, Event], Mirror] = connect,
     poll: float = POLL,
 ) -> Cursor:
     """Mirror until the executor is gone and nothing is left, or it is gone and MLflow is away."""
@@ -258,9 +262,9 @@ def follow(
 
 
 def _connected(
-    folder: RunFolder, events: Sequence[Event], connect: Callable[[RunFolder, str], Mirror]
+    folder: RunFolder, events: Sequence[Event], connect: Callable[[RunFolder, Event], Mirror]
 ) -> Mirror:
-    mirror = connect(folder, next(e["name"] for e in events if e["event"] == "execution_started"))
+    mirror = connect(folder, next(e for e in events if e["event"] == "execution_started"))
     if not mirror.runs:
         # A new MLflow, or one that lost our runs: the journal has everything, begin again.
         folder.move(Cursor())

@@ -6,6 +6,7 @@ are no bars, only finished steps and rounds, a line each.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,16 +25,16 @@ from rich.table import Table
 
 from dagent.compiler.plan import Plan, Step
 from dagent.runtime.journal import Event
-from dagent.runtime.meter import Meter
+from dagent.runtime.lanes import Lanes
 from dagent.runtime.store import Action
 
 
 class Screen:
     """The terminal during an execution; leaves the table of rounds behind."""
 
-    def __init__(self, plan: Plan, meter: Meter) -> None:
+    def __init__(self, plan: Plan, lanes: Lanes) -> None:
         self._plan = plan
-        self._meter = meter
+        self._lanes = lanes
         self._console = Console(stderr=True, highlight=False)
         self._rounds: list[Event] = []
         self._bar = Progress(
@@ -93,17 +94,17 @@ class Screen:
             low, high = 100 * event["select_low"], 100 * event["select_high"]
             verdict = "accepted" if event["accepted"] else "refused"
             self._console.print(
-                f"round {event['round']}: {100 * event['select']:.1f} % "
+                f"{_whose(event)}round {event['round']}: {100 * event['select']:.1f} % "
                 f"({low:.1f} to {high:.1f}) {verdict}: {event['reason']}",
                 soft_wrap=True,
             )
 
     def _spend(self) -> str:
         parts = [
-            f"{self._meter.spent('rows'):,.0f} rows",
-            f"{self._meter.spent('calls'):,.0f} calls",
+            f"{self._lanes.spent('rows'):,.0f} rows",
+            f"{self._lanes.spent('calls'):,.0f} calls",
         ]
-        left = self._meter.wall_left
+        left = self._lanes.wall_left
         if left is not None:
             parts.append(f"{max(0.0, left):.0f} s of budget left")
         return ", ".join(parts)
@@ -117,6 +118,8 @@ class Screen:
 
     def _table(self) -> Table:
         table = Table(title=None, pad_edge=False)
+        if self._plan.variants:
+            table.add_column("arm and seed")
         table.add_column("round", justify="right")
         table.add_column(f"{self._plan.metric} on select", justify="right")
         table.add_column("95 % interval")
@@ -126,6 +129,7 @@ class Screen:
         for event in self._rounds:
             verdict = "base" if not event["round"] else ("✓" if event["accepted"] else "✗")
             table.add_row(
+                *([_whose(event)] if self._plan.variants else []),
                 str(event["round"]),
                 f"{100 * event['select']:.1f} %",
                 f"{100 * event['select_low']:.1f} to {100 * event['select_high']:.1f}",
@@ -138,6 +142,8 @@ class Screen:
 
 def summary(event: Event, plan: Plan) -> str:
     """The result in words: better, by how much, beyond noise, at what cost, where, what next."""
+    if "comparison" in event:
+        return comparison(event, plan)
     base, champion, gain = event["base"], event["champion"], event["gain"]
     low, high = gain["ci"]
     sure = low > 0 or high < 0
@@ -162,6 +168,48 @@ def summary(event: Event, plan: Plan) -> str:
         "  look      dagent status, dagent ui",
     ]
     return "\n".join(lines)
+
+
+def comparison(event: Event, plan: Plan) -> str:
+    """The arms over their seeds, and how far the loop is ahead of each."""
+    found = event["comparison"]
+    ahead = {c["arm"]: c for c in found["loop_minus"]}
+    seeds = len(found["seeds"])
+    over = f"{seeds} seeds" if seeds > 1 else f"the rows of test, seed {found['seeds'][0]} alone"
+    width = max(len(a["arm"]) for a in found["arms"])
+    lines = [
+        f"{plan.name}: {found['metric']} on test, base {100 * found['base']:.1f} %, over {over}",
+        f"  {'arm':<{width}}  {'test':>6}  {'gain, 95 % interval':<26}  the loop is ahead by",
+    ]
+    for arm in found["arms"]:
+        gain = _interval(arm["gain"])
+        other = ahead.get(arm["arm"])
+        lead = "" if other is None else f"{_interval(other)}, p = {other['p_holm']:.2g} (Holm)"
+        lines.append(
+            f"  {arm['arm']:<{width}}  {100 * arm['test']:5.1f}%  {gain:<26}  {lead}".rstrip()
+        )
+    lines += [
+        f"  champion  {event['best']}, {_of_round(event['champion']['round'])}, chosen on select",
+        f"  spent     {event['spent']['rows']:,.0f} rows, {event['spent']['calls']:,.0f} calls",
+        f"  model     {event['champion_model']}",
+        "  look      dagent status, dagent ui",
+    ]
+    return "\n".join(lines)
+
+
+def _interval(found: Mapping[str, Any]) -> str:
+    low, high = found["ci"]
+    between = "the seeds agree" if low is None else f"{low:+.1f} to {high:+.1f}"
+    return f"{found['pp']:+.1f} points ({between})"
+
+
+def _whose(event: Event) -> str:
+    """The variants of an event: one by its name, several by what they have in common."""
+    variants = event.get("variants", ())
+    if not variants:
+        return ""
+    seeds = sorted({id.rsplit("/", 1)[1] for id in variants})
+    return f"{variants[0] if len(variants) == 1 else 'all arms of ' + ', '.join(seeds)} "
 
 
 def _of_round(number: int) -> str:

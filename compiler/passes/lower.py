@@ -190,7 +190,10 @@ class _Lowering:
             "seed": self._seed("plan", n),
         }
         inputs = {"diagnosis": f"{r}.diagnose/diagnosis", "archive": f"{before}/archive"}
-        inputs |= self._optimised("planner")
+        if engineer.feedback:
+            inputs |= self._optimised("planner")
+        else:
+            inputs = {}
         if engineer.planner.lm:
             params["rounds"] = spec.budget.rounds
         yield _step(f"{r}.plan", "plan", params, inputs, n, cost.planning())
@@ -259,6 +262,7 @@ class _Lowering:
             "prefer_wrong": engineer.prefer_wrong,
             "floor": engineer.floor,
             "cap": engineer.cap,
+            "accumulate": engineer.accumulate,
             "seed": self._seed("mix", n),
             "metric": self.metric,
             "answering": self.answering,
@@ -416,6 +420,7 @@ class _Lowering:
         return {
             "round": n,
             "metrics": self.metrics,
+            "rule": criteria.rule,
             "alpha": criteria.alpha,
             "floors": [_goal(r) for r in on_select if r.skill is not None],
             "guards": [

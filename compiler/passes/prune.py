@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from dagent.compiler.plan import Step, input_step
 
-NEEDED = ("result",)
+NEEDED = ("result", "compare")
 
 
 def prune(steps: tuple[Step, ...], needed: Iterable[str] = NEEDED) -> tuple[Step, ...]:

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +78,10 @@ def run(args: argparse.Namespace) -> int:
     spec: Path = args.spec or find_spec(Path())
     compiled = compile(spec, Settings(tuple(args.set), os.environ))
     here = with_rates(compiled.plan, spec.parent)
-    if args.budget_check and (over := _over(here)):
-        raise Refused(over)
+    # Caps are those of each variant.
+    capped = [plans.alone(here, variant.id) for variant in here.variants] or [here]
+    if args.budget_check and (over := [d for plan in capped for d in _over(plan)]):
+        raise Refused(dict.fromkeys(over))
     output: Path = args.output or spec.parent / PLAN
     lock = lock_path(output)
     write(output, plans.dumps(compiled.plan))
@@ -90,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     report(compiled.warnings, args.format)
     text = _text(summary, output, beside=output.parent.resolve() == spec.parent.resolve())
+    text = "\n".join((*arms_view.lines(compiled.plan), text))
     print(text, file=sys.stderr if args.format in DOCUMENTS else sys.stdout)
     return 0
 
@@ -122,6 +125,8 @@ def summarise(compiled: Compiled) -> dict[str, Any]:
         "calls": _sum(calls),
         "seconds": [float(f"{x:.2g}") for x in _sum(seconds)],
         "gate": _gate(plan),
+        "arms": [asdict(arm) for arm in plan.arms],
+        "merged": plan.merged,
         "warnings": to_json(compiled.warnings),
     }
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from dagent.compiler.graph import mermaid
 from dagent.compiler.graph_dot import dot
 from dagent.compiler.graph_svg import svg
-from dagent.compiler.plan import Plan
+from dagent.compiler.plan import Plan, alone
 from dagent.compiler.stale import read_plan
 from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.dsl.nearest import did_you_mean
 
 FORMATS: Mapping[str, Callable[[Plan, int | None], str]] = {
     "mermaid": mermaid,
@@ -33,12 +34,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: print it")
     parser.add_argument(
+        "--variant", metavar="ARM/sSEED", help="of a plan with arms; default: the first"
+    )
+    parser.add_argument(
         "--round", type=int, metavar="N", help="one round alone, with all that it takes in"
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    plan = read_plan(args.plan)
+    plan = _of_variant(read_plan(args.plan), args.variant)
     if args.round is not None and not 0 <= args.round <= plan.rounds:
         raise Refused(
             Diagnostic(
@@ -55,3 +59,12 @@ def run(args: argparse.Namespace) -> int:
     else:
         output.write_text(text, encoding="utf-8")
     return 0
+
+
+def _of_variant(plan: Plan, wanted: str | None) -> Plan:
+    """One variant of a plan with arms: the others look the same."""
+    known = [variant.id for variant in plan.variants]
+    if wanted is not None and wanted not in known:
+        remedy = did_you_mean(wanted, known, "`dagent show` lists them")
+        raise Refused(Diagnostic("E831", f"the plan has no variant `{wanted}`", suggestion=remedy))
+    return alone(plan, wanted or known[0]) if known else plan

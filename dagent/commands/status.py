@@ -40,6 +40,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _text(found: dict[str, Any]) -> str:
     lines = [f"plan {found['plan'][:12]}: {found['state']}"]
+    if "arms" in found and found["base"]["test"] is not None:
+        lines.append(f"  base: {100 * found['base']['test']:.1f} % on test")
+    for arm in found.get("arms", ()):
+        lines.append(_arm(arm))
+    if "arms" in found:
+        return "\n".join((*lines, _spent(found)))
     for event in found["rounds"]:
         verdict = "base" if not event["round"] else "accepted" if event["accepted"] else "refused"
         lines.append(
@@ -53,13 +59,30 @@ def _text(found: dict[str, Any]) -> str:
             f"gain {gain['test_pp']:+.1f} points "
             f"({gain['ci'][0]:+.1f} to {gain['ci'][1]:+.1f}), p = {gain['p']:.2g}"
         )
+    lines.append(_spent(found))
+    return "\n".join(lines)
+
+
+def _arm(arm: dict[str, Any]) -> str:
+    name = f"  {arm['arm']}, seed {arm['seed']}: "
+    if not arm["rounds"]:
+        return name + "not begun"
+    last, test = arm["rounds"][-1], arm["champion"]["test"]
+    stands = f"round {last['round']}, champion {100 * arm['champion']['select']:.1f} % on select"
+    if test is None:
+        return name + stands
+    gain = arm["gain"]
+    return name + f"{stands}, {100 * test:.1f} % on test ({gain['test_pp']:+.1f} points)"
+
+
+def _spent(found: dict[str, Any]) -> str:
     spent = ", ".join(
         f"{spent:,.0f} {'s' if unit == 'wall' else unit}" for unit, spent in found["spent"].items()
     )
     steps = found["steps"]
-    lines.append(f"spent: {spent}; {steps['run']} steps run, {steps['reused']} reused")
+    line = f"spent: {spent}; {steps['run']} steps run, {steps['reused']} reused"
     if "seconds" in found:
         from dagent.runtime.history import compared_words
 
-        lines.append(compared_words(found["seconds"]))
-    return "\n".join(lines)
+        line += f"\n{compared_words(found['seconds'])}"
+    return line

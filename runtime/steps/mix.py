@@ -28,7 +28,7 @@ def check(step: Step, project: Path) -> Iterable[Diagnostic]:
 def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:
     params = step.params
     candidates = read_rows(inputs["rows"].path)
-    kept = read_rows(inputs["kept"].path)
+    kept = read_rows(inputs["kept"].path) if params["accumulate"] else []
     wrong = [False] * len(candidates)
     if params["prefer_wrong"] > 0 and len(candidates) > params["rows"]:
         metric = params["metric"]

@@ -1,0 +1,208 @@
+"""Lanes: where each variant of a plan stands while all of them are walked together.
+
+A plan without arms has one lane, named ``""``. With arms every variant has a lane: its own caps,
+its own clock, its own last gate. A step that several variants need is done once and charged to
+each of them, as if each had done it alone: otherwise an arm that shares a step could spend more
+than one that does not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from dagent.compiler.plan import Plan, Step, local, users
+from dagent.runtime.journal import Event, Journal
+from dagent.runtime.meter import Meter, OutOfBudget
+
+Clock = Callable[[], float]
+
+
+@dataclass
+class Stopwatch:
+    """Seconds that one lane's steps took; stands still while other lanes are at work."""
+
+    clock: Clock
+    before: float = 0.0
+    since: float | None = None
+
+    def __call__(self) -> float:
+        return self.before + (self.clock() - self.since if self.since is not None else 0.0)
+
+    def start(self) -> None:
+        self.since = self.clock()
+
+    def stop(self) -> None:
+        self.before, self.since = self(), None
+
+
+@dataclass
+class Lane:
+    """``rounds`` counts the rounds reserved; ``stopped`` says why there are no more."""
+
+    id: str
+    meter: Meter
+    watch: Stopwatch | None = None
+    rounds: int = 0
+    last_gate: Step | None = None
+    stopped: str | None = None
+
+
+@dataclass(frozen=True)
+class _Labelled:
+    """A journal as one lane's meter sees it."""
+
+    journal: Journal
+    lane: str
+
+    @property
+    def events(self) -> list[Event]:
+        return [e for e in self.journal.events if e.get("variant") == self.lane]
+
+    def append(self, event: str, **fields: Any) -> Event:
+        return self.journal.append(event, variant=self.lane, **fields)
+
+    def write(self, event: str, **fields: Any) -> Future[None]:
+        return self.journal.write(event, variant=self.lane, **fields)
+
+
+@dataclass
+class Lanes:
+    """All lanes of an execution; knows which of them need a step, and which are at work."""
+
+    by_id: Mapping[str, Lane]
+    users: Mapping[str, tuple[str, ...]]
+    _active: list[Lane] = field(default_factory=list)
+
+    def of(self, step: Step) -> list[Lane]:
+        """The lanes that need a step; none for what compares them."""
+        if "" in self.by_id:
+            return [self.by_id[""]]
+        return [self.by_id[id] for id in self.users[step.id]]
+
+    @contextmanager
+    def at_work(self, lanes: Sequence[Lane]) -> Iterator[None]:
+        self._active = list(lanes)
+        watches = [lane.watch for lane in lanes if lane.watch]
+        for watch in watches:
+            watch.start()
+        try:
+            yield
+        finally:
+            for watch in watches:
+                watch.stop()
+
+    @property
+    def wall_left(self) -> float | None:
+        """Seconds until no lane at work has any time left; ``None`` without a cap."""
+        left = [lane.meter.wall_left for lane in self._active or self.by_id.values()]
+        known = [seconds for seconds in left if seconds is not None]
+        return max(known) if known and len(known) == len(left) else None
+
+    def spent(self, unit: str) -> float:
+        """Of the first lane at work: what a person watching wants to know."""
+        lane = self._active[0] if self._active else next(iter(self.by_id.values()))
+        return lane.meter.spent(unit)
+
+
+def lanes(plan: Plan, journal: Journal, clock: Clock = time.monotonic) -> Lanes:
+    """The lanes of a plan, with what earlier sessions of the execution spent."""
+    if not plan.variants:
+        return Lanes({"": Lane("", Meter(plan.budget, journal, clock))}, {})
+    found = {}
+    for variant in plan.variants:
+        watch = Stopwatch(clock, _worked(journal.events, variant.id))
+        labelled: Any = _Labelled(journal, variant.id)
+        meter = Meter(plan.budget, labelled, watch, before=watch.before)
+        found[variant.id] = Lane(variant.id, meter, watch)
+    return Lanes(found, users(plan))
+
+
+def _worked(events: Sequence[Event], variant: str) -> float:
+    return sum(
+        e["seconds"]
+        for e in events
+        if e["event"] == "step_finished" and not e["reused"] and variant in e.get("variants", ())
+    )
+
+
+class Shared:
+    """The meter of a step that several lanes need: whatever is charged is charged to each.
+
+    A lane that cannot afford the step stops; the others go on with it.
+    """
+
+    def __init__(self, lanes: Sequence[Lane]) -> None:
+        self._lanes = lanes
+
+    def reserve(self, key: str, scopes: tuple[str, ...] = (), **amounts: float) -> None:
+        self._each(lambda meter: meter.reserve(key, scopes, **amounts))
+
+    def reserve_soon(
+        self, key: str, scopes: tuple[str, ...] = (), **amounts: float
+    ) -> Future[None]:
+        given: Future[None] = self._each(lambda m: m.reserve_soon(key, scopes, **amounts))
+        return given
+
+    def settle(self, key: str, **amounts: float) -> None:
+        for meter in self._holders(key):
+            meter.settle(key, **amounts)
+
+    def report(self, key: str, **amounts: float) -> None:
+        for meter in self._holders(key):
+            meter.report(key, **amounts)
+
+    def spent(self, unit: str, scope: str = "run") -> float:
+        return max(meter.spent(unit, scope) for meter in self._meters())
+
+    def charged(self, key: str) -> Mapping[str, float]:
+        holders = self._holders(key)
+        return holders[0].charged(key) if holders else {}
+
+    def left(self, unit: str, scope: str = "run") -> float | None:
+        left = [meter.left(unit, scope) for meter in self._meters()]
+        known = [amount for amount in left if amount is not None]
+        return max(known) if known and len(known) == len(left) else None
+
+    def _meters(self) -> list[Meter]:
+        return [lane.meter for lane in self._lanes if not lane.stopped]
+
+    def _holders(self, key: str) -> list[Meter]:
+        return [lane.meter for lane in self._lanes if lane.meter.charged(key)]
+
+    def _each(self, charge: Callable[[Meter], Any]) -> Any:
+        """What the last lane's charge gave.
+
+        Raises:
+            OutOfBudget: no lane can afford it.
+        """
+        given, refused = None, None
+        for lane in self._lanes:
+            if lane.stopped:
+                continue
+            try:
+                given = charge(lane.meter)
+            except OutOfBudget as out:
+                lane.stopped, refused = f"budget spent: {out}", out
+        if refused is not None and not self._meters():
+            raise refused
+        return given
+
+
+def of_variant(events: Sequence[Event], variant: str) -> list[Event]:
+    """The journal as if the variant had been executed alone: its events, steps by local names."""
+    found = []
+    for event in events:
+        users = event.get("variants")
+        if event.get("variant", variant) != variant or (users is not None and variant not in users):
+            continue
+        own = event.get("by_variant", {}).get(variant, {})
+        alone = {k: v for k, v in event.items() if k not in ("variants", "by_variant")} | own
+        if "step" in alone:
+            alone["step"] = local(alone["step"])
+        found.append(alone)
+    return found
