@@ -12,7 +12,7 @@ from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 
 from dagent.dsl.diagnostics import Diagnostics
-from dagent.dsl.document import Entry, Mapping, Node, Plain, Scalar, Sequence, plain
+from dagent.dsl.document import Entry, Mapping, Node, Plain, Scalar, Sequence
 from dagent.dsl.nearest import did_you_mean
 from dagent.dsl.source import Span
 
@@ -89,13 +89,6 @@ def _variants(root: Mapping, bare: Mapping, diagnostics: Diagnostics) -> Iterato
         for path, override in _overrides(given):
             if _allowed(path, override.key_span, diagnostics):
                 changed = _override(changed, path, override, diagnostics)
-        if plain(changed) == plain(bare) and not diagnostics.has_errors:
-            diagnostics.error(
-                "E523",
-                f"the arm `{entry.key}` changes nothing of the spec",
-                entry.key_span,
-                "name another `control`, or what to `set`",
-            )
         yield Arm(entry.key, name, changed)
 
 

@@ -145,8 +145,8 @@ def _checked(
             if finding not in diagnostics.found:
                 diagnostics.add(finding)
     diagnostics.gate()
-    if others:
-        check_arms([planned(arm) for arm in checked], composed.root, diagnostics)
+    check_arms(checked, composed.root, diagnostics)
+    diagnostics.gate()
     return tuple(checked)
 
 

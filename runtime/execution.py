@@ -189,7 +189,7 @@ def _finish(run: Run, champion: Path, events: list[Event]) -> dict[str, Any]:
     _lay_out(run.outputs[f"{lane.last_gate.id}/champion"].path, champion)
     return {
         "state": "finished",
-        "spent": spent(events),
+        "spent": spent(events, adopted=not plan.variants),
         "champion_model": champion.relative_to(run.project).as_posix(),
         **end,
     }

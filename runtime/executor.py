@@ -18,7 +18,7 @@ from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime.journal import Event, Journal
 from dagent.runtime.lanes import Lane, Lanes, Shared, of_variant
 from dagent.runtime.lm.answers import AnswerLog
-from dagent.runtime.meter import OutOfBudget
+from dagent.runtime.meter import ADOPTED, OutOfBudget
 from dagent.runtime.rows import read_json
 from dagent.runtime.step import Artifact, Context, StepRunner
 from dagent.runtime.steps import runner as find_runner
@@ -153,10 +153,14 @@ class Run:
         return action
 
     def _adopt(self, step: Step, action: Action, lanes: list[Lane]) -> None:
-        """Charge reused rows: they count however they came; calls that were paid once do not."""
-        rows = action.spent.get("rows")
-        if rows and not _meter(lanes).charged(step.id):
-            _meter(lanes).reserve(step.id, (f"round:{step.round}",), rows=rows)
+        """Charge reused rows: they count however they came; calls that were paid once do not.
+
+        Among arms they do, to the caps of the arm: it would have made them if it were alone.
+        """
+        units = action.spent if self.plan.variants else {"rows": action.spent.get("rows", 0)}
+        amounts = {unit: amount for unit, amount in units.items() if amount}
+        if amounts and not _meter(lanes).charged(step.id):
+            _meter(lanes).reserve(step.id, (f"round:{step.round}", ADOPTED), **amounts)
 
     def _keep(self, step: Step, action: Action) -> dict[str, Artifact]:
         found = {}

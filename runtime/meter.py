@@ -19,6 +19,9 @@ from datetime import datetime
 
 from dagent.runtime.journal import Event, Journal
 
+# The scope of what counts towards a cap although another paid for it.
+ADOPTED = "adopted"
+
 Caps = Mapping[str, Mapping[str, float]]
 
 

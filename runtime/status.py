@@ -8,7 +8,7 @@ from typing import Any
 
 from dagent.runtime.journal import Event, read_events
 from dagent.runtime.lanes import of_variant
-from dagent.runtime.meter import elapsed
+from dagent.runtime.meter import ADOPTED, elapsed
 
 RUNS = Path(".dagent/runs")
 LM_UNITS = ("tokens", "money")  # left out where no language model was asked
@@ -99,7 +99,7 @@ def _compared(
         "plan": next(e for e in events if e["event"] == "execution_started")["plan_id"],
         "state": end["state"] if end else "running" if alive else "interrupted",
         **{k: each[chosen][k] for k in ("base", "champion", "gain", "rounds")},
-        "spent": spent(events),
+        "spent": spent(events, adopted=False),
         "steps": {
             "run": len(_steps(events, reused=False)),
             "reused": len(_steps(events, reused=True)),
@@ -109,9 +109,16 @@ def _compared(
     }
 
 
-def spent(events: Sequence[Event]) -> dict[str, float]:
-    """What was used of each unit of the budget; a reservation counts until it is settled."""
-    held = {e["key"]: e["amounts"] for e in events if e["event"] in ("reserved", "settled")}
+def spent(events: Sequence[Event], *, adopted: bool = True) -> dict[str, float]:
+    """What was used of each unit of the budget; a reservation counts until it is settled.
+
+    Without ``adopted``, only what was really made and paid for here.
+    """
+    held = {
+        e["key"]: e["amounts"]
+        for e in events
+        if e["event"] in ("reserved", "settled") and (adopted or ADOPTED not in e["scopes"])
+    }
     total = {
         unit: sum(amounts.get(unit, 0) for amounts in held.values())
         for unit in ("rows", "rounds", "calls", "tokens", "money")

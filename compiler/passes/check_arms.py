@@ -1,30 +1,42 @@
-"""Arms are comparable only at equal cost: counted from their steps, and told where they differ."""
+"""Arms differ from the loop, and are comparable: equal cost, counted from their steps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dagent.compiler.plan import PlannedArm
 from dagent.compiler.quantity import shown
 from dagent.compiler.spec import place
+from dagent.compiler.variants import CheckedArm, planned
 from dagent.dsl.diagnostics import Diagnostics, Note
 from dagent.dsl.document import Mapping
 
 UNITS = ("rows", "calls", "trainings")
 
 
-def check_arms(costs: Sequence[PlannedArm], root: Mapping, diagnostics: Diagnostics) -> None:
-    """``costs`` begins with the loop's. A comparison at unequal cost may be wanted, so this warns."""
-    loop, *others = costs
+def check_arms(arms: Sequence[CheckedArm], root: Mapping, diagnostics: Diagnostics) -> None:
+    """The first arm is the loop. A comparison at unequal cost may be wanted, so that only warns."""
+    loop, *others = arms
+    if not others:
+        return
+    ours = planned(loop)
     for arm in others:
+        where = place(root, ("arms", "arm", arm.name), of_key=True)
+        if arm.spec == loop.spec:
+            diagnostics.error(
+                "E523",
+                f"the arm `{arm.name}` changes nothing of the spec",
+                where,
+                "name another `control`, or what to `set`",
+            )
+        theirs = planned(arm)
         for unit in UNITS:
-            ours, theirs = getattr(loop, unit), getattr(arm, unit)
-            if ours != theirs:
+            wanted, own = getattr(ours, unit), getattr(theirs, unit)
+            if wanted != own:
                 diagnostics.warn(
                     "E524",
-                    f"the arm `{arm.name}` may use {_amount(theirs, unit)}, the loop "
-                    f"{_amount(ours, unit)}",
-                    place(root, ("arms", "arm", arm.name), of_key=True),
+                    f"the arm `{arm.name}` may use {_amount(own, unit)}, the loop "
+                    f"{_amount(wanted, unit)}",
+                    where,
                     "what it gains or loses may come from that; make them equal, or say so",
                 )
     criteria = root.get("criteria")

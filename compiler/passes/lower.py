@@ -420,7 +420,7 @@ class _Lowering:
         return {
             "round": n,
             "metrics": self.metrics,
-            "rule": criteria.rule,
+            "rule": criteria.rule if n else "paired",  # the base has no rival
             "alpha": criteria.alpha,
             "floors": [_goal(r) for r in on_select if r.skill is not None],
             "guards": [

@@ -127,6 +127,8 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
     "engineer.verifier.samples": (5, model("verifier")),
     "engineer.verifier.judge": (False, {"engineer": {"verifier": {**LM, "samples": 3}}}),
     "domain.sources": (["other.py"], model("generator")),
+    "engineer.feedback": (False, {}),
+    "engineer.accumulate": (False, {}),
     "engineer.planner.policy": ("uniform", {}),
     "engineer.planner.program": ("programs.py:plan", {}),
     "engineer.planner.options": (
@@ -164,11 +166,14 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
     ),
     "criteria.guard.old.max_drop": ("1pp", {}),
     "criteria.gate.alpha": (0.01, {}),
+    "criteria.gate.rule": ("always", {}),
     "criteria.gate.select": ("40%", {}),
     "criteria.stop.patience": (1, {}),
     "criteria.stop.when": ("accuracy >= 0.9 on select", {}),
     "train.stage": ("dpo", {}),
     "arms.seeds": ([1], {}),
+    "arms.arm.X.control": ("uniform", {}),
+    "arms.arm.X.set": ({"engineer.cap": 0.5}, {}),
 }
 
 
