@@ -10,8 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from dagent.compiler import memory
-from dagent.compiler import arms_view
+from dagent.compiler import arms_view, memory
 from dagent.compiler import plan as plans
 from dagent.compiler.lock import dumps as dump_lock
 from dagent.compiler.lock import lock_at, lock_path
