@@ -152,7 +152,7 @@ def test_a_lane_counts_its_own_seconds(whole: Path, tmp_path: Path) -> None:
     time = [0.0]
     found = lanes(plan, Journal(tmp_path / "journal.jsonl"), lambda: time[0])
     by_id = {s.id: s for s in plan.steps}
-    with found.at_work(found.of(by_id["loop/s1/r1.plan"])):
+    with found.at_work(found.of(by_id["loop/s1/r2.plan"])):
         time[0] += 7
     time[0] += 100
     with found.at_work(found.of(by_id["s1/r0.evaluate"])):
