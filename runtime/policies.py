@@ -67,8 +67,8 @@ def random_mixture(task: Task) -> dict[Cell, float]:
 POLICIES: Mapping[str, Planner] = {
     "error-driven": error_driven,
     "matched": matched,
-    "random": random_mixture,
     "uniform": uniform,
+    "random": random_mixture,
 }
 
 
