@@ -110,7 +110,7 @@ def _changes(old: Any, new: Any, path: str = "") -> list[Reason]:
     return [
         Reason(key, before.get(key), after.get(key))
         for key in [*before, *(k for k in after if k not in before)]
-        if key not in before or key not in after or before[key] != after[key]
+        if before.get(key) != after.get(key)  # what is absent and what is nothing mean the same
     ]
 
 
@@ -122,7 +122,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     elif isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
         for index, item in enumerate(value):
             yield from leaves(item, f"{path}[{index}]")
-    else:
+    elif path:
         yield path, value
 
 

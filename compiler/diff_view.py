@@ -9,7 +9,8 @@ from typing import Any
 from dagent.compiler.diff import CHANGED, NEW, REMOVED, REUSED, Change, Difference, Reason
 from dagent.compiler.totals import Totals, totals
 
-_ROUND = re.compile(r"(?:^|(?<=[./]))r(\d+)(?=\.)")
+_ROUND = re.compile(r"(?:^|(?<=[./ ]))r(\d+)(?=\.)")
+_VARIANT = re.compile(r"(?:^|(?<= ))(?:[\w-]+/)?s-?\d+/")
 
 
 def lines(difference: Difference) -> list[str]:
@@ -17,7 +18,7 @@ def lines(difference: Difference) -> list[str]:
     out = [f"plan: {reason}{_at(reason)}" for reason in difference.plan]
     groups: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for change in difference.steps:
-        own = tuple(f"{r}{_at(r)}" for r in change.reasons if r.by is None)
+        own = tuple(f"{_family(str(r))}{_at(r)}" for r in change.reasons if r.by is None)
         if own or change.what in (NEW, REMOVED):
             groups.setdefault((change.what, _family(change.step), own), []).append(change.step)
     for (what, family, own), ids in _joined(groups):
@@ -97,8 +98,8 @@ def _joined(groups: dict[Group, list[str]]) -> Iterable[tuple[Group, list[str]]]
 
 
 def _family(step: str) -> str:
-    """``r3.train`` -> ``rN.train``; steps of one family are the same step of several rounds."""
-    return _ROUND.sub("rN", step)
+    """``loop/s1/r3.train`` -> ``rN.train``: the same step of other rounds, arms and seeds."""
+    return _ROUND.sub("rN", _VARIANT.sub("", step))
 
 
 def _number(step: str) -> int:
@@ -107,10 +108,18 @@ def _number(step: str) -> int:
 
 
 def _rounds(family: str, ids: list[str]) -> str:
-    """``r1…r5.train`` for rounds without a gap, ``r1,r3.train`` otherwise."""
+    """``r1…r5.train`` for rounds without a gap, ``r1,r3.train`` otherwise; of several variants, in
+    how many."""
+    variants = {found[0] if (found := _VARIANT.match(id)) else "" for id in ids}
+    name = _numbers(family, sorted({_number(id) for id in ids}))
+    if len(variants) == 1:
+        return variants.pop() + name
+    return f"{name}, {len(variants)} times over arms and seeds"
+
+
+def _numbers(family: str, numbers: list[int]) -> str:
     if "rN" not in family:
-        return ids[0]
-    numbers = sorted({_number(id) for id in ids})
+        return family
     first, last = numbers[0], numbers[-1]
     if len(numbers) == 1:
         words = f"r{first}"

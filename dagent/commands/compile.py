@@ -16,7 +16,7 @@ from dagent.compiler.lock import dumps as dump_lock
 from dagent.compiler.lock import lock_at, lock_path
 from dagent.compiler.passes.check_criteria import detectable_gain
 from dagent.compiler.pipeline import Compiled, compile, find_spec
-from dagent.compiler.plan import Plan
+from dagent.compiler.plan import Plan, input_step
 from dagent.compiler.quantity import shown
 from dagent.compiler.rates import with_rates
 from dagent.compiler.settings import Settings
@@ -133,9 +133,9 @@ def summarise(compiled: Compiled) -> dict[str, Any]:
 
 def _gate(plan: Plan) -> dict[str, float]:
     """How many rows the gate decides on, and the least gain that it can tell from noise there."""
-    steps = {step.id: step for step in plan.steps}
-    rows = steps["r0.evaluate"].estimate.rows
-    alpha = steps["r0.gate"].params["alpha"]
+    first = next(step for step in plan.steps if step.kind == "gate")
+    rows = plan.step(input_step(first.inputs["answers"])).estimate.rows
+    alpha = first.params["alpha"]
     if not rows:
         return {}
     return {"rows": rows[1], "detectable": round(detectable_gain(rows[1], alpha), 4)}

@@ -77,8 +77,18 @@ def _sides(args: argparse.Namespace, settings: Settings) -> tuple[_Side, _Side]:
     spec = _spec_name(args.new)
     old = _side(args.old, spec, settings)
     if args.new is None and Path(args.old).exists():
-        return old, _compile(find_spec(Path(args.old).parent), settings)
+        return old, _compile(_spec_of(Path(args.old)), settings)
     return old, _side(args.new, spec, settings)
+
+
+def _spec_of(plan: Path) -> Path:
+    """The spec of the folder that one is in; from elsewhere, that of the plan's."""
+    try:
+        return find_spec(Path())
+    except Refused as refused:
+        if refused.diagnostics[0].code != "E801":
+            raise
+        return find_spec(plan.parent)
 
 
 def _compile(path: Path, settings: Settings) -> _Side:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dagent.cli import main
 from dagent.compiler.arms import CONTROLS
 from dagent.compiler.pipeline import Compiled
 from dagent.compiler.plan import Plan, alone, dumps, from_json, to_json, users
@@ -127,3 +128,26 @@ def test_a_wrong_arm_is_refused_at_its_place(
     found = check(project, {"arms": block})
     assert [d.code for d in found] == [code]
     assert text is None or (found[0].span and found[0].span.text == text)
+
+
+def test_the_commands_speak_of_arms(
+    project: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project.folder)
+    project.spec(arms("uniform", "blind"))
+    assert main(["compile"]) == 0
+    said = capsys.readouterr().out
+    assert "equal for all arms: rows, calls and trainings" in said
+    assert "steps are not done twice" in said
+    assert main(["show"]) == main(["show", "blind/s2/r1.train"]) == 0
+    assert main(["graph", "--variant", "blind/s2"]) == 0
+    assert main(["graph", "--variant", "blnd/s2"]) == 1
+    assert "did you mean `blind/s2`" in capsys.readouterr().err
+
+    (project.folder / "dagent.plan.json").rename(project.folder / "old.json")
+    changed = project.join(arms("uniform", "blind"), {"train": [{"stage": "sft"}]})
+    project.spec(changed)
+    assert main(["diff", "old.json"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("learning_rate: 0.001 -> nothing") == 1
+    assert "r1…r2.train, 6 times over arms and seeds" in said

@@ -191,7 +191,8 @@ params = dict(name="set", role="dev", columns={}, where=None, sample=None, seed=
               hub="owner/name", config=None, split="train", revision=sys.argv[2], sha256=None)
 folder = Path(sys.argv[1])
 try:
-    data.run(Step("data.set", "data", 2, params), {}, Context(folder, folder, None, None, None, None))
+    context = Context(folder, folder, None, None, None, None)
+    data.run(Step("data.set", "data", 2, params), {}, context)
 except Refused as refused:
     sys.exit(" ".join(d.code + " " + d.message for d in refused.diagnostics))
 """
