@@ -29,6 +29,7 @@ VERBS = {
     "lock": "say what moved since the plan was compiled",
     "execute": "run a plan, or continue it where it stopped",
     "status": "say how the latest execution stands",
+    "report": "write one HTML file on an execution: what improved, how sure it is, at what cost",
     "ui": "open the MLflow page on this folder's runs",
     "completion": "print what makes a shell complete verbs and options",
 }

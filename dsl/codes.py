@@ -1206,6 +1206,13 @@ criteria {
         "$ dagent execute  # with money <= 20 USD and a server of your own",
         "Cap `calls` or `tokens` instead, or use a model whose price is in `specs/prices.json`.",
     ),
+    "E880": Code(
+        "no such execution",
+        "No execution of this folder has an id that begins so, or several do.",
+        "An execution is named after its plan: the first 12 digits of the plan's id.",
+        "$ dagent report --execution 1234",
+        "Take an id from the message, or leave `--execution` out for the latest.",
+    ),
     "E900": Code(
         "unexpected error",
         "dagent met an error that it does not know. This is a fault of dagent, not of your spec.",

@@ -11,8 +11,9 @@ from typing import Any
 from dagent.compiler import rates
 from dagent.compiler.plan import Plan, Step, dumps, from_json
 from dagent.compiler.totals import span, totals
+from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime.journal import Event, read_events
-from dagent.runtime.status import execution_id, journal_path, latest, plan_path
+from dagent.runtime.status import RUNS, execution_id, journal_path, latest, plan_path
 from dagent.runtime.store import write_atomically
 
 STORE = Path(".dagent/store")
@@ -52,6 +53,37 @@ def last_events(project: Path) -> Sequence[Event]:
     """The journal of the folder's latest execution; empty if there was none."""
     execution = latest(project)
     return read_events(journal_path(project, execution)) if execution else ()
+
+
+def events_of(project: Path, wanted: str | None = None) -> Sequence[Event]:
+    """The journal of an execution, named by the first letters of its id; of the latest for None.
+
+    Raises:
+        Refused: E817 when nothing was executed here, E880 when no one execution is so named.
+    """
+    ids = sorted(path.parent.name for path in (project / RUNS).glob("*/journal.jsonl"))
+    last = latest(project)
+    found = [id for id in ids if id.startswith(wanted)] if wanted else [last] if last else []
+    if not ids or not (wanted or last):
+        raise Refused(
+            Diagnostic(
+                "E817",
+                "nothing was executed in this folder yet",
+                suggestion="dagent compile && dagent execute",
+                file=str(project),
+            )
+        )
+    if len(found) != 1:
+        many = f"{len(found)} executions begin" if found else "no execution here begins"
+        raise Refused(
+            Diagnostic(
+                "E880",
+                f"{many} with `{wanted}`",
+                suggestion="take one of: " + ", ".join(found or ids),
+                file=str(project),
+            )
+        )
+    return read_events(journal_path(project, found[0]))
 
 
 def seconds_of(events: Sequence[Event]) -> Mapping[str, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 
 from dagent.runtime.appender import Appender
 
-Event = dict[str, Any]
+Event = Mapping[str, Any]
 
 
 def read_events(path: Path) -> list[Event]:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from dagent.compiler.lock import lock_path
 from dagent.runtime import projection as show
 from dagent.runtime.projection import Event, Table
+from dagent.runtime.report.page import render
 from dagent.runtime.rows import read_json, read_rows
 
 if TYPE_CHECKING:
@@ -190,6 +191,8 @@ class Mirror:
         self._close(past, show.STATUS.get(event["state"], "KILLED"), event["state"])
 
     def _close(self, past: Sequence[Event], status: str, state: str) -> None:
+        if not self.variant:  # the whole execution's tells of its variants
+            self._files(self.runs[PARENT], {"report.html": render(past, self.target.project)})
         self._tags(self._run(PARENT, past), {"dagent.state": state})
         time = show.milliseconds(past[-1])
         self.client.set_terminated(self.runs[PARENT], status, time)

@@ -117,7 +117,11 @@ class MadeProject:
                 per_skill=skills, guards={}, seconds=20.5,
             )  # fmt: skip
         base, champion = select[0] - 0.01, select[best] - 0.02
-        step("result", "result", None, outputs={"result": self.stored('{"ok": true}\n')})
+        told = {
+            end: {"test": score, "interval": [score - 0.03, score + 0.03], "by_skill": {}}
+            for end, score in (("base", base), ("champion", champion))
+        }
+        step("result", "result", None, outputs={"result": self.stored(json.dumps(told))})
         add(
             "execution_finished", state="finished", requirements=[],
             base={"select": select[0], "test": base},

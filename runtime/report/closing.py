@@ -1,0 +1,135 @@
+"""The sections that close a report: what it cost, on which data, and how to do it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dagent.compiler.lock import lock_path
+from dagent.compiler.plan import Plan
+from dagent.compiler.totals import span
+from dagent.runtime.projection import Event
+from dagent.runtime.report import facts, parts
+from dagent.runtime.report.markup import Part, el
+from dagent.runtime.rows import read_json
+
+
+def spend(past: Sequence[Event], plan: Plan | None, stands: Mapping[str, Any]) -> Part:
+    """What was used of the budget, and what steps took against what the compiler expected."""
+    run_caps = dict(plan.budget.get("run", {})) if plan else {}
+    used = [
+        (
+            "time" if unit == "wall" else unit,
+            _amount(amount, unit),
+            _amount(run_caps[unit], unit) if unit in run_caps else "none",
+        )
+        for unit, amount in stands["spent"].items()
+    ]
+    told: list[Part] = [
+        el("h2", "What it cost"),
+        parts.table(
+            ("unit", "spent", "cap"), used, "Against the caps of the whole run", numbers=(1, 2)
+        ),
+    ]
+    took = facts.took(past, plan) if plan else []
+    if took:
+        low, high = (sum(t.estimated[i] for t in took) for i in (0, 1))
+        shown = [
+            (t.kind, t.steps, span(t.estimated, "time"), span((t.actual, t.actual), "time"))
+            for t in took
+        ]
+        actual = sum(t.actual for t in took)
+        whole = (
+            f"estimated {span((low, high), 'time')} for {sum(t.steps for t in took)} steps, "
+            f"took {span((actual, actual), 'time')}"
+        )
+        told.append(
+            el(
+                "details",
+                el("summary", "Time, step by step ", el("span", whole)),
+                parts.table(
+                    ("kind of step", "steps", "estimated", "took"),
+                    shown,
+                    "Steps that ran in this execution; reused ones took nothing",
+                    numbers=(1, 2, 3),
+                ),
+            )
+        )
+    return el("section", told)
+
+
+def data(past: Sequence[Event], plan: Plan | None, project: Path) -> Part:
+    found = facts.data_sets(past, plan, project)
+    if not found:
+        return None
+    return el(
+        "section",
+        el("h2", "Data"),
+        parts.table(
+            ("name", "role", "from", "rows", "SHA-256"),
+            [
+                (d.name, d.role, el("code", d.source), f"{d.rows:,}", el("code", d.digest))
+                for d in found
+            ],
+            f"The sets as they were locked{_split(past)}",
+            numbers=(3,),
+        ),
+    )
+
+
+def _split(past: Sequence[Event]) -> str:
+    told = [e["note"] for e in past if e["event"] == "step_finished" and e["kind"] == "split"]
+    return f"; dev is {told[0]}" if told and told[0] else ""
+
+
+def reproduce(first: Event, plan: Plan | None, project: Path) -> Part:
+    lock = _lock(first, project)
+    spec = lock.get("spec", "SPEC")
+    known: list[Part] = []
+    for name, value in (
+        ("plan", first["plan_id"]),
+        ("student", first["settings"].get("student.model", "")),
+        ("seed", first["seed"]),
+        ("dagent", first["version"]),
+        ("packages", ", ".join(f"{k} {v}" for k, v in sorted(lock.get("packages", {}).items()))),
+    ):
+        if value != "":
+            known += [el("dt", name), el("dd", el("code", value))]
+    settings = sorted(first["settings"].items())
+    chosen = "".join(f" --set {k}={v}" for k, v in sorted(lock.get("set", {}).items()))
+    return el(
+        "section",
+        el("h2", "How to reproduce it"),
+        el("p", "In the folder of the spec, with the files of the digests above:"),
+        el("pre", f"dagent compile {spec}{chosen}\ndagent execute\ndagent report"),
+        el(
+            "p",
+            "The first prints the plan's id, which must be the one below. On a CPU equal plans "
+            "give equal bytes; on a GPU the figures may differ within noise.",
+            class_="note",
+        ),
+        el("dl", known, class_="facts"),
+        el(
+            "details",
+            el("summary", "All settings ", el("span", f"{len(settings)}")),
+            parts.table(
+                ("setting", "value"),
+                [(k, el("code", str(v))) for k, v in settings],
+                "As the plan gives them",
+            ),
+        ),
+    )
+
+
+def _lock(first: Event, project: Path) -> Mapping[str, Any]:
+    """The lock, if it is still that of the plan that was executed."""
+    path = lock_path(project / first["plan_path"])
+    body: Mapping[str, Any] = read_json(path) if path.is_file() else {}
+    return body if body.get("plan") == first["plan_id"] else {}
+
+
+def _amount(amount: float, unit: str) -> str:
+    if unit == "wall":
+        return span((amount, amount), "time")
+    return f"{amount:.2f} USD" if unit == "money" else f"{amount:,.0f}"

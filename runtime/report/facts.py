@@ -1,0 +1,253 @@
+"""What a report says of one execution, or of one variant of it: from its journal and the store.
+
+``past`` is a list of events as ``projection`` takes it. A file that is no longer in the store gives
+``None`` or nothing, never an error: a report of an old execution says what is left.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from dagent.compiler.plan import Plan
+from dagent.compiler.totals import Range, totals
+from dagent.runtime.history import STORE, seconds_of
+from dagent.runtime.projection import Event, output_path, rounds
+from dagent.runtime.rows import Row, read_json, read_rows
+
+EXAMPLES = 3  # shown of each kind and round
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why rows left: how many, and one of them where it may be shown."""
+
+    says: str
+    rows: int
+    example: Row | None
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Where a round's rows went. Every candidate is in exactly one of ``rejected``, ``duplicates``,
+    ``leaks``, ``unchosen`` and ``added``; ``trained`` counts those of earlier rounds too."""
+
+    round: int
+    candidates: int
+    rejected: int
+    repaired: int
+    duplicates: int
+    leaks: int
+    unchosen: int
+    added: int
+    trained: int
+    aside: int
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A select row that was answered rightly before a round and wrongly after it, or vice versa."""
+
+    row: Row
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """All rows that moved, and some of them; against the champion that the round challenged."""
+
+    round: int
+    fixed: int
+    broken: int
+    examples_fixed: tuple[Change, ...]
+    examples_broken: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """``digest`` is the SHA-256 of the locked file, or of the rows where no file was locked."""
+
+    name: str
+    role: str
+    source: str
+    rows: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Seconds of all steps of a kind that ran: as estimated (low, high), and as taken."""
+
+    kind: str
+    steps: int
+    estimated: Range
+    actual: float
+
+
+def result(past: Sequence[Event], project: Path) -> Mapping[str, Any] | None:
+    """What the step ``result`` found on test; ``None`` before the end."""
+    path = _stored(past, "result", "result", project)
+    return read_json(path) if path else None
+
+
+def test_rows(past: Sequence[Event], project: Path) -> int:
+    """How many rows test has; 0 before it was opened."""
+    path = _stored(past, "test.champion", "answers", project)
+    return _lines(path) if path else 0
+
+
+def flows(past: Sequence[Event], project: Path) -> list[Flow]:
+    """Of the rounds whose rows are all still there."""
+    found = []
+    for number in rounds(past):
+        if number == 0:
+            continue
+        try:
+            found.append(_flow(past, project, number))
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def _flow(past: Sequence[Event], project: Path, number: int) -> Flow:
+    def rows(step: str, output: str) -> list[Row]:
+        path = _stored(past, f"r{number}.{step}", output, project)
+        if path is None:
+            raise FileNotFoundError(f"r{number}.{step}/{output}")
+        return read_rows(path)
+
+    judge = "refine" if _stored(past, f"r{number}.refine", "rejects", project) else "verify"
+    candidates, verified = rows("generate", "candidates"), rows(judge, "verified")
+    rejects, duplicates = rows(judge, "rejects"), rows("dedupe", "duplicates")
+    clean, leaks = rows("decontaminate", "rows"), rows("decontaminate", "leaks")
+    added = rows("mix", "added")
+    aside = _stored(past, f"r{number}.gate", "aside", project)
+    return Flow(
+        number,
+        candidates=len(candidates),
+        rejected=len(rejects),
+        repaired=sum("refined" in row for row in verified),
+        duplicates=len(duplicates),
+        leaks=len(leaks),
+        unchosen=len(clean) - len(added),
+        added=len(added),
+        trained=len(rows("mix", "train")),
+        aside=len(read_rows(aside)) if aside else 0,
+        reasons=(
+            *_reasons("rejected", rejects),
+            *_reasons("duplicate", duplicates, shown=False),
+            # What overlaps with test may not be shown: it may be a test row.
+            *_reasons("leak", leaks, shown=False),
+        ),
+    )
+
+
+def _reasons(what: str, rows: Sequence[Row], shown: bool = True) -> Iterator[Reason]:
+    """The kinds of reason, most frequent first, each with its first row."""
+    first: dict[str, Row] = {}
+    counts: Counter[str] = Counter()
+    for row in rows:
+        says = kind_of(str(row.get("reason", "")))
+        counts[says] += 1
+        first.setdefault(says, row)
+    for says, n in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
+        yield Reason(f"{what}: {says}", n, first[says] if shown else None)
+
+
+def kind_of(reason: str) -> str:
+    """A reason without what differs from row to row: ids, quoted texts, numbers, what follows a
+    colon.
+
+    >>> kind_of("asks the same as row 0123456789abcdef")
+    'asks the same as another row'
+    >>> kind_of("prints 'a: b', not 21")
+    'prints …, not …'
+    """
+    said = re.sub(r"\brow [0-9a-f]{16}\b", "another row", reason)
+    return re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\b\d[\d.]*\b", "…", said).split(":")[0]
+
+
+def changes(past: Sequence[Event], project: Path) -> list[Changes]:
+    """Of each round: the student's answers on select against those of the champion before it."""
+    found = []
+    metric = next(e["metric"] for e in past if e["event"] == "execution_started")
+    numbers = list(rounds(past))
+    for before, number in pairwise(numbers):
+        old = _stored(past, f"r{before}.gate", "answers", project)
+        new = _stored(past, f"r{number}.evaluate", "answers", project)
+        if old and new:
+            found.append(changed(number, read_rows(old), read_rows(new), metric))
+    return found
+
+
+def changed(number: int, old: Sequence[Row], new: Sequence[Row], metric: str) -> Changes:
+    """Rows are the same on both sides and in the same order."""
+    pairs = [
+        (o, n, n["scores"][metric] - o["scores"][metric]) for o, n in zip(old, new, strict=True)
+    ]
+    fixed = [Change(n, o["output"], n["output"]) for o, n, gain in pairs if gain > 0]
+    broken = [Change(n, o["output"], n["output"]) for o, n, gain in pairs if gain < 0]
+    return Changes(number, len(fixed), len(broken), _spread(fixed), _spread(broken))
+
+
+def _spread(found: Sequence[Change]) -> tuple[Change, ...]:
+    """Some of them, of as many skills as there are; always the same ones."""
+    turns: Counter[Any] = Counter()
+    ranked: list[tuple[int, int, Change]] = []
+    for change in sorted(found, key=lambda c: (len(c.row["prompt"]), c.row["id"])):
+        skill = change.row.get("skill")
+        ranked.append((turns[skill], len(ranked), change))
+        turns[skill] += 1
+    return tuple(change for _, _, change in sorted(ranked, key=lambda r: r[:2])[:EXAMPLES])
+
+
+def data_sets(past: Sequence[Event], plan: Plan | None, project: Path) -> list[DataSet]:
+    found = {}
+    params = {s.id: s.params for s in plan.steps if s.kind == "data"} if plan else {}
+    for event in past:
+        if event["event"] != "step_finished" or event["kind"] != "data":
+            continue
+        known = params.get(event["step"], {})
+        made = event["outputs"]["rows"]
+        path = project / STORE / made["path"]
+        name = event["step"].removeprefix("data.")
+        found[name] = DataSet(
+            name,
+            known.get("role", ""),
+            str(known.get("path") or known.get("program") or known.get("hub") or ""),
+            _lines(path) if path.is_file() else 0,
+            known.get("sha256") or made["digest"],
+        )
+    return [found[name] for name in sorted(found)]
+
+
+def took(past: Sequence[Event], plan: Plan) -> list[Took]:
+    """By kind of step, the longest first; of steps that ran and were not reused."""
+    seconds = seconds_of(past)
+    by_kind: dict[str, list[Any]] = {}
+    for step in plan.steps:
+        if step.id in seconds:
+            by_kind.setdefault(step.kind, []).append(step)
+    found = [
+        Took(kind, len(steps), totals(steps).seconds, sum(seconds[s.id] for s in steps))
+        for kind, steps in by_kind.items()
+    ]
+    return sorted(found, key=lambda t: -t.actual)
+
+
+def _lines(path: Path) -> int:
+    with path.open("rb") as lines:
+        return sum(1 for _ in lines)
+
+
+def _stored(past: Sequence[Event], step: str, output: str, project: Path) -> Path | None:
+    relative = output_path(past, step, output)
+    path = project / STORE / relative if relative else None
+    return path if path and path.is_file() else None

@@ -1,0 +1,88 @@
+"""The report: one HTML page of an execution that needs no server, no script and no network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from dagent.runtime.history import kept_plan
+from dagent.runtime.lanes import of_variant
+from dagent.runtime.projection import Event, started
+from dagent.runtime.report import closing, sections
+from dagent.runtime.report.arms import comparison
+from dagent.runtime.report.markup import Markup, Part, el, join
+from dagent.runtime.status import execution_id, status
+
+
+def render(events: Sequence[Event], project: Path, *, alive: bool = False) -> str:
+    """The page. ``events`` begin with ``execution_started``; ``alive`` as in ``status``."""
+    first = started(events)
+    plan = kept_plan(project, execution_id(first["plan_id"]))
+    stands = status(events, alive=alive)
+    variants = first.get("variants") or ()
+    title = f"{first['name']}: report"
+    body = [
+        _head(first, stands),
+        *(
+            _of_arms(events, variants, first["by_variant"], project)
+            if variants
+            else sections.of_one(events, project)
+        ),
+        closing.spend(events, plan, stands),
+        closing.data(events, plan, project),
+        closing.reproduce(first, plan, project),
+        el(
+            "footer",
+            f"Made by dagent {first['version']} from the journal and the store of "
+            f"execution {execution_id(first['plan_id'])}.",
+        ),
+    ]
+    style = files("dagent.runtime.report").joinpath("page.css").read_text(encoding="utf-8")
+    return "<!doctype html>\n" + el(
+        "html",
+        el(
+            "head",
+            el("meta", charset="utf-8"),
+            el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+            el("title", title),
+            el("style", Markup(style)),
+        ),
+        "\n",
+        el("body", el("main", join(body, "\n"))),
+        lang="en",
+    )
+
+
+def _head(first: Event, stands: Mapping[str, Any]) -> Markup:
+    when = first["time"][:16].replace("T", " ")
+    said = "" if stands["state"] == "finished" else f", {stands['state']}"
+    return el(
+        "header",
+        el("p", f"dagent report, execution of {when} UTC{said}", class_="kicker"),
+        el("h1", first["name"]),
+        el("p", first.get("goal") or None, class_="goal"),
+    )
+
+
+def _of_arms(
+    events: Sequence[Event], variants: Sequence[str], own: Mapping[str, Any], project: Path
+) -> list[Part]:
+    """The comparison, then each arm and seed folded away."""
+    told: list[Part] = [comparison(events[-1].get("comparison"))]
+    told.append(el("h2", "Each arm and seed", id="arms"))
+    for id in variants:
+        mine = of_variant(events, id)
+        stands = status(mine, alive=False)
+        test = stands["champion"]["test"]
+        says = f"{own[id]['arm']}, seed {own[id]['seed']} "
+        ends = (
+            "not finished"
+            if test is None
+            else (f"{100 * stands['base']['test']:.1f} % → {100 * test:.1f} % on test")
+        )
+        told.append(
+            el("details", el("summary", says, el("span", ends)), *sections.of_one(mine, project))
+        )
+    return told

@@ -1,0 +1,54 @@
+"""What the sections are made of: tables, figures, and numbers in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from dagent.runtime.report.markup import Markup, Part, el
+
+
+def table(
+    head: Sequence[str],
+    body: Sequence[Sequence[Part]],
+    caption: str,
+    numbers: Sequence[int] | range = (),
+) -> Markup:
+    """A table; columns in ``numbers`` stand right. The first column heads its row."""
+
+    def cells(row: Sequence[Part]) -> Iterator[Markup]:
+        for i, part in enumerate(row):
+            css = "n" if i in numbers else None
+            yield el("td", part, class_=css) if i else el("th", part, scope="row", class_=css)
+
+    heads = [
+        el("th", h, scope="col", class_="n" if i in numbers else None) for i, h in enumerate(head)
+    ]
+    whole = el(
+        "table",
+        el("caption", caption),
+        el("thead", el("tr", heads)),
+        el("tbody", [el("tr", list(cells(row))) for row in body]),
+    )
+    return wide(whole, caption)
+
+
+def figure(drawing: Markup, caption: str) -> Markup:
+    return el("figure", wide(drawing, caption), el("figcaption", caption))
+
+
+def wide(content: Markup, label: str) -> Markup:
+    """What may be wider than a small screen scrolls by itself, also by keyboard."""
+    return el("div", content, class_="wide", tabindex=0, role="region", aria_label=label)
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def p_value(p: float) -> str:
+    return f"p = {p:.2g}" if p >= 0.001 else "p < 0.001"
+
+
+def cut(text: object, most: int) -> str:
+    shown = str(text)
+    return shown if len(shown) <= most else shown[: most - 1] + "…"

@@ -1,0 +1,339 @@
+"""What is told of one execution, or of one variant: sections, each under its heading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dagent.runtime import projection as show
+from dagent.runtime.projection import Event
+from dagent.runtime.report import charts, facts, parts
+from dagent.runtime.report.markup import Markup, Part, el
+
+
+def of_one(past: Sequence[Event], project: Path) -> list[Part]:
+    """All that is said of one execution, or of one variant."""
+    found = facts.result(past, project)
+    end = past[-1] if past[-1]["event"] == "execution_finished" else None
+    return [
+        answer(past, end, project),
+        rounds(past, found),
+        skills(past, found),
+        rows(past, project),
+        examples(past, project),
+    ]
+
+
+def answer(past: Sequence[Event], end: Event | None, project: Path) -> Part:
+    """What improved, by how much, and how sure that is."""
+    metric = show.started(past)["metric"]
+    if end is None:
+        return el(
+            "p",
+            "Not finished: test is opened once, at the end. What follows is how it stands.",
+            class_="note",
+        )
+    base, champion, gain = end["base"]["test"], end["champion"], end["gain"]
+    low, high = gain["ci"]
+    sure, css = verdict(low, high)
+    n = facts.test_rows(past, project)
+    number = champion["round"]
+    who = "the untouched student" if number == 0 else f"round {number}"
+    relative = "" if gain["relative"] is None else f", {100 * gain['relative']:+.0f} % relative"
+    return el(
+        "section",
+        el(
+            "div",
+            el(
+                "p",
+                f"{gain['test_pp']:+.1f}",
+                el("small", f"points of {metric} on test"),
+                class_=f"big {css}",
+            ),
+            el(
+                "div",
+                el(
+                    "p",
+                    el("strong", f"{parts.percent(base)} → {parts.percent(champion['test'])}"),
+                    f" on {n:,} test rows{relative}." if n else f"{relative}.",
+                    class_="lead",
+                ),
+                el(
+                    "p",
+                    f"95 % interval {low:+.1f} to {high:+.1f} points, {parts.p_value(gain['p'])} "
+                    f"(exact, paired): {sure}.",
+                ),
+                el(
+                    "p",
+                    f"The champion is {who}, chosen on select ({parts.percent(champion['select'])} "
+                    "there). Test was opened once, at the end.",
+                    class_="note",
+                ),
+            ),
+            class_="answer",
+        ),
+        goals(end.get("requirements") or ()),
+    )
+
+
+def verdict(low: float, high: float) -> tuple[str, str]:
+    """What an interval of a difference says, in words and as a CSS class."""
+    if low > 0:
+        return "better beyond noise", "gain"
+    if high < 0:
+        return "worse beyond noise", "loss"
+    return "not beyond noise", "even"
+
+
+def goals(requirements: Sequence[Mapping[str, Any]]) -> Part:
+    return (
+        el(
+            "ul",
+            [
+                el(
+                    "li",
+                    el(
+                        "span",
+                        "met" if r["met"] else "NOT MET",
+                        class_="met" if r["met"] else "missed",
+                    ),
+                    " ",
+                    r["says"],
+                )
+                for r in requirements
+            ],
+            class_="goals",
+        )
+        if requirements
+        else None
+    )
+
+
+def rounds(past: Sequence[Event], found: Mapping[str, Any] | None) -> Part:
+    points = show.points(past)
+    if not points:
+        return None
+    metric = show.started(past)["metric"]
+    base, champion = (_score(found, end) for end in show.ENDS)
+    return el(
+        "section",
+        el("h2", "Round by round"),
+        parts.figure(
+            charts.learning_curve(points, base, champion, metric),
+            "Filled: accepted by the gate. Hollow: refused, so the champion before stays. "
+            "Whiskers are 95 % intervals.",
+        ),
+        parts.table(
+            ("round", "select", "95 % interval", "rows added", "rows kept", "seconds", "gate"),
+            [
+                (
+                    "base" if n == 0 else n,
+                    parts.percent(e["select"]),
+                    f"{100 * e['select_low']:.1f} to {100 * e['select_high']:.1f}",
+                    f"{e['rows']:,}" if n else "",
+                    f"{e['rows_total']:,}" if n else "",
+                    f"{e['seconds']:,.0f}",
+                    _gate(e) if n else "the untouched student",
+                )
+                for n, e in show.rounds(past).items()
+            ],
+            "What the gate decided, and why",
+            numbers=(1, 2, 3, 4, 5),
+        ),
+    )
+
+
+def _gate(event: Event) -> Part:
+    css, says = ("met", "accepted") if event["accepted"] else ("missed", "refused")
+    return [el("span", says, class_=css), f": {event['reason']}"]
+
+
+def skills(past: Sequence[Event], found: Mapping[str, Any] | None) -> Part:
+    """Skill by round on select, with base and champion on test beside it."""
+    heat = show.skill_table(past)
+    if not heat.rows or heat.rows == (("", *heat.rows[0][1:]),):
+        return None
+    ends = [found[end]["by_skill"] for end in show.ENDS] if found else []
+    names = [n.removeprefix("round ").replace("0 (base)", "base") for n in heat.columns[1:]]
+    head = [el("th", "skill", scope="col"), *(el("th", n, scope="col") for n in names)]
+    head += [
+        el("th", f"test, {end}", scope="col", class_="apart" if i == 0 else None)
+        for i, end in enumerate(show.ENDS)
+        if ends
+    ]
+    body = [
+        el(
+            "tr",
+            el("th", row[0], scope="row"),
+            [_cell(v) for v in row[1:]],
+            [_cell(e.get(row[0]), "apart" if i == 0 else "") for i, e in enumerate(ends)],
+        )
+        for row in heat.rows
+    ]
+    whole = el(
+        "table",
+        el("caption", "Share of each skill's rows that is right, in %; weakest at the top"),
+        el("thead", el("tr", head)),
+        el("tbody", body),
+        class_="heat",
+    )
+    return el("section", el("h2", "Skill by skill"), parts.wide(whole, "Skill by round"))
+
+
+def _cell(value: float | None, css: str = "") -> Markup:
+    if value is None:
+        return el("td", "–", class_=css or None, style="--v:0")
+    classes = " ".join(filter(None, (css, "deep" if value > 0.74 else "")))
+    return el("td", f"{100 * value:.0f}", class_=classes or None, style=f"--v:{100 * value:.0f}")
+
+
+def rows(past: Sequence[Event], project: Path) -> Part:
+    flows = facts.flows(past, project)
+    if not flows:
+        return None
+    legend = [el("li", el("i", class_=css), name) for name, css, _ in charts.PARTS]
+    return el(
+        "section",
+        el("h2", "Where every row went"),
+        el(
+            "p",
+            "Candidates made in each round, and what became of them. What is added joins the "
+            "rows of earlier rounds; the student is trained on all of them, from the base.",
+        ),
+        el("ul", legend, class_="legend"),
+        parts.figure(
+            charts.rows_by_round(flows),
+            "Rows by round; the number at the end is all that were made.",
+        ),
+        parts.table(
+            (
+                "round",
+                "made",
+                "rejected",
+                "duplicates",
+                "leaks",
+                "not chosen",
+                "added",
+                "trained on",
+                "set aside",
+            ),
+            [
+                (
+                    f.round,
+                    *(
+                        f"{n:,}"
+                        for n in (
+                            f.candidates,
+                            f.rejected,
+                            f.duplicates,
+                            f.leaks,
+                            f.unchosen,
+                            f.added,
+                            f.trained,
+                            f.aside,
+                        )
+                    ),
+                )
+                for f in flows
+            ],
+            "The same in numbers",
+            numbers=range(1, 9),
+        ),
+        _reasons(flows),
+    )
+
+
+def _reasons(flows: Sequence[facts.Flow]) -> Part:
+    """Every kind of reason by round, with one of the rows that left for it."""
+    by_kind: dict[str, dict[int, int]] = {}
+    example: dict[str, Any] = {}
+    for flow in flows:
+        for reason in flow.reasons:
+            by_kind.setdefault(reason.says, {})[flow.round] = reason.rows
+            example.setdefault(reason.says, reason.example)
+    if not by_kind:
+        return el(
+            "p",
+            "No row was rejected, none was a duplicate, and none overlapped with dev or test.",
+            class_="note",
+        )
+    ranked = sorted(by_kind.items(), key=lambda pair: -sum(pair[1].values()))
+    return el(
+        "details",
+        el("summary", "Why rows left ", el("span", f"{len(ranked)} reasons")),
+        parts.table(
+            ("reason", *(f"round {f.round}" for f in flows), "one of them"),
+            [
+                (says, *(f"{counts.get(f.round, 0):,}" for f in flows), _row(example[says]))
+                for says, counts in ranked
+            ],
+            "Rows by reason and round. Of leaks none is shown: it could be a row of test.",
+            numbers=range(1, len(flows) + 1),
+        ),
+    )
+
+
+def _row(row: Mapping[str, Any] | None) -> Part:
+    if row is None:
+        return ""
+    answer = row.get("answer") or "nothing"
+    return [el("code", parts.cut(row["prompt"], 70)), " → ", el("code", parts.cut(answer, 30))]
+
+
+def examples(past: Sequence[Event], project: Path) -> Part:
+    changes = facts.changes(past, project)
+    if not changes:
+        return None
+    return el(
+        "section",
+        el("h2", "What each round fixed and broke"),
+        el(
+            "p",
+            "Rows of the select set, each round's student against the champion that it "
+            "challenged. Whoever changes the spec after reading them should select on fresh rows.",
+        ),
+        [
+            el(
+                "details",
+                el(
+                    "summary",
+                    f"Round {c.round} ",
+                    el("span", f"{c.fixed} fixed, {c.broken} broken"),
+                ),
+                [_change("fixed", change) for change in c.examples_fixed],
+                [_change("broken", change) for change in c.examples_broken],
+            )
+            for c in changes
+        ],
+    )
+
+
+def _change(says: str, change: facts.Change) -> Markup:
+    row = change.row
+    where = ", ".join(str(row[k]) for k in ("skill", "difficulty") if k in row)
+    return el(
+        "div",
+        el(
+            "p",
+            el("strong", says, class_="met" if says == "fixed" else "missed"),
+            f" {where}" if where else None,
+            class_="says",
+        ),
+        el("pre", parts.cut(row["prompt"], 1200)),
+        el(
+            "dl",
+            el("dt", "right"),
+            el("dd", el("code", row["answer"])),
+            el("dt", "before"),
+            el("dd", el("code", parts.cut(change.before, 300) or "(nothing)")),
+            el("dt", "after"),
+            el("dd", el("code", parts.cut(change.after, 300) or "(nothing)")),
+            class_="outcome",
+        ),
+        class_="example",
+    )
+
+
+def _score(found: Mapping[str, Any] | None, end: str) -> charts.Score | None:
+    return charts.Score(found[end]["test"], *found[end]["interval"]) if found else None

@@ -1,0 +1,135 @@
+"""The report in a headless browser: nothing overlaps, nothing is cut off, light and dark.
+
+``DAGENT_SCREENSHOTS=folder`` keeps what the browser saw.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dagent.compiler.pipeline import compile
+from dagent.runtime.history import events_of, keep_plan
+from dagent.runtime.report.page import render
+
+pytestmark = pytest.mark.browser
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+)
+if not CHROMIUM or not shutil.which("chromedriver"):
+    pytest.skip("Chromium and its driver are not installed", allow_module_level=True)
+
+ARMS = "arms { seeds = [1, 2]  arm uniform { control = uniform } }"
+SIZES = {"wide": (1200, 900), "narrow": (520, 900)}
+OVERLAPS = """
+const found = [];
+for (const svg of document.querySelectorAll('svg')) {
+  const frame = svg.getBoundingClientRect();
+  if (!frame.width) continue;
+  const texts = [...svg.querySelectorAll('text')]
+    .map(t => [t.textContent, t.getBoundingClientRect()]);
+  texts.forEach(([text, a], i) => {
+    if (a.left < frame.left - 1 || a.right > frame.right + 1 || a.bottom > frame.bottom + 1)
+      found.push(text + ' is cut off');
+    for (const [other, b] of texts.slice(i + 1))
+      if (a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom)
+        found.push(text + ' on ' + other);
+  });
+}
+return found;
+"""
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Reports of two executions of the stand-in, with and without arms."""
+    path = Path(__file__).parents[1] / "runtime" / "stub.py"
+    spec = importlib.util.spec_from_file_location("dagent_browser_stub", path)
+    assert spec
+    assert spec.loader
+    stub = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(stub)
+    made = {}
+    for name, text in (("one", stub.SPEC), ("arms", stub.SPEC + ARMS)):
+        folder = stub.make_project(tmp_path_factory.mktemp(name), text)
+        stub.run_project(folder)
+        keep_plan(compile(folder / "sums.dagent").plan, folder)
+        made[name] = folder / "report.html"
+        made[name].write_text(render(events_of(folder), folder), encoding="utf-8")
+    return made
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-background-networking",
+        "--hide-scrollbars",
+        f"--user-data-dir={tmp_path_factory.mktemp('chromium')}",
+    ):
+        options.add_argument(argument)
+    service = webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
+    driver = webdriver.Chrome(options=options, service=service)
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", ["one", "arms"])
+def test_nothing_overlaps_and_the_page_does_not_scroll_sideways(
+    pages: dict[str, Path], browser: Any, name: str, size: str, tmp_path: Path
+) -> None:
+    browser.set_window_size(*SIZES[size])
+    browser.get(pages[name].as_uri())
+    browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert browser.execute_script(OVERLAPS) == []
+    width = "return [document.documentElement.scrollWidth, window.innerWidth]"
+    scroll, window = browser.execute_script(width)
+    assert scroll <= window
+    assert browser.get_log("browser") == []
+    keep(browser, tmp_path, f"report-{name}-{size}")
+
+
+def test_it_follows_the_readers_theme(pages: dict[str, Path], browser: Any, tmp_path: Path) -> None:
+    browser.get(pages["one"].as_uri())
+    seen = {}
+    for theme in ("light", "dark"):
+        browser.execute_cdp_cmd(
+            "Emulation.setEmulatedMedia",
+            {"features": [{"name": "prefers-color-scheme", "value": theme}]},
+        )
+        seen[theme] = browser.execute_script(
+            "return ['body', 'svg text', '.answer'].map(s => {"
+            "const c = getComputedStyle(document.querySelector(s));"
+            "return s === 'svg text' ? c.fill : c.backgroundColor; })"
+        )
+        keep(browser, tmp_path, f"report-{theme}")
+    assert all(a != b for a, b in zip(seen["light"], seen["dark"], strict=True))
+
+
+def test_it_prints(pages: dict[str, Path], browser: Any) -> None:
+    browser.get(pages["one"].as_uri())
+    assert base64.b64decode(browser.print_page()).startswith(b"%PDF")
+
+
+def keep(browser: Any, tmp_path: Path, name: str) -> None:
+    folder = Path(os.environ.get("DAGENT_SCREENSHOTS") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    browser.save_screenshot(str(folder / f"{name}.png"))

@@ -1,0 +1,198 @@
+"""The report: what it says agrees with the journal, what it may not show is not in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from dagent.cli import main
+from dagent.compiler.pipeline import compile
+from dagent.runtime.history import events_of, keep_plan
+from dagent.runtime.report import facts
+from dagent.runtime.report.markup import Markup, el
+from dagent.runtime.report.page import render
+from dagent.runtime.rows import read_rows
+
+FAULTY = """
+import sums
+def generate(skill, difficulty, n, seed):
+    rows = sums.generate(skill, difficulty, n, seed)
+    for i, row in enumerate(rows):
+        if i % 5 == 0:
+            row["answer"] += "1"
+        elif i % 11 == 1:  # a row of test
+            k = 2 * ((seed + i) % 60)
+            row["prompt"], row["answer"] = f"{400 + k}+{k % 7}", str(400 + k + k % 7)
+    return rows
+"""
+ARMS = "arms { seeds = [1, 2]  arm uniform { control = uniform }  arm blind { control = blind } }"
+
+
+@pytest.fixture(scope="module")
+def done(stub: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    spec = stub.SPEC.replace("sums.py:generate", "faulty.py:generate")
+    folder: Path = stub.make_project(tmp_path_factory.mktemp("report"), spec)
+    (folder / "faulty.py").write_text(FAULTY)
+    stub.run_project(folder)
+    keep_plan(compile(folder / "sums.dagent").plan, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def compared(stub: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = stub.make_project(tmp_path_factory.mktemp("arms"), stub.SPEC + ARMS)
+    stub.run_project(folder)
+    keep_plan(compile(folder / "sums.dagent").plan, folder)
+    return folder
+
+
+def parsed(page: str) -> ElementTree.Element:
+    """Every element is closed, so the page is XML after its first line."""
+    return ElementTree.fromstring(page.partition("\n")[2])
+
+
+def words(element: ElementTree.Element) -> str:
+    return " ".join("".join(element.itertext()).split())
+
+
+def tables(page: str) -> dict[str, list[list[str]]]:
+    found = {}
+    for table in parsed(page).iter("table"):
+        body = [[words(cell) for cell in row] for row in table.iter("tr")]
+        found[words(next(table.iter("caption")))] = body
+    return found
+
+
+def test_it_says_what_the_journal_says(done: Path) -> None:
+    events = events_of(done)
+    page = render(events, done)
+    end, text = events[-1], words(parsed(page))
+    low, high = end["gain"]["ci"]
+    assert f"{end['gain']['test_pp']:+.1f}" in text
+    assert f"95 % interval {low:+.1f} to {high:+.1f} points" in text
+    assert f"{100 * end['base']['test']:.1f} % → {100 * end['champion']['test']:.1f} %" in text
+    assert "on 120 test rows" in text
+    assert all(r["says"] in text for r in end["requirements"])
+    assert end["requirements"]
+    gates = tables(page)["What the gate decided, and why"]
+    told = [e for e in events if e["event"] == "round_finished"]
+    assert len(told) == len(gates) - 1 > 2
+    for event, row in zip(told, gates[1:], strict=True):
+        assert row[1] == f"{100 * event['select']:.1f} %"
+        assert event["reason"] in row[-1]
+    assert events[0]["plan_id"] in text
+    locked = json.loads((done / "dagent.plan.json").read_text())
+    for step in locked["steps"]:
+        if step["kind"] == "data":
+            assert step["params"]["sha256"] in text
+
+
+def test_every_candidate_is_somewhere(done: Path) -> None:
+    events = events_of(done)
+    flows = facts.flows(events, done)
+    assert [f.round for f in flows] == [1, 2, 3]
+    for f in flows:
+        assert f.rejected + f.duplicates + f.leaks + f.unchosen + f.added == f.candidates
+        assert sum(r.rows for r in f.reasons) == f.rejected + f.duplicates + f.leaks
+        assert f.rejected > 0
+        assert f.leaks > 0
+    assert flows[1].trained == flows[0].added + flows[1].added
+    says = {r.says for f in flows for r in f.reasons}
+    assert "rejected: wrong sum" in says
+
+
+def test_what_a_round_fixed_and_broke_is_what_its_gate_counted(done: Path) -> None:
+    events = events_of(done)
+    for change in facts.changes(events, done):
+        path = facts._stored(events, f"r{change.round}.gate", "decision", done)
+        assert path
+        decision = json.loads(path.read_text())
+        assert (change.fixed, change.broken) == (decision["fixed"], decision["broken"])
+        for shown in change.examples_fixed:
+            assert shown.after == shown.row["answer"] != shown.before
+
+
+def test_it_shows_select_rows_and_neither_test_nor_diagnose(done: Path) -> None:
+    events = events_of(done)
+    shown = {words(pre) for pre in parsed(render(events, done)).iter("pre")}
+    assert shown & prompts(events, done, "split", "select")
+    assert not shown & prompts(events, done, "split", "diagnose")
+    assert not any(p in code for p in prompts(events, done, "data.test", "rows") for code in shown)
+    codes = {words(code) for code in parsed(render(events, done)).iter("code")}
+    assert not codes & prompts(events, done, "data.test", "rows"), "a leak may be a row of test"
+
+
+def prompts(events: Sequence[Any], folder: Path, step: str, output: str) -> set[str]:
+    path = facts._stored(events, step, output, folder)
+    assert path
+    return {row["prompt"] for row in read_rows(path)}
+
+
+def test_it_needs_nothing_but_itself_and_every_figure_is_told(done: Path, compared: Path) -> None:
+    for folder in (done, compared):
+        page = render(events_of(folder), folder)
+        assert "<script" not in page
+        assert "http" not in page
+        assert "url(" not in page
+        figures = list(parsed(page).iter("svg"))
+        assert len(figures) >= 2
+        for figure in figures:
+            assert figure.get("role") == "img"
+            assert words(next(figure.iter("desc"))) in figure.get("aria-label", "")
+
+
+def test_arms_come_first_and_each_is_told_as_if_alone(compared: Path) -> None:
+    events = events_of(compared)
+    page = render(events, compared)
+    found = events[-1]["comparison"]
+    headings = [words(h) for h in parsed(page).iter("h2")]
+    assert headings[:2] == ["The arms compared", "Each arm and seed"]
+    (caption,) = (c for c in tables(page) if "Holm" in c)
+    rows = tables(page)[caption][1:]
+    for arm, row in zip(found["arms"], rows, strict=True):
+        assert row[0] == arm["arm"]
+        assert row[1] == f"{100 * arm['test']:.1f} %"
+        assert row[3].startswith(f"{arm['gain']['pp']:+.1f}")
+    folded = [words(s) for s in parsed(page).iter("summary")]
+    assert sum("seed" in s for s in folded) == 6
+
+
+def test_a_report_of_every_beginning_of_an_execution(done: Path, compared: Path) -> None:
+    for folder in (done, compared):
+        events = events_of(folder)
+        for n in range(1, len(events), 7):
+            assert "interrupted" in words(parsed(render(events[:n], folder)))
+
+
+def test_it_says_what_is_left_when_the_store_is_gone(stub: ModuleType, tmp_path: Path) -> None:
+    folder = stub.make_project(tmp_path / "p")
+    stub.run_project(folder)
+    (folder / ".dagent/store").rename(tmp_path / "elsewhere")
+    text = words(parsed(render(events_of(folder), folder)))
+    assert "points of accuracy on test" in text
+    assert "Where every row went" not in text
+
+
+def test_what_a_user_wrote_is_text() -> None:
+    assert el("p", "<script>", title='"') == '<p title="&quot;">&lt;script&gt;</p>'
+    assert el("p", Markup("<b>1</b>"), [1, None, "&"]) == "<p><b>1</b>1&amp;</p>"
+
+
+def test_the_verb(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "r.html"
+    assert main(["report", str(done), "-o", str(out)]) == 0
+    assert str(out) in capsys.readouterr().out
+    assert out.read_text().startswith("<!doctype html>")
+    first = (done / ".dagent/latest").read_text()[:5]
+    assert main(["report", str(done), "--execution", first, "-o", "-"]) == 0
+    assert capsys.readouterr().out == out.read_text()
+    assert main(["report", str(done), "--execution", "zz"]) == 1
+    assert "E880" in capsys.readouterr().err
+    assert main(["report", str(tmp_path)]) == 1
+    assert "E817" in capsys.readouterr().err
