@@ -63,7 +63,7 @@ KINDS: dict[str, Kind] = {
         Kind("evaluate", 1, ("rows", "model"), ("answers", "metrics"), "answers and grades a set"),
         Kind(
             "gate",
-            2,
+            3,
             ("model", "answers"),
             ("champion", "current", "answers", "kept", "aside", "archive", "decision"),
             "accepts the new student or keeps the champion",

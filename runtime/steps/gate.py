@@ -2,13 +2,13 @@
 
 A refused round loses its model, not its verified rows: early rounds often dip before they pay. Its
 rows are set aside only when the round is significantly *worse*, or breaks a guard or a floor, and
-come back once a later round is accepted. The archive keeps every round and the gate's reason.
+come back once a later round clears them. The archive keeps every round and the gate's reason.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from dagent.runtime.statistics import Paired, mean_interval, paired_test
 from dagent.runtime.step import Artifact, Context, Params, StepOutput
 
 kind = "gate"
-version = 2
+version = 3
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
@@ -48,6 +48,7 @@ def _first(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOut
     decision = {
         **_summary(params, rows),
         "accepted": True,
+        "harm": None,
         "champion_round": 0,
         "reason": "the untouched student",
         "stop": None,
@@ -73,24 +74,26 @@ def _later(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOut
     broken = [*_broken_floors(params, old, new), *_broken_guards(params, inputs)]
     always = params["rule"] == "always"
     accepted = always or (test.better <= params["alpha"] and not broken)
-    harmful = not always and (bool(broken) or test.worse <= params["alpha"])
+    harm = None if always else _harm(test, broken, params["alpha"])
 
     added, kept = read_rows(inputs["added"].path), read_rows(inputs["kept"].path)
     aside = read_rows(inputs["aside"].path)
-    if harmful:
+    archive = read_json(inputs["archive"].path)
+    cleared = _cleared(aside, archive, accepted, harm)
+    aside = [row for row in aside if row["round"] not in cleared]
+    if harm and not cleared:
         aside = [*aside, *added]
     else:
         kept = [*kept, *added]
-    if accepted:
-        kept, aside = [*kept, *aside], []
+    kept = [*kept, *(r for r in read_rows(inputs["aside"].path) if r["round"] in cleared)]
 
-    archive = read_json(inputs["archive"].path)
     champion_round = params["round"] if accepted else _champion_round(archive)
     decision = {
         **_summary(params, new),
         "accepted": accepted,
         "champion_round": champion_round,
-        "reason": _reason(params, test, broken, accepted, harmful),
+        "harm": harm,
+        "reason": _reason(params, test, broken, accepted, harm, cleared),
         "p": test.better,
         "difference": test.difference,
         "fixed": test.fixed,
@@ -107,11 +110,27 @@ def _later(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOut
         archive=[*archive, {**decision, **_tried(curriculum, inputs, added)}],
         champion=champion,
         # What the next round diagnoses: the student that learned from all rows that are kept.
-        current=champion if harmful else inputs["model"],
+        current=champion if harm else inputs["model"],
         answers=inputs["answers"] if accepted else inputs["champion_answers"],
         kept=write_rows(out / "kept.jsonl", kept),
         aside=write_rows(out / "aside.jsonl", aside),
     )
+
+
+def _cleared(
+    aside: Sequence[Row], archive: Sequence[Mapping[str, Any]], accepted: bool, harm: str | None
+) -> set[int]:
+    """The rounds whose rows come back from aside.
+
+    All do when a student is accepted. When one that was trained without them is significantly worse
+    as well, they were not what made theirs worse, most likely too few rows did: early rounds can
+    dip before they pay. Rows of a round that broke a guard or a floor stay aside then.
+    """
+    rounds = {row["round"] for row in aside}
+    if accepted:
+        return rounds
+    broke = {entry["round"] for entry in archive if entry["harm"] == "breaks"}
+    return rounds - broke if harm == "worse" else set()
 
 
 def _tried(
@@ -213,8 +232,20 @@ def _broken_guards(params: Params, inputs: Mapping[str, Artifact]) -> list[str]:
     ]
 
 
+def _harm(test: Paired, broken: Sequence[str], alpha: float) -> str | None:
+    """``breaks`` a guard or a floor, is significantly ``worse``, or neither."""
+    if broken:
+        return "breaks"
+    return "worse" if test.worse <= alpha else None
+
+
 def _reason(
-    params: Params, test: Paired, broken: Sequence[str], accepted: bool, harmful: bool
+    params: Params,
+    test: Paired,
+    broken: Sequence[str],
+    accepted: bool,
+    harm: str | None,
+    cleared: Collection[int],
 ) -> str:
     moved = f"{100 * test.difference:+.1f} points, {test.fixed} rows fixed and {test.broken} broken"
     if params["rule"] == "always":
@@ -223,7 +254,13 @@ def _reason(
         return f"{moved}; p = {test.better:.2g}"
     if broken:
         return f"{moved}; " + "; ".join(broken) + "; its rows are set aside"
-    if harmful:
+    if harm and cleared:
+        rounds = ", ".join(str(number) for number in sorted(cleared))
+        return (
+            f"{moved}; significantly worse (p = {test.worse:.2g}), without the rows of round "
+            f"{rounds}: they are not the cause and come back, its own stay"
+        )
+    if harm:
         return f"{moved}; significantly worse (p = {test.worse:.2g}); its rows are set aside"
     return f"{moved}; not beyond noise (p = {test.better:.2g} > {params['alpha']:g}); its rows stay"
 
