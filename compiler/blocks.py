@@ -195,7 +195,7 @@ def _budget(block: Reader) -> Budget:
         wall=block.amount("wall", "time", None),
     )
     per = {name: _part(part, name) for name, part in block.named("per")}
-    return Budget(rounds=rounds, run=run, per=per)
+    return Budget(rounds=rounds, run=run, per=per, prices=block.text("prices", None))
 
 
 def _part(block: Reader, name: str) -> Caps:

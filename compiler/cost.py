@@ -8,11 +8,11 @@ two cores of a laptop; the truth should lie between, and the report prints it be
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from dagent.compiler import memory
+from dagent.compiler.engineering import Engineering, Use
 from dagent.compiler.facts import Facts
 from dagent.compiler.plan import Estimate
 from dagent.compiler.spec import Spec, Stage
@@ -23,9 +23,6 @@ START_SECONDS = (0.01, 1.0)  # per step: reading, writing, digests
 PER_ROW = (1e-5, 2e-3)  # a program that makes, checks or compares one row
 CHARACTERS_PER_TOKEN = (6.0, 1.0)  # words of English; single characters
 UNKNOWN_PARAMETERS = (1e8, 1e10)  # a student on the hub whose name does not tell
-ROWS_PER_CALL = 5  # of a generator that is a language model
-TOP_UP = 3  # times the calls that would do if every row were good
-LABELLED = 24  # right rows, and as many wrong ones, that calibrate a judge
 DEFAULT_BATCH, DEFAULT_EPOCHS = 8, 3  # TRL's own defaults
 
 Range = tuple[float, float]
@@ -41,7 +38,7 @@ class Cost:
         spec = self.spec
         dev, test = self._rows("dev"), self._rows("test")
         total = [0.0, 0.0]
-        parts = [self.answer(dev)] + 2 * [self.answer(test)]
+        parts = [self.answer(dev)] + 2 * [self.answer(test)] + [self.engineering.run().seconds]
         for number in range(1, spec.budget.rounds + 1):
             parts += [self.answer(dev), self.programs(self.candidates), self.mix()]
             parts += [self.train(number)] + 9 * [START_SECONDS]
@@ -59,39 +56,9 @@ class Cost:
     def candidates(self) -> int:
         return math.ceil(self.rows * self.spec.engineer.candidates)
 
-    # --- calls of language models -------------------------------------------------------------
-
-    def generating(self) -> tuple[int, int]:
-        """A program is charged a call a row; a model makes several rows a call, and tops up."""
-        if self.spec.engineer.generator.lm is None:
-            return self.rows, self.candidates
-        return math.ceil(self.rows / ROWS_PER_CALL), self.most_calls
-
     @property
-    def most_calls(self) -> int:
-        """Calls that a model may make for a round's rows, topping up included."""
-        return TOP_UP * math.ceil(self.candidates / ROWS_PER_CALL)
-
-    def planning(self) -> Estimate | None:
-        return seconds((0.5, 60.0), calls=(1, 2)) if self.spec.engineer.planner.lm else None
-
-    def diagnosing(self, skills: Collection[object]) -> dict[str, tuple[int, int]]:
-        diagnoser = self.spec.engineer.diagnoser
-        return {"calls": (0, 2 * len(skills))} if diagnoser and diagnoser.lm else {}
-
-    def verifying(self) -> dict[str, tuple[int, int]]:
-        """Judging each candidate, the rows that calibrate the judge, and k answers."""
-        engineer = self.spec.engineer
-        if engineer.verifier is None or engineer.verifier.lm is None:
-            return {}
-        judged = int(engineer.judge)
-        low = (judged + engineer.samples) * self.rows
-        return {"calls": (low, (judged + engineer.samples) * self.candidates)}
-
-    def refining(self) -> dict[str, tuple[int, int]]:
-        """At most every candidate is rejected, and each is verified once more."""
-        again = self.verifying().get("calls", (0, 0))[1]
-        return {"calls": (0, self.candidates + again)}
+    def engineering(self) -> Engineering:
+        return Engineering(self.spec, self.facts)
 
     def answer(self, rows: int) -> Range:
         student = self.spec.student
@@ -177,6 +144,18 @@ def seconds(range: Range, **more: Any) -> Estimate:
     """Rounded to two digits, so that the plan does not pretend."""
     low, high = (float(f"{x:.2g}") for x in range)
     return Estimate(seconds=(low, high), **more)
+
+
+def asked(range: Range, use: Use, **more: Any) -> Estimate:
+    """What a step takes in which models are asked; tokens and money in two digits as well."""
+    if use.calls[1]:
+        more["calls"] = use.calls
+    if use.tokens[1]:
+        more["tokens"] = tuple(int(float(f"{x:.2g}")) for x in use.tokens)
+    if use.money and use.tokens[1]:
+        more["money"] = tuple(float(f"{x:.2g}") for x in use.money)
+    low, high = (a + b for a, b in zip(range, use.seconds, strict=True))
+    return seconds((low, high), **more)
 
 
 def _number(value: object, default: float) -> float:

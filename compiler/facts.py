@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dagent.compiler.memory import Shape
+from dagent.compiler.prices import Price
 from dagent.dsl.diagnostics import Diagnostics
 from dagent.dsl.source import Span
 
@@ -45,6 +46,9 @@ class Facts:
     student: StudentFacts
     programs: Mapping[str, str] = field(default_factory=dict)  # file, relative -> SHA-256
     documents: Mapping[str, str] = field(default_factory=dict)  # likewise, of `domain.sources`
+    # Of every model whose price is known, by ``prices.place``; and the file that says so, if any.
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    price_lists: Mapping[str, str] = field(default_factory=dict)
 
 
 def inside(path: str, project: Path, span: Span, diagnostics: Diagnostics) -> Path | None:

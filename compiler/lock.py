@@ -40,6 +40,7 @@ def make_lock(
         "programs": dict(sorted(facts.programs.items())),
         "documents": dict(sorted(facts.documents.items())),
         "prompts": prompts(spec.engineer),
+        **({"prices": dict(facts.price_lists)} if facts.price_lists else {}),
         "models": {
             spec.student.model: {
                 "revision": spec.student.revision,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from dagent.compiler.passes.check_data import check_data
 from dagent.compiler.passes.check_device import check_device
 from dagent.compiler.passes.check_document import check_document
 from dagent.compiler.passes.check_engineer import check_engineer
+from dagent.compiler.passes.check_prices import check_prices
 from dagent.compiler.passes.check_programs import check_programs
 from dagent.compiler.passes.check_student import check_student
 from dagent.compiler.passes.check_train import check_train
@@ -38,6 +39,7 @@ from dagent.compiler.passes.order import order
 from dagent.compiler.passes.prune import prune
 from dagent.compiler.passes.share import share
 from dagent.compiler.plan import Plan, PlannedArm, Step
+from dagent.compiler.prices import Price
 from dagent.compiler.settings import Settings, remembered
 from dagent.compiler.spec import Spec
 from dagent.compiler.variants import CheckedArm, lower_all, planned, variants
@@ -94,9 +96,14 @@ def compile(path: Path, settings: Settings | None = None) -> Compiled:
         variants=tuple(variants(arms, seeds, steps)) if compared else (),
         arms=_planned(arms) if compared else (),
         merged=len(prune(lowered)) - len(steps),
+        prices={k: _price(p) for arm in arms for k, p in sorted(arm.facts.prices.items())},
     )
     lock = make_lock(path, plan, composed, spec, facts)
     return Compiled(plan, lock, tuple(diagnostics), composed.root)
+
+
+def _price(price: Price) -> dict[str, float]:
+    return {name: amount for name, amount in asdict(price).items() if amount is not None}
 
 
 def _planned(arms: tuple[CheckedArm, ...]) -> tuple[PlannedArm, ...]:
@@ -158,7 +165,9 @@ def _checked_arm(
     data = check_data(spec, project, settings, diagnostics)
     student = check_student(spec, project, settings, diagnostics)
     programs = check_programs(spec, project, diagnostics)
-    facts = Facts(data, student, programs, check_engineer(spec, project, diagnostics))
+    documents = check_engineer(spec, project, diagnostics)
+    prices, price_lists = check_prices(spec, project, diagnostics)
+    facts = Facts(data, student, programs, documents, prices, price_lists)
     check_criteria(spec, data, diagnostics)
     check_train(spec, diagnostics)
     check_arguments(spec, diagnostics)

@@ -97,7 +97,8 @@ class Plan:
     A spec without ``arms`` gives no ``variants``: all steps are then of the one run. With arms,
     caps hold for each variant, the id of a step starts with the arm and seed that it serves
     (``loop/s1/r1.train``, ``s1/r0.evaluate``, ``data.dev``), and ``merged`` counts the steps that
-    were not planned twice because another variant needs the same.
+    were not planned twice because another variant needs the same. ``prices`` has the fields of
+    ``prices.Price`` by ``prices.place``; a price changes no work, so it is not in the plan's id.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Plan:
     variants: tuple[Variant, ...] = ()
     arms: tuple[PlannedArm, ...] = ()
     merged: int = 0
+    prices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -194,6 +196,8 @@ def to_json(plan: Plan) -> dict[str, Any]:
         body["arms"] = [asdict(arm) for arm in plan.arms]
     else:
         body = {k: v for k, v in body.items() if k not in ("variants", "arms", "merged")}
+    if not plan.prices:
+        del body["prices"]
     whole = {"format": PLAN_FORMAT, "id": plan.id, **body}
     return {**whole, "digest": content(whole)}
 
@@ -249,4 +253,5 @@ def from_json(body: Mapping[str, Any]) -> Plan:
         variants=tuple(Variant(**v) for v in body.get("variants", ())),
         arms=tuple(PlannedArm(**a) for a in body.get("arms", ())),
         merged=body.get("merged", 0),
+        prices=body.get("prices", {}),
     )

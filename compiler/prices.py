@@ -38,6 +38,49 @@ def price(model: str) -> Price | None:
     return None if found is None else Price(**found)
 
 
+def place(model: str, api_base: str | None) -> str:
+    """A model and where it is served: what has one price.
+
+    >>> place("openai/qwen", "http://localhost:8000/v1")
+    'openai/qwen at http://localhost:8000/v1'
+    """
+    return f"{model} at {api_base}" if api_base else model
+
+
+def read_prices(text: str) -> dict[str, Price]:
+    """A user's price list, by model: ``{"models": {"openai/qwen": {"input": 0, "output": 0}}}``.
+
+    Raises:
+        ValueError: with what is wrong with it.
+    """
+    body = json.loads(text)
+    models = body.get("models") if isinstance(body, dict) else None
+    if not isinstance(models, dict):
+        raise ValueError("it has no `models`")
+    if body.get("currency", CURRENCY) != CURRENCY:
+        raise ValueError(f"its currency is not {CURRENCY}")
+    return {model: _read(model, said) for model, said in models.items()}
+
+
+def _read(model: str, said: object) -> Price:
+    names = ("input", "output", "cached_input")
+    if (
+        not isinstance(said, dict)
+        or not {"input", "output"} <= set(said) <= set(names)
+        or not all(_is_amount(amount) for amount in said.values())
+    ):
+        raise ValueError(
+            f"`{model}` needs `input` and `output`, in {CURRENCY} per million tokens; "
+            "`cached_input` may stand beside them"
+        )
+    return Price(**{name: float(amount) for name, amount in said.items()})
+
+
+def _is_amount(value: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 <= value < float("inf")  # type: ignore[operator]
+
+
 @cache
 def _table() -> dict[str, Any]:
     table: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))

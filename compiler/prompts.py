@@ -1,4 +1,4 @@
-"""The versions of the agents' prompts, from a table that the agents themselves wrote.
+"""The versions and lengths of the agents' prompts, from a table that the agents themselves wrote.
 
 ``python -m dagent.runtime.agents.versions`` writes it; a test holds that it is current. The
 compiler cannot ask the agents: importing DSPy takes seconds.
@@ -7,7 +7,9 @@ compiler cannot ask the agents: importing DSPy takes seconds.
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from dagent.compiler.spec import Engineer
 
@@ -16,8 +18,14 @@ TABLE = Path(__file__).parent / "prompts.json"
 
 def version(role: str) -> str:
     """The first 12 hex digits of the digest of a role's signatures."""
-    table: dict[str, str] = json.loads(TABLE.read_text(encoding="utf-8"))
-    return table[role]
+    found: str = _table()[role]["version"]
+    return found
+
+
+def characters(role: str, predictor: str) -> int:
+    """How long a prompt is before its inputs are filled in."""
+    found: int = _table()[role]["characters"][predictor]
+    return found
 
 
 def prompts(engineer: Engineer) -> dict[str, str]:
@@ -25,3 +33,9 @@ def prompts(engineer: Engineer) -> dict[str, str]:
     roles = ("diagnoser", "planner", "generator", "verifier", "refiner")
     having = {name: getattr(engineer, name) for name in roles}
     return {name: version(name) for name, role in having.items() if role and role.lm}
+
+
+@cache
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
+    return table

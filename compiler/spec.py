@@ -181,11 +181,13 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Caps of the run, and of its parts: ``round`` or a role."""
+    """Caps of the run, and of its parts: ``round`` or a role. ``prices`` is the user's price list,
+    a path."""
 
     rounds: int
     run: Caps
     per: Mapping[str, Caps]
+    prices: str | None = None
 
     @property
     def rows_per_round(self) -> int:

@@ -555,6 +555,32 @@ CODES: dict[str, Code] = {
         "budget { rounds <= 50  wall <= 1s  per round { rows <= 2k rows } }",
         "Allow more time, or ask for fewer rounds or rows.",
     ),
+    "E410": Code(
+        "price unknown",
+        "Money is capped, and nothing says what a language model charges.",
+        "A cap that cannot be held would only look like one.",
+        'engineer {\n  strategy = curriculum\n  lm = "openai/qwen"\n'
+        '  api_base = "http://localhost:8000/v1"\n}\n'
+        "budget { rounds <= 3  rows <= 60 rows  money <= 20 USD }",
+        'State the price in a file and name it: `budget { prices = "prices.json" }`; 0 for a '
+        "server of your own.",
+    ),
+    "E411": Code(
+        "price list that cannot be read",
+        "The file that `prices` names is not there, or is no price list.",
+        "Money is reckoned with it before any is spent.",
+        'engineer {\n  strategy = curriculum\n  lm = "openai/gpt-4o"\n}\n'
+        'budget { rounds <= 3  rows <= 60 rows  prices = "no-such.json" }',
+        'Write `{"models": {"MODEL": {"input": 2.5, "output": 10}}}`, in USD per million tokens.',
+    ),
+    "E412": Code(
+        "cap that is likely to bind",
+        "By the high estimate language models take more tokens or money than a cap allows.",
+        "The run would end at the cap, before its last round.",
+        'engineer {\n  strategy = curriculum\n  lm = "openai/gpt-4o"\n}\n'
+        "budget { rounds <= 3  rows <= 60 rows  money <= 2 USD }",
+        "Allow more, lower the rounds or rows, or set `max_tokens`.",
+    ),
     "E501": Code(
         "unknown metric",
         "A goal or guard names a metric that `criteria` does not declare.",
@@ -1204,7 +1230,7 @@ criteria {
         "Money is capped, and nothing says what a language model charges.",
         "A cap that cannot be held would only look like one.",
         "$ dagent execute  # with money <= 20 USD and a server of your own",
-        "Cap `calls` or `tokens` instead, or use a model whose price is in `specs/prices.json`.",
+        "Compile again; a price list, named by `prices` in `budget`, says what a model charges.",
     ),
     "E880": Code(
         "no such execution",

@@ -138,7 +138,13 @@ class Run:
         scratch = self.store.scratch()
         meter = _meter(lanes)
         context = Context(
-            self.project, scratch, meter, self.worker, self.view.progress, self.answers
+            self.project,
+            scratch,
+            meter,
+            self.worker,
+            self.view.progress,
+            self.answers,
+            self.plan.prices,
         )
         try:
             output = self.runners(step.kind).run(step, inputs, context)

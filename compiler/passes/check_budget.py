@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 
 from dagent.compiler.blocks import PARTS
-from dagent.compiler.cost import ROWS_PER_CALL, Cost
+from dagent.compiler.cost import Cost
+from dagent.compiler.engineering import ROWS_PER_CALL, Engineering, Use, total
 from dagent.compiler.facts import Facts
 from dagent.compiler.quantity import shown
-from dagent.compiler.spec import Spec
+from dagent.compiler.spec import Caps, Spec
+from dagent.compiler.totals import span
 from dagent.dsl.diagnostics import Diagnostics, Note
 from dagent.dsl.nearest import did_you_mean
 
@@ -19,7 +21,9 @@ def check_budget(spec: Spec, facts: Facts, diagnostics: Diagnostics) -> None:
     _check_calls(spec, diagnostics)
     # What a run takes is known only of data that could be read.
     if all(data.name in facts.data for data in spec.data) and not diagnostics.has_errors:
-        _check_wall(spec, Cost(spec, facts), diagnostics)
+        cost = Cost(spec, facts)
+        _check_wall(spec, cost, diagnostics)
+        _check_use(spec, cost.engineering, diagnostics)
 
 
 def _check_parts(spec: Spec, diagnostics: Diagnostics) -> None:
@@ -115,3 +119,44 @@ def _check_wall(spec: Spec, cost: Cost, diagnostics: Diagnostics) -> None:
             spec.at("budget", "wall"),
             "allow more time, or lower the rounds or rows; the run would end early",
         )
+
+
+def _check_use(spec: Spec, engineering: Engineering, diagnostics: Diagnostics) -> None:
+    """Tokens and money of language models: a cap below the low estimate ends the run too early for
+    certain, one below the high estimate perhaps."""
+    budget, rounds = spec.budget, spec.budget.rounds
+    by_role, before = engineering.by_role(), engineering.before()
+    uses = {"round": total(by_role.values())}
+    uses |= {n: use.times(rounds) + before.get(n, Use()) for n, use in by_role.items()}
+    _check_caps(spec, budget.run, (), engineering.run(), diagnostics)
+    for name, caps in budget.per.items():
+        if name in uses:
+            _check_caps(spec, caps, ("per", name), uses[name], diagnostics)
+
+
+def _check_caps(
+    spec: Spec, caps: Caps, path: tuple[str, ...], use: Use, diagnostics: Diagnostics
+) -> None:
+    what = f"a {path[1]}" if path == ("per", "round") else f"the {path[1] if path else 'run'}"
+    sums = {"tokens": (caps.tokens, use.tokens), "money": (caps.money, use.money)}
+    for unit, (cap, needed) in sums.items():
+        if cap is None or needed is None or needed[1] <= cap:
+            continue
+        low, high = (float(f"{x:.2g}") for x in needed)
+        where, allowed = spec.at("budget", *path, unit), span((cap, cap), unit)
+        if needed[0] > cap:
+            diagnostics.error(
+                "E401",
+                f"{what} takes {span((low, low), unit)} or more, by the low estimate, and the cap "
+                f"is {allowed}",
+                where,
+                f"allow up to {span((high, high), unit)}, lower the rounds, rows or `candidates`, "
+                "or name a cheaper model",
+            )
+        else:
+            diagnostics.warn(
+                "E412",
+                f"{what} may take {span((low, high), unit)}, and the cap is {allowed}",
+                where,
+                "allow more, or expect the run to end at the cap",
+            )

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dagent.compiler.cost import LABELLED, Cost, seconds
+from dagent.compiler.cost import Cost, asked, seconds
 from dagent.compiler.digests import derived_seed
 from dagent.compiler.facts import Facts
 from dagent.compiler.kinds import KINDS
@@ -121,7 +121,7 @@ class _Lowering:
         """A judge that cannot tell right from wrong is found out before anything is generated."""
         if self._calibrated():
             inputs = {"labelled": "split/diagnose", **self._optimised("verifier")}
-            estimate = seconds((1.0, 600.0), calls=(2 * LABELLED, 4 * LABELLED))
+            estimate = asked((0.01, 1.0), self.cost.engineering.calibrate())
             yield _step("calibrate", "calibrate", self._checks(), inputs, None, estimate)
 
     def _optimise(self) -> Iterator[Step]:
@@ -142,8 +142,7 @@ class _Lowering:
             inputs = {"labelled": "split/diagnose"}
             if name == "generator":
                 inputs |= self._grounds()
-            calls = (how.calls // 4, how.calls)
-            estimate = seconds((0.01 * how.calls, 5.0 * how.calls), calls=calls)
+            estimate = asked((0.1, 10.0), self.cost.engineering.optimise(name, how))
             yield _step(f"optimise.{name}", "optimise", params, inputs, None, estimate)
 
     # --- a round ------------------------------------------------------------------------------
@@ -158,8 +157,8 @@ class _Lowering:
         spec, cost, rows = self.spec, self.cost, self.cost.rows
         engineer = spec.engineer
         dev = spec.role("dev")
-        asked = dev.sample or self.facts.data[dev.name].rows
-        diagnose_rows = asked - round(asked * spec.criteria.select)
+        rows_of_dev = dev.sample or self.facts.data[dev.name].rows
+        diagnose_rows = rows_of_dev - round(rows_of_dev * spec.criteria.select)
         yield _step(
             f"{r}.diagnose",
             "diagnose",
@@ -171,10 +170,10 @@ class _Lowering:
             },
             {"rows": "split/diagnose", "model": f"{before}/current"},
             n,
-            seconds(
+            asked(
                 cost.answer(diagnose_rows),
+                cost.engineering.diagnose(),
                 rows=(diagnose_rows, diagnose_rows),
-                **cost.diagnosing(self.grid["skills"]),
             ),
         )
         params = {
@@ -196,7 +195,9 @@ class _Lowering:
             inputs = {}
         if engineer.planner.lm:
             params["rounds"] = spec.budget.rounds
-        yield _step(f"{r}.plan", "plan", params, inputs, n, cost.planning())
+        yield _step(
+            f"{r}.plan", "plan", params, inputs, n, asked((0.01, 1.0), cost.engineering.plan())
+        )
         params = {
             "round": n,
             "candidates": engineer.candidates,
@@ -217,7 +218,7 @@ class _Lowering:
             params,
             inputs,
             n,
-            seconds(cost.programs(cost.candidates), rows=made, calls=cost.generating()),
+            asked(cost.programs(cost.candidates), cost.engineering.generate(), rows=made),
         )
 
     def _clean(self, n: int) -> Iterator[Step]:
@@ -235,7 +236,7 @@ class _Lowering:
             params,
             inputs,
             n,
-            seconds(cost.programs(cost.candidates), **cost.verifying()),
+            asked(cost.programs(cost.candidates), cost.engineering.verify()),
         )
         verified = f"{r}.verify"
         if engineer.refiner and engineer.refiner.lm:
@@ -244,7 +245,7 @@ class _Lowering:
             params = {**params, "round": n, "refiner": refiner, **self._brief()}
             inputs = {k: v for k, v in inputs.items() if k != "candidates"}
             inputs |= {o: f"{r}.verify/{o}" for o in ("verified", "rejects")}
-            refined = seconds(cost.programs(cost.candidates), **cost.refining())
+            refined = asked(cost.programs(cost.candidates), cost.engineering.refine())
             yield _step(verified, "refine", params, inputs, n, refined)
         inputs = {"rows": f"{verified}/verified", "kept": f"{before}/kept"}
         yield _step(f"{r}.dedupe", "dedupe", {"threshold": engineer.duplicate}, inputs, n, checked)
@@ -398,8 +399,8 @@ class _Lowering:
             "set": set,
             "round": round,
         }
-        asked = self._asked(set)
-        estimate = seconds(self.cost.answer(asked), rows=(asked, asked))
+        rows_asked = self._asked(set)
+        estimate = seconds(self.cost.answer(rows_asked), rows=(rows_asked, rows_asked))
         return _step(id, "evaluate", params, {"rows": rows, "model": model}, round, estimate, after)
 
     def _evaluate_guard(self, n: int, set: str, model: str) -> Step:

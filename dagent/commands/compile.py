@@ -55,10 +55,12 @@ def _over(plan: Plan) -> list[Diagnostic]:
         ("wall", whole.seconds, "time"),
         ("calls", whole.calls, "calls"),
         ("rows", whole.rows, "rows"),
+        ("tokens", whole.tokens, "tokens"),
+        ("money", whole.money, "money"),
     ):
         cap = caps.get(kind)
         if cap is not None and ends[1] > cap:
-            found.append((f"`{kind}` allows {shown(cap, unit)}", f"{span(ends, unit)}"))
+            found.append((f"`{kind}` allows {span((cap, cap), unit)}", span(ends, unit)))
     named = memory.device(str(plan.settings.get("student.device")))
     if named is not None and whole.memory[1] > named[1]:
         found.append((f"the device has {named[1] / 1e9:.3g} GB", span(whole.memory, "memory")))
@@ -116,6 +118,7 @@ def summarise(compiled: Compiled) -> dict[str, Any]:
     seconds = [e.seconds for e in estimates if e.seconds]
     calls = [e.calls for e in estimates if e.calls]
     rows = [s.estimate.rows for s in plan.steps if s.kind == "mix" and s.estimate.rows]
+    whole = totals(plan.steps).to_json()
     return {
         "plan": plan.id,
         "name": plan.name,
@@ -123,6 +126,8 @@ def summarise(compiled: Compiled) -> dict[str, Any]:
         "rounds": plan.rounds,
         "rows": _sum(rows),
         "calls": _sum(calls),
+        "tokens": whole["tokens"],
+        "money": whole["money"] if plan.prices else None,
         "seconds": [float(f"{x:.2g}") for x in _sum(seconds)],
         "gate": _gate(plan),
         "arms": [asdict(arm) for arm in plan.arms],
@@ -155,10 +160,19 @@ def _text(summary: dict[str, Any], output: Path, *, beside: bool) -> str:
         f"{summary['name']}: {summary['steps']} steps in {summary['rounds']} rounds, "
         f"at most {shown(summary['rows'][1], 'rows')} and {shown(summary['calls'][1], 'calls')}, "
         f"between {shown(low, 'time')} and {shown(high, 'time')}\n"
+        f"{_models(summary['tokens'], summary['money'])}"
         f"{_seen(summary['gate'])}"
         f"plan {summary['plan'][:12]} written to {written}\n"
         f"next: dagent {verb}{after}"
     )
+
+
+def _models(tokens: list[float], money: list[float] | None) -> str:
+    """What language models take; nothing where there are none."""
+    if not tokens[1]:
+        return ""
+    price = "no price known" if money is None else span((money[0], money[1]), "money")
+    return f"language models: {span((tokens[0], tokens[1]), 'tokens')}, {price}\n"
 
 
 def _seen(gate: dict[str, float]) -> str:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dagent.compiler.prices import place
 from dagent.runtime.meter import OutOfBudget
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ def speaking(role: Params, context: Context, step: str, parts: tuple[str, ...]) 
     from dagent.runtime.lm.connect import connect
     from dagent.runtime.lm.endpoint import Endpoint
 
-    endpoint = Endpoint(**role["lm"], options=dict(role["options"]))
+    price = context.prices.get(place(role["lm"]["model"], role["lm"]["api_base"]))
+    endpoint = Endpoint(**role["lm"], options=dict(role["options"]), price=price)
     lm = connect(endpoint, meter=context.meter, answers=context.answers, step=step, parts=parts)
     with dspy.context(lm=lm, adapter=dspy.JSONAdapter(), disable_history=True):
         yield

@@ -17,7 +17,7 @@ from typing import Any
 import dspy
 import pydantic
 
-from dagent.compiler.cost import ROWS_PER_CALL
+from dagent.compiler.engineering import ROWS_PER_CALL
 from dagent.compiler.plan import digest
 from dagent.runtime.agents.asking import Asked, ask, together
 from dagent.runtime.agents.coverage import PATTERNS, NearDuplicates

@@ -10,7 +10,7 @@ from typing import Any
 import dspy
 import pydantic
 
-from dagent.compiler.cost import LABELLED
+from dagent.compiler.engineering import LABELLED
 from dagent.runtime.agents.asking import ask, together
 from dagent.runtime.graders import Grader
 from dagent.runtime.rows import Row, cell

@@ -1,4 +1,5 @@
 """The version of each agent's prompt: a digest of its signatures, pinned in plans and the lock.
+And its length, from which the compiler estimates tokens.
 
 ``python -m dagent.runtime.agents.versions`` writes ``compiler/prompts.json`` anew.
 """
@@ -53,9 +54,23 @@ def _said(predictor: Any) -> dict[str, Any]:
     }
 
 
-def table() -> dict[str, str]:
+def characters(agent: dspy.Module) -> dict[str, int]:
+    """How long the prompt of each signature is, its inputs left empty."""
+    import dspy
+
+    def length(predictor: Any) -> int:
+        signature = predictor.signature
+        empty = dict.fromkeys(signature.input_fields, "")
+        messages = dspy.JSONAdapter().format(signature, [], empty)
+        return sum(len(message["content"]) for message in messages)
+
+    return {name: length(predictor) for name, predictor in agent.named_predictors()}
+
+
+def table() -> dict[str, dict[str, Any]]:
     roles = ("diagnoser", "generator", "planner", "refiner", "verifier")
-    return {role: version(make(role)) for role in roles}
+    agents = {role: make(role) for role in roles}
+    return {r: {"version": version(a), "characters": characters(a)} for r, a in agents.items()}
 
 
 if __name__ == "__main__":

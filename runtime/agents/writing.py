@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dagent.compiler.cost import ROWS_PER_CALL, TOP_UP
+from dagent.compiler.engineering import ROWS_PER_CALL, TOP_UP
 from dagent.compiler.plan import Step
 from dagent.runtime.agents.asking import speaking
 from dagent.runtime.agents.generator import GeneratorAgent, Screen, write

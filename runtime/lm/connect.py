@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from dagent.compiler import prices
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.lm.answers import AnswerLog
 from dagent.runtime.lm.calls import Calls, Waiting
@@ -44,7 +41,7 @@ def connect(
     from dagent.runtime.lm.model import Model
 
     endpoint.key()
-    endpoint = replace(endpoint, price=_price(endpoint, meter))
+    _refuse_unpriced(endpoint, meter)
     calls = Calls(
         endpoint,
         line(endpoint.model, endpoint.api_base, endpoint.api_key_env, patience or Patience()),
@@ -80,18 +77,13 @@ def connect(
         ) from None
 
 
-def _price(endpoint: Endpoint, meter: Meter) -> Mapping[str, float] | None:
-    """A server of the user's own charges what the user says; the table is for the providers'."""
-    if endpoint.price is None and endpoint.api_base is None:
-        found = prices.price(endpoint.model)
-        if found is not None:
-            return asdict(found)
+def _refuse_unpriced(endpoint: Endpoint, meter: Meter) -> None:
+    """The compiler refused it already, unless the plan is of an earlier version."""
     if endpoint.price is None and meter.caps("money"):
         raise Fatal(
             Diagnostic(
                 "E858",
                 f"money is capped, and what `{endpoint.model}` charges is unknown",
-                suggestion="cap `calls` or `tokens` instead",
+                suggestion="run `dagent compile`; `prices` in `budget` says what a model charges",
             )
         )
-    return endpoint.price

@@ -116,6 +116,7 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
     "student.template": ("{prompt}!", {}),
     "engineer.strategy": ("program", {}),
     **MODELS,
+    "budget.prices": ("prices.json", {"engineer": LM}),
     "engineer.dedupe.threshold": ("90%", {}),
     "engineer.decontaminate.templates": (False, {}),
     "engineer.optimise.generator.optimiser": ("simba", OPTIMISED),
@@ -240,6 +241,8 @@ def test_every_key_counts_or_is_refused(project: Any, name: str) -> None:
     (folder / "other.py").write_text(
         "def generate(a, b, c, d): ...\ndef verify(r, strict=0): ...\n"
     )
+    listed = {"models": {"openai/some": {"input": 1, "output": 2}}}
+    (folder / "prices.json").write_text(json.dumps(listed))
     for copy in ("other.jsonl", "dev.txt"):
         (folder / copy).write_text((folder / "dev.jsonl").read_text())
     value, company = VALUES.get(name, (None, {}))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dagent.compiler.cost import ROWS_PER_CALL
+from dagent.compiler.engineering import ROWS_PER_CALL
 from dagent.compiler.prompts import TABLE
 from dagent.runtime.agents.asking import Asked, together
 from dagent.runtime.agents.coverage import PATTERNS, NearDuplicates

@@ -1,0 +1,243 @@
+"""What an engineer's language models take: calls, tokens, money and seconds, a low and a high.
+
+Prompts are counted from their own texts (``prompts.json``) and from the mean row of dev. An answer
+is at least what is wanted of it; models that think aloud write several times as much.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dagent.compiler.facts import Facts
+from dagent.compiler.prices import Price, place
+from dagent.compiler.prompts import characters
+from dagent.compiler.spec import LanguageModel, Optimise, Role, Spec
+
+ROWS_PER_CALL = 5  # of a generator that is a language model
+TOP_UP = 3  # times the calls that would do if every row were good
+LABELLED = 24  # right rows, and as many wrong ones, that calibrate a judge
+ATTEMPTS = 2  # an answer that cannot be read is asked for once more
+FAILURES = 16  # of one skill, shown to a diagnoser
+EXAMPLES, AVOIDED, PASSAGE = 4, 10, 1500  # shown to a generator: rows, questions, characters
+HISTORY = 8  # rounds that a planner is told of
+DEMOS = 4  # that an optimised program may show
+
+CHARACTERS_PER_TOKEN = (5.0, 2.5)  # words of English; code, digits and JSON
+WORDS = 60  # characters of names and brackets around each row or item in a prompt
+EXPLAINED = (20, 600)  # characters of reasoning before a result
+THINKING = 4  # times the visible answer that a model may write in all
+PER_CALL = (0.2, 3.0)  # seconds until an answer begins
+PER_TOKEN = (0.002, 0.05)  # seconds of each token of it
+AT_ONCE = (256, 4)  # calls in flight
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Each as (low, high). ``money`` is in US dollars, ``None`` where a price is unknown."""
+
+    calls: Range = (0, 0)
+    tokens: Range = (0, 0)
+    money: Range | None = (0, 0)
+    seconds: Range = (0, 0)
+
+    def __add__(self, other: Use) -> Use:
+        unknown = self.money is None or other.money is None
+        return Use(
+            _plus(self.calls, other.calls),
+            _plus(self.tokens, other.tokens),
+            None if unknown else _plus(self.money or (0, 0), other.money or (0, 0)),
+            _plus(self.seconds, other.seconds),
+        )
+
+    @property
+    def perhaps(self) -> Use:
+        """The same where it need not happen at all."""
+        money = None if self.money is None else (0, self.money[1])
+        return Use((0, self.calls[1]), (0, self.tokens[1]), money, (0, self.seconds[1]))
+
+    def times(self, number: int) -> Use:
+        return total([self] * number)
+
+
+NOTHING = Use()
+
+
+@dataclass(frozen=True)
+class Engineering:
+    spec: Spec
+    facts: Facts
+
+    # --- the steps ----------------------------------------------------------------------------
+
+    def diagnose(self) -> Use:
+        """One call for each skill with failures."""
+        each = 3 * self._row + WORDS
+        prompt = self._prompt("diagnoser", "find", each, FAILURES * each)
+        return self._use("diagnoser", (0, ATTEMPTS * self._skills), prompt, (150, 5 * 400))
+
+    def plan(self) -> Use:
+        """A plan of too few good items is asked for once more."""
+        return self._planned((1, 2 * ATTEMPTS))
+
+    def generate(self) -> Use:
+        """A program is charged a call a row; a model makes several rows a call, and tops up."""
+        rows = self.spec.budget.rows_per_round
+        if self.spec.engineer.generator.lm is None:
+            return Use(calls=(rows, self._candidates))
+        most = TOP_UP * math.ceil(self._candidates / ROWS_PER_CALL)
+        return self._written((math.ceil(rows / ROWS_PER_CALL), most))
+
+    def verify(self) -> Use:
+        """Judging each candidate, and k answers to it."""
+        engineer, rows = self.spec.engineer, self.spec.budget.rows_per_round
+        calls = (rows, self._candidates)
+        used = self._judged(calls) if engineer.judge else NOTHING
+        return total([used, *[self._solved(calls)] * engineer.samples])
+
+    def refine(self) -> Use:
+        """At most every candidate is rejected, and each is verified once more."""
+        return self._repaired() + self.verify().perhaps
+
+    def calibrate(self) -> Use:
+        """Right rows and wrong ones, each judged."""
+        return self._judged((2 * LABELLED, 2 * ATTEMPTS * LABELLED))
+
+    def optimise(self, name: str, how: Optimise) -> Use:
+        """Within its calls, whoever makes them; a prompt grows by the demonstrations."""
+        ask = {"generator": self._written, "planner": self._planned, "verifier": self._judged}
+        one = ask[name]((1, 1))
+        low, high = how.calls // 4, how.calls
+        grown = high * (1 + DEMOS)
+        return Use(
+            (low, high),
+            (low * one.tokens[0], grown * one.tokens[1]),
+            one.money and (low * one.money[0], grown * one.money[1]),
+            (low * one.seconds[0] / AT_ONCE[0], high * one.seconds[1] / AT_ONCE[1]),
+        )
+
+    # --- together -----------------------------------------------------------------------------
+
+    def by_role(self) -> dict[str, Use]:
+        """What a round takes of each role that a language model has, as the meter counts it."""
+        engineer = self.spec.engineer
+        refined = self._has(engineer.refiner)
+        again = self.verify()
+        each = {
+            "diagnoser": (engineer.diagnoser, self.diagnose),
+            "planner": (engineer.planner, self.plan),
+            "generator": (engineer.generator, self.generate),
+            "verifier": (
+                engineer.verifier,
+                lambda: again + again.perhaps if refined else again,
+            ),
+            "refiner": (engineer.refiner, self._repaired),
+        }
+        return {name: use() for name, (role, use) in each.items() if self._has(role)}
+
+    def before(self) -> dict[str, Use]:
+        """What is spent before the first round, by the scope that the meter counts it in."""
+        engineer = self.spec.engineer
+        found = {f"optimise.{n}": self.optimise(n, how) for n, how in engineer.optimise.items()}
+        if self._has(engineer.verifier) and engineer.judge:
+            found["verifier"] = self.calibrate()
+        return found
+
+    def run(self) -> Use:
+        rounds = total(self.by_role().values()).times(self.spec.budget.rounds)
+        return total([*self.before().values(), rounds])
+
+    # --- parts --------------------------------------------------------------------------------
+
+    def _planned(self, calls: Range) -> Use:
+        cells = self._skills * max(1, self._difficulties)
+        rounds = min(HISTORY, self.spec.budget.rounds)
+        prompt = self._prompt("planner", "plan", cells * WORDS, cells * 2 * WORDS * (1 + rounds))
+        return self._use("planner", calls, prompt, (2 * WORDS, cells * 4 * WORDS))
+
+    def _written(self, calls: Range) -> Use:
+        row = self._row
+        shown = EXAMPLES * (row + WORDS)
+        passage = PASSAGE if self.spec.domain.sources else 0
+        prompt = self._prompt("generator", "write", shown, shown + AVOIDED * row + passage)
+        low, high = (ROWS_PER_CALL * (row + WORDS + more) for more in EXPLAINED)
+        return self._use("generator", calls, prompt, (low, high))
+
+    def _judged(self, calls: Range) -> Use:
+        prompt = self._prompt("verifier", "judge", self._row, self._row)
+        return self._use("verifier", calls, prompt, (WORDS + self._row / 2, EXPLAINED[1]))
+
+    def _solved(self, calls: Range) -> Use:
+        prompt = self._prompt("verifier", "solve", self._row / 2, self._row)
+        return self._use("verifier", calls, prompt, (WORDS / 2, EXPLAINED[1]))
+
+    def _repaired(self) -> Use:
+        prompt = self._prompt("refiner", "repair", self._row, self._row + 4 * WORDS)
+        answer = (WORDS, self._row + EXPLAINED[1])
+        return self._use("refiner", (0, self._candidates), prompt, answer)
+
+    def _use(self, name: str, calls: Range, prompt: Range, written: Range) -> Use:
+        """``prompt`` and ``written`` are characters of one call and its visible answer."""
+        role: Role | None = getattr(self.spec.engineer, name)
+        if role is None or role.lm is None:
+            return NOTHING
+        asked = tuple(prompt[end] / CHARACTERS_PER_TOKEN[end] for end in (0, 1))
+        said = [written[0] / CHARACTERS_PER_TOKEN[0]]
+        said.append(THINKING * written[1] / CHARACTERS_PER_TOKEN[1])
+        said = [min(tokens, role.lm.max_tokens or tokens) for tokens in said]
+        money = self._money(role.lm, calls, (asked[0], asked[1]), (said[0], said[1]))
+        each = [PER_CALL[end] + PER_TOKEN[end] * said[end] for end in (0, 1)]
+        waves = [math.ceil(calls[end] / AT_ONCE[end]) for end in (0, 1)]
+        return Use(
+            calls,
+            (calls[0] * (asked[0] + said[0]), calls[1] * (asked[1] + said[1])),
+            money,
+            (waves[0] * each[0], waves[1] * each[1]),
+        )
+
+    def _money(self, lm: LanguageModel, calls: Range, asked: Range, said: Range) -> Range | None:
+        """Low: as if the provider had cached every prompt."""
+        price: Price | None = self.facts.prices.get(place(lm.name, lm.api_base))
+        if price is None:
+            return None
+        tokens = [(round(a), round(s)) for a, s in zip(asked, said, strict=True)]
+        low = price.cost(*tokens[0], cached=tokens[0][0])
+        return calls[0] * low, calls[1] * price.cost(*tokens[1])
+
+    def _prompt(self, role: str, predictor: str, low: float, high: float) -> Range:
+        domain = self.spec.domain
+        fixed = characters(role, predictor) + len(domain.goal) + len(domain.answer or "")
+        return fixed + low, fixed + high
+
+    @staticmethod
+    def _has(role: Role | None) -> bool:
+        return role is not None and role.lm is not None
+
+    @property
+    def _candidates(self) -> int:
+        return math.ceil(self.spec.budget.rows_per_round * self.spec.engineer.candidates)
+
+    @property
+    def _row(self) -> float:
+        return self.facts.data[self.spec.role("dev").name].characters
+
+    @property
+    def _skills(self) -> int:
+        dev = self.facts.data[self.spec.role("dev").name]
+        return max(1, len(self.spec.domain.skills or dev.skills))
+
+    @property
+    def _difficulties(self) -> int:
+        dev = self.facts.data[self.spec.role("dev").name]
+        return len(self.spec.domain.difficulties or dev.difficulties)
+
+
+def total(uses: Iterable[Use]) -> Use:
+    return sum(uses, NOTHING)
+
+
+def _plus(a: Range, b: Range) -> Range:
+    return a[0] + b[0], a[1] + b[1]

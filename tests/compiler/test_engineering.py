@@ -1,0 +1,156 @@
+"""What language models take is estimated, priced and held against the caps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dagent.cli import main
+from dagent.compiler import plan as plans
+from dagent.compiler.lock import dumps, lock_at
+from dagent.compiler.plan import Plan
+from dagent.compiler.stale import check_fresh
+from dagent.compiler.totals import totals
+from dagent.dsl.diagnostics import Refused
+
+LM = {"engineer": {"generator": None, "lm": "openai/gpt-4o"}}
+LOCAL = {
+    "engineer": {"generator": None, "lm": "openai/own", "api_base": "http://localhost:1/v1"},
+    "budget": {"prices": "prices.json"},
+}
+BY_ROLE = {
+    "r1.diagnose": False,  # nothing need be wrong
+    "r1.plan": True,
+    "r1.generate": True,
+    "r1.verify": True,
+    "r1.refine": False,
+    "calibrate": True,
+}
+
+
+def price_list(folder: Path, **price: float) -> None:
+    (folder / "prices.json").write_text(json.dumps({"models": {"openai/own": price}}))
+
+
+def money(plan: Plan) -> tuple[float, float]:
+    return totals(plan.steps).money
+
+
+def test_every_role_that_a_model_has_is_estimated(project: Any) -> None:
+    plan = project.compile(LM).plan
+    for name, surely in BY_ROLE.items():
+        e = plan.step(name).estimate
+        assert e.calls
+        assert e.tokens
+        assert e.money
+        assert (e.calls[0] > 0) == (e.tokens[0] > 0) == (e.money[0] > 0) == surely, name
+        assert 0 < e.calls[1] < e.tokens[1]
+        # gpt-4o: 2.5 USD a million tokens of a prompt, 10 of an answer
+        assert 2.5e-6 * e.tokens[1] * 0.9 < e.money[1] < 10e-6 * e.tokens[1]
+    assert plan.step("r1.train").estimate.tokens is None
+
+
+def test_a_cap_on_answers_and_fewer_rows_cost_less(project: Any) -> None:
+    whole = money(project.compile(LM).plan)
+    short = {"engineer": {**LM["engineer"], "max_tokens": 50}}
+    assert money(project.compile(short).plan)[1] < whole[1] / 2
+    fewer = {**LM, "budget": {"per": {"round": {"rows": 10}}}}
+    assert money(project.compile(fewer).plan)[1] < whole[1] / 2
+
+
+def test_a_price_list_goes_before_the_table_and_changes_no_work(project: Any) -> None:
+    price_list(project.folder, input=0, output=0)
+    free = project.compile(LOCAL).plan
+    price_list(project.folder, input=1, output=2)
+    dear = project.compile(LOCAL).plan
+    assert money(free) == (0, 0)
+    assert money(dear)[0] > 0
+    assert free.id == dear.id
+    own = {"models": {"openai/gpt-4o": {"input": 0, "output": 0}}}
+    (project.folder / "prices.json").write_text(json.dumps(own))
+    plan = project.compile({**LM, "budget": {"prices": "prices.json"}}).plan
+    assert money(plan) == (0, 0)
+    again = plans.from_json(json.loads(plans.dumps(plan)))
+    assert again.prices == {"openai/gpt-4o": {"input": 0, "output": 0}}
+
+
+def test_a_price_list_that_changed_makes_the_plan_stale(project: Any) -> None:
+    price_list(project.folder, input=1, output=2)
+    made = project.compile(LOCAL)
+    path = project.folder / "dagent.plan.json"
+    path.write_text(plans.dumps(made.plan))
+    (project.folder / "dagent.lock").write_text(
+        dumps(lock_at(made.lock, project.folder / "spec.yaml", project.folder))
+    )
+    check_fresh(path)
+    price_list(project.folder, input=100, output=200)
+    with pytest.raises(Refused) as refused:
+        check_fresh(path)
+    assert "prices.json" in refused.value.diagnostics[0].message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        '{"models": {"m": {"input": 1}}}',
+        '{"models": {"m": {"input": -1, "output": 1}}}',
+        '{"models": {"m": {"input": "1", "output": 1}}}',
+        '{"models": {"m": {"input": 1, "output": 1, "cache": 1}}}',
+        '{"currency": "EUR", "models": {}}',
+        '{"models": {"m": {"input": NaN, "output": 1}}}',
+    ],
+)
+def test_what_is_no_price_list_is_refused(project: Any, text: str) -> None:
+    (project.folder / "prices.json").write_text(text)
+    assert project.codes({**LM, "budget": {"prices": "prices.json"}}) == ["E411"]
+
+
+@pytest.mark.parametrize(
+    ("budget", "code"),
+    [
+        ({"tokens": "1k tokens"}, "E401"),
+        ({"money": "0.01 USD"}, "E401"),
+        ({"per": {"round": {"rows": 100, "money": "0.01 USD"}}}, "E401"),
+        ({"per": {"round": {"rows": 100}, "verifier": {"tokens": 5000}}}, "E401"),
+        ({"money": "20 USD"}, "E412"),
+        ({"tokens": "1M tokens"}, "E412"),
+        ({"tokens": "100M tokens", "money": "1000 USD"}, None),
+    ],
+)
+def test_caps_on_tokens_and_money_are_held_against_the_estimate(
+    project: Any, budget: dict[str, Any], code: str | None
+) -> None:
+    found = [d for d in project.found({**LM, "budget": budget}) if d.code in ("E401", "E412")]
+    assert [d.code for d in found] == ([code] if code else [])
+    if code:
+        assert found[0].severity == ("error" if code == "E401" else "warning")
+
+
+def test_a_price_list_without_a_model_says_nothing(project: Any) -> None:
+    price_list(project.folder, input=1, output=2)
+    assert project.codes({"budget": {"prices": "prices.json"}}) == ["E325"]
+
+
+def test_a_role_without_a_price_is_named_where_its_model_is(project: Any) -> None:
+    own = {"lm": "openai/own", "api_base": "http://localhost:1/v1"}
+    change = {"engineer": {"planner": own}, "budget": {"money": "9 USD"}}
+    found = next(d for d in project.found(change) if d.severity == "error")
+    assert found.code == "E410"
+    assert found.span.text.strip('"') == "openai/own"
+    assert "prices.json" in found.suggestion
+
+
+def test_compile_tells_tokens_and_money_and_checks_the_budget(
+    project: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = project.spec({**LM, "budget": {"money": "20 USD"}})
+    assert main(["compile", str(path)]) == 0
+    line = next(x for x in capsys.readouterr().out.splitlines() if "language models" in x)
+    assert "tokens" in line
+    assert "USD" in line
+    assert main(["compile", str(path), "--budget-check"]) == 1
+    assert "`money` allows 20.00 USD" in capsys.readouterr().err
