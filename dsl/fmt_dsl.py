@@ -34,7 +34,7 @@ class DslPrinter:
 
     def document(self, root: Mapping, schema: Schema) -> str:
         items = self.items(root, schema)
-        return layout(items, self.attached.at_end(root), top=True)
+        return text_of(layout(items, self.attached.at_end(root), top=True))
 
     def items(self, node: Mapping, schema: Schema | None) -> list[Item]:
         out: list[Item] = []
@@ -117,8 +117,7 @@ class DslPrinter:
         return [f"{head} {{", *self.inside(body, schema), "}"]
 
     def inside(self, body: Mapping, schema: Schema | None) -> list[str]:
-        text = layout(self.items(body, schema), self.attached.at_end(body), top=False)
-        return _indent(text.splitlines())
+        return _indent(layout(self.items(body, schema), self.attached.at_end(body), top=False))
 
     def value(self, head: str, node: Node, schema: Schema | None) -> list[str]:
         if isinstance(node, Scalar):
@@ -135,8 +134,8 @@ class DslPrinter:
             lines = printer.value("", item, child(schema, 0))
             trivia = _copy(printer.attached.of(item))
             items.append(Item([*lines[:-1], lines[-1] + ","], trivia))
-        text = layout(items, self.attached.at_end(node), top=False)
-        return [f"{head}[", *_indent(text.splitlines()), "]"]
+        inside = layout(items, self.attached.at_end(node), top=False)
+        return [f"{head}[", *_indent(inside), "]"]
 
     def scalar(self, head: str, node: Scalar, schema: Schema | None) -> list[str]:
         text = node.value
@@ -159,8 +158,8 @@ class DslPrinter:
         return f"{{ {_STEP.join(pairs)} }}" if node.entries else "{ }"
 
 
-def layout(items: Iterable[Item], last: list[str], *, top: bool) -> str:
-    """Items under each other, with their comments, and one blank line where one belongs.
+def layout(items: Iterable[Item], last: list[str], *, top: bool) -> list[str]:
+    """The lines of items under each other, with their comments, a blank line where one belongs.
 
     At the top a block over several lines has one around it; elsewhere the author decides.
     """
@@ -178,7 +177,11 @@ def layout(items: Iterable[Item], last: list[str], *, top: bool) -> str:
         out += lines
     if last:
         out += ([""] if out and (top or tall) else []) + last
-    return "".join(line + "\n" for line in out)
+    return out
+
+
+def text_of(lines: list[str]) -> str:
+    return "".join(line + "\n" for line in lines)
 
 
 def _indent(lines: list[str]) -> list[str]:

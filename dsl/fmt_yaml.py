@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from dagent.dsl.comments import Attached, Trivia, told_apart
 from dagent.dsl.document import Entry, Mapping, Node, Scalar, Sequence
-from dagent.dsl.fmt_dsl import WIDTH, Item, _copy, _indent, layout
+from dagent.dsl.fmt_dsl import WIDTH, Item, _copy, _indent, layout, text_of
 from dagent.dsl.schema import Schema, child
 from dagent.dsl.texts import is_block
 from dagent.dsl.words import in_yaml, yaml_text
@@ -25,7 +25,7 @@ class YamlPrinter:
     anchors: Dict[tuple[int, bool], str] = field(default_factory=dict)
 
     def document(self, root: Mapping, schema: Schema) -> str:
-        return layout(self.items(root, schema), self.attached.at_end(root), top=True)
+        return text_of(layout(self.items(root, schema), self.attached.at_end(root), top=True))
 
     def items(self, node: Mapping, schema: Schema | None) -> list[Item]:
         return [self.entry(e, child(schema, e.key)) for e in node.entries]
@@ -73,7 +73,7 @@ class YamlPrinter:
             items = self.items(node, schema)
         else:
             items = [self.item(item, alias, child(schema, 0)) for item, alias in told_apart(node)]
-        return layout(items, self.attached.at_end(node), top=False).splitlines()
+        return layout(items, self.attached.at_end(node), top=False)
 
     def item(self, node: Node, alias: bool, schema: Schema | None) -> Item:
         if alias:
