@@ -177,6 +177,6 @@ def sprinkle(text: str, syntax: Syntax, seed: int) -> str:
 
 @pytest.mark.parametrize("odd", ["\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028"])
 def test_what_ends_a_line_elsewhere_ends_none_in_a_comment(odd: str) -> None:
-    text = f"domain {{\n  # a{odd}b\n  name = x  # c{odd}d\n  goal = \"y\"\n}}\n"
+    text = f"domain {{\n  # a{odd}b\n  name = x  # c{odd}d\n  goal = y\n}}\n"
     once = format_source(Source("s.dagent", text), Diagnostics(), "dagent")
     assert once == text
