@@ -63,6 +63,28 @@ def _block(title: str, rows: Sequence[tuple[str, str]]) -> list[str]:
     return [*([title] if rows else []), *(f"  {n:<{width}}  {v}".rstrip() for n, v in rows)]
 
 
+def program_lines(program: Mapping[str, Any], report: Mapping[str, Any]) -> list[str]:
+    """An optimised program: how it scored on examples that the optimiser did not see, what it
+    tells the model, and what it shows it."""
+    scores = [
+        ("metric", str(report["metric"])),
+        ("before", f"{report['before']:.2f}"),
+        ("after", f"{report['after']:.2f}"),
+        ("held out", f"{report['held_out']} examples, {report['trained_on']} to learn from"),
+        ("used", "yes" if report["used"] else "no: the plain one is as good"),
+        ("version", str(report["version"])),
+    ]
+    out = _block(f"optimised by {report['optimiser']}", scores)
+    for name, state in program["state"].items():
+        said = state.get("signature", {}).get("instructions", "")
+        demos = state.get("demos", [])
+        out += [f"{name}: instructions", *(f"  {line}" for line in said.splitlines())]
+        for number, demo in enumerate(demos, 1):
+            told = [(key, shown(value)) for key, value in demo.items()]
+            out += _block(f"{name}: demonstration {number} of {len(demos)}", told)
+    return out
+
+
 def executed_lines(found: Mapping[str, Any]) -> list[str]:
     """What became of the step in an execution, as ``runtime.history`` tells it."""
     rows = [("state", found["state"])]

@@ -127,6 +127,12 @@ def spent(events: Sequence[Event], *, adopted: bool = True) -> dict[str, float]:
     return {**total, "wall": round(elapsed(events), 1)}
 
 
+def model_words(spent: Mapping[str, float]) -> list[str]:
+    """Tokens and money in words; nothing where no language model was asked."""
+    words = [f"{spent['tokens']:,.0f} tokens"] if spent.get("tokens") else []
+    return words + ([f"{spent['money']:,.2f} USD"] if spent.get("money") else [])
+
+
 def read_status(project: Path, execution: str, *, alive: bool) -> dict[str, Any]:
     return status(read_events(journal_path(project, execution)), alive=alive)
 

@@ -26,6 +26,7 @@ from rich.table import Table
 from dagent.compiler.plan import Plan, Step
 from dagent.runtime.journal import Event
 from dagent.runtime.lanes import Lanes
+from dagent.runtime.status import LM_UNITS, model_words
 from dagent.runtime.store import Action
 
 
@@ -104,6 +105,7 @@ class Screen:
             f"{self._lanes.spent('rows'):,.0f} rows",
             f"{self._lanes.spent('calls'):,.0f} calls",
         ]
+        parts += model_words({unit: self._lanes.spent(unit) for unit in LM_UNITS})
         left = self._lanes.wall_left
         if left is not None:
             parts.append(f"{max(0.0, left):.0f} s of budget left")
@@ -157,7 +159,13 @@ def summary(event: Event, plan: Plan) -> str:
         f"  champion  {_of_round(champion['round'])}, chosen on select "
         f"({100 * champion['select']:.1f} %); test was opened once, at the end",
         f"  spent     {event['spent']['rounds']:,.0f} rounds, {event['spent']['rows']:,.0f} rows, "
-        f"{event['spent']['calls']:,.0f} calls, {event['spent']['wall']:.0f} s",
+        + ", ".join(
+            (
+                f"{event['spent']['calls']:,.0f} calls",
+                *model_words(event["spent"]),
+                f"{event['spent']['wall']:.0f} s",
+            )
+        ),
     ]
     if event["stop"]:
         lines.append(f"  stopped   {event['stop']}")
@@ -190,7 +198,8 @@ def comparison(event: Event, plan: Plan) -> str:
         )
     lines += [
         f"  champion  {event['best']}, {_of_round(event['champion']['round'])}, chosen on select",
-        f"  spent     {event['spent']['rows']:,.0f} rows, {event['spent']['calls']:,.0f} calls",
+        f"  spent     {event['spent']['rows']:,.0f} rows, "
+        + ", ".join((f"{event['spent']['calls']:,.0f} calls", *model_words(event["spent"]))),
         f"  model     {event['champion_model']}",
         "  look      dagent status, dagent ui",
     ]

@@ -11,7 +11,7 @@ from typing import Any
 from dagent.compiler.plan import Plan, Step, to_json
 from dagent.compiler.rates import with_rates
 from dagent.compiler.stale import read_plan
-from dagent.compiler.step_view import describe, executed_lines
+from dagent.compiler.step_view import describe, executed_lines, program_lines
 from dagent.compiler.step_view import lines as step_lines
 from dagent.compiler.table import lines
 from dagent.compiler.totals import totals
@@ -73,11 +73,15 @@ def _step(plan: Plan, step: Step, project: Path, *, as_json: bool) -> int:
 
     found = executed(plan, step, project)
     body = describe(plan, step) | {"executed": found}
-    _print(
-        body,
-        [*step_lines(plan, step), *(executed_lines(found) if found else ["not executed yet"])],
-        as_json=as_json,
-    )
+    lines = [*step_lines(plan, step), *(executed_lines(found) if found else ["not executed yet"])]
+    if step.kind == "optimise" and found and found["outputs"]:
+        made = {
+            name: json.loads((project / path).read_text(encoding="utf-8"))
+            for name, path in found["outputs"].items()
+        }
+        body |= made
+        lines += program_lines(made["program"], made["report"])
+    _print(body, lines, as_json=as_json)
     return 0
 
 

@@ -1,0 +1,107 @@
+"""What a model charges is metered, capped by role, and shown; an optimised program is shown too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from dagent.cli import main
+from dagent.compiler.pipeline import compile
+from dagent.runtime.journal import read_events
+from dagent.runtime.status import journal_path, latest
+from dagent.runtime.view import summary
+
+PLAIN = """  planner   { policy = error-driven }
+  generator { program = "sums.py:generate" }
+  verifier  { program = "sums.py:verify" }
+"""
+
+
+def project(stub: ModuleType, folder: Path, base: str, budget: str, more: str = "") -> Path:
+    engineer = f"""  planner   {{ policy = error-driven }}
+  generator {{ lm = "openai/own"  api_base = "{base}"  max_tokens = 500 }}
+  verifier  {{ program = "sums.py:verify" }}
+{more}"""
+    text = stub.SPEC.replace(PLAIN, engineer)
+    text = text.replace("rounds <= 3", f"rounds <= 1  {budget}").replace("rows <= 60", "rows <= 20")
+    made: Path = stub.make_project(folder, text)
+    price = {"input": 10, "output": 100}
+    (folder / "prices.json").write_text(json.dumps({"models": {"openai/own": price}}))
+    return made
+
+
+def events(folder: Path) -> list[dict[str, Any]]:
+    return read_events(journal_path(folder, latest(folder) or ""))
+
+
+def test_money_is_reckoned_by_the_price_list_and_shown(
+    stub: ModuleType,
+    engineers: ModuleType,
+    serve: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server = serve(engineers.Engineer())
+    folder = project(stub, tmp_path / "p", server.base, 'prices = "prices.json"')
+    stub.run_project(folder)
+    end = events(folder)[-1]
+    settled = [e["amounts"] for e in events(folder) if e["event"] == "settled"]
+    paid = sum(a.get("money", 0) for a in settled)
+    assert end["spent"]["money"] == pytest.approx(paid)
+    assert paid > 0
+    said = summary(end, compile(folder / "sums.dagent").plan)
+    money = f"{end['spent']['money']:,.2f} USD"
+    assert money in said
+    assert f"{end['spent']['tokens']:,.0f} tokens" in said
+    assert main(["status", str(folder)]) == 0
+    assert money in capsys.readouterr().out
+
+
+def test_a_cap_of_a_role_ends_what_it_may_spend(
+    stub: ModuleType, engineers: ModuleType, serve: Any, tmp_path: Path
+) -> None:
+    server = serve(engineers.Engineer())
+    budget = 'prices = "prices.json"  per generator { money <= 0.9 USD }'
+    folder = project(stub, tmp_path / "p", server.base, budget)
+    stub.run_project(folder)
+    made = [e for e in events(folder) if e["event"] == "step_finished" and "generate" in e["step"]]
+    held = {e["key"]: e for e in events(folder) if e["event"] in ("reserved", "settled")}
+    paid = sum(e["amounts"].get("money", 0) for e in held.values() if "generator" in e["scopes"])
+    assert 0 < paid <= 0.9
+    assert "generator money" in made[0]["note"]
+
+
+def test_an_optimised_program_is_shown_with_its_scores(
+    stub: ModuleType,
+    engineers: ModuleType,
+    serve: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server = serve(engineers.Engineer())
+    how = "  optimise generator { optimiser = bootstrap  calls = 30 calls }\n"
+    folder = project(stub, tmp_path / "p", server.base, "", how)
+    stub.run_project(folder)
+    monkeypatch.chdir(folder)
+    assert main(["show", "optimise.generator"]) == 0
+    said = capsys.readouterr().out
+    assert "write: instructions" in said
+    assert "You write training rows" in said
+    report = json.loads(_output(folder, "report"))
+    assert f"after     {report['after']:.2f}" in said
+    demos = json.loads(_output(folder, "program"))["state"]["write"]["demos"]
+    assert said.count("write: demonstration") == len(demos)
+    assert main(["show", "optimise.generator", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["report"] == report
+
+
+def _output(folder: Path, name: str) -> str:
+    done = next(
+        e for e in events(folder) if e.get("step") == "optimise.generator" and "outputs" in e
+    )
+    return (folder / ".dagent/store" / done["outputs"][name]["path"]).read_text()
