@@ -32,7 +32,7 @@ from dagent.dsl.document import Mapping, Scalar, Sequence, plain
 
 ROLES = ("seed", "dev", "test", "guard", "pool")
 GRADERS = ("exact", "normalised", "numeric", "choice", "regex", "program")
-ADAPTERS = ("full", "lora")
+ADAPTERS = ("full", "lora", "qlora")
 MOST_ROUNDS = 1000  # at some ten steps a round, as much as a person or a tool can still read
 # Which parts of a run can be capped, and by what.
 USE = ("calls", "tokens", "money")
@@ -278,7 +278,7 @@ def _guard(name: str, block: Reader, first: str) -> Guard:
 
 
 def _stage(block: Reader) -> Stage:
-    stage = block.text("stage", "sft")  # `check_train` knows which of them run
+    stage = block.text("stage", "sft")
     args: dict[str, Any] = {}
     for entry in block.block:
         if entry.key != "stage":

@@ -49,6 +49,7 @@ class Facts:
     # Of every model whose price is known, by ``prices.place``; and the file that says so, if any.
     prices: Mapping[str, Price] = field(default_factory=dict)
     price_lists: Mapping[str, str] = field(default_factory=dict)
+    teachers: Mapping[int, StudentFacts] = field(default_factory=dict)  # by number of the stage
 
 
 def inside(path: str, project: Path, span: Span, diagnostics: Diagnostics) -> Path | None:

@@ -42,10 +42,9 @@ def make_lock(
         "prompts": prompts(spec.engineer),
         **({"prices": dict(facts.price_lists)} if facts.price_lists else {}),
         "models": {
-            spec.student.model: {
-                "revision": spec.student.revision,
-                "sha256": facts.student.sha256,
-            }
+            step.params["model"]: {key: step.params[key] for key in ("revision", "sha256")}
+            for step in plan.steps
+            if step.kind == "student"
         },
         "packages": installed(),
     }

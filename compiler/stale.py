@@ -129,7 +129,7 @@ def _files(project: Path, plan: Plan, lock: Mapping[str, Any]) -> Iterator[Diagn
         if step.kind == "student":
             model, expected = step.params["model"], step.params["sha256"]
             if expected is not None and not model.startswith("builtin:"):
-                yield from _file(project, model, expected, "the student")
+                yield from _file(project, model, expected, f"the {step.id.partition('.')[0]}")
 
 
 def _file(project: Path, name: str, expected: str, what: str) -> Iterator[Diagnostic]:

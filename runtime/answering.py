@@ -25,10 +25,37 @@ def load(path: str, revision: str | None = None) -> tuple[Any, Any]:
         use_safetensors=True,
         trust_remote_code=False,
     )
+    return model, _tokenizer(path, revision)
+
+
+def _tokenizer(path: str, revision: str | None) -> Any:
     tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=False)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return model, tokenizer
+    return tokenizer
+
+
+def load_quantized(path: str) -> tuple[Any, Any]:
+    """As ``load``, the weights in four bits (NF4) on the first GPU, for a QLoRA adapter.
+
+    ``dagent.runtime.steps.train`` checks beforehand that there is a GPU, and bitsandbytes.
+    """
+    from transformers import BitsAndBytesConfig
+
+    four_bits = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+    model = AutoModelForCausalLM.from_pretrained(
+        path,
+        quantization_config=four_bits,
+        device_map={"": 0},
+        use_safetensors=True,
+        trust_remote_code=False,
+    )
+    return model, _tokenizer(path, None)
 
 
 def run(request: dict[str, Any], progress: Callable[..., None]) -> list[str]:

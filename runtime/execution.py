@@ -104,6 +104,7 @@ def execute(
             event = journal.append(
                 "execution_finished", **_finish(run, project / CHAMPION, journal.events)
             )
+            store.forget_unfinished()
         except KeyboardInterrupt:
             journal.append("execution_stopped", state="interrupted", reason="interrupted")
             raise

@@ -144,6 +144,7 @@ class Run:
             self.worker,
             self.view.progress,
             self.answers,
+            self.store.unfinished(key),
             self.plan.prices,
         )
         try:

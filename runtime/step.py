@@ -52,6 +52,7 @@ class Context:
     worker: Worker  # the process that holds torch
     progress: Progress
     answers: AnswerLog  # what language models said, earlier sessions included
+    checkpoints: Path  # a folder of this work's own that outlives a killed attempt; make it first
     prices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # the plan's
 
 

@@ -4,6 +4,7 @@
 .dagent/store/objects/ab/abcd…        a file or a folder, read-only
 .dagent/store/actions/ab/abcd….json   what an action made, said and was charged
 .dagent/store/tmp/                    attempts; what a killed run left is swept at the next start
+.dagent/store/unfinished/abcd…/       checkpoints of an action that is not recorded yet
 ```
 
 An action's key is made of the step's kind, version, parameters and the digests of its inputs. An
@@ -60,6 +61,15 @@ class Store:
         folder.mkdir()
         return folder
 
+    def unfinished(self, key: str) -> Path:
+        """Where an action keeps what a later attempt at it goes on from. Gone once it is recorded;
+        not there until the action makes it."""
+        return self.root / "unfinished" / key
+
+    def forget_unfinished(self) -> None:
+        """Nobody comes back to what was given up. Only when an execution has finished."""
+        shutil.rmtree(self.root / "unfinished", ignore_errors=True)
+
     def put(self, path: Path) -> Artifact:
         """Move a file or folder from a scratch folder into the store."""
         key = content_digest(path)
@@ -87,6 +97,7 @@ class Store:
             "spent": dict(action.spent),
         }
         write_atomically(self._action(key), json.dumps(body, sort_keys=True, ensure_ascii=False))
+        shutil.rmtree(self.unfinished(key), ignore_errors=True)
 
     def lookup(self, key: str) -> Action | None:
         """The action, if it is recorded and all that it made is still there."""

@@ -1,133 +1,193 @@
-"""Runs in the worker: a chain of TRL stages over rows, deterministic by seed on a CPU."""
+"""Runs in the worker: a chain of TRL stages over rows, deterministic by seed on a CPU.
+
+Each stage loads the model that the one before saved. What is not finished lives in a folder that
+outlives a killed run: stages that are done, and the last checkpoint of the one that is not.
+
+```
+<checkpoints>/1.sft/model/            what the stage made
+<checkpoints>/1.sft/done.json         written last: its loss curve, how many rows it had
+<checkpoints>/2.dpo/checkpoint-120/   where the next run goes on
+```
+"""
 
 from __future__ import annotations
 
 import json
 import math
-import tempfile
-from collections.abc import Callable
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
 from transformers import TrainerCallback, set_seed
-from trl import SFTConfig, SFTTrainer
 
-from dagent.runtime.answering import load
-from dagent.runtime.prompting import pair_texts
+from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.runtime.answering import load, load_quantized
+from dagent.runtime.rows import Row, read_json, read_rows, write_json, write_rows
+from dagent.runtime.stages import STAGES, Work
+
+# What a stage measures besides the loss, by TRL's names; kept in the log where a stage has it.
+MEASURES = ("reward", "rewards/margins", "rewards/accuracies", "rewards/chosen", "kl")
 
 
-class _Report(TrainerCallback):  # type: ignore[misc]
-    """Passes steps on as progress and refuses to go on with a loss that is no number."""
+class _Watch(TrainerCallback):  # type: ignore[misc]
+    """Passes steps on as progress, refuses to go on with a loss that is no number, and asks for a
+    checkpoint when the last is ``every`` seconds old.
 
-    def __init__(self, progress: Callable[..., None]) -> None:
-        self.progress = progress
-        self.log: list[dict[str, float]] = []
+    A checkpoint is taken only where the loss was just logged: the next loss is the mean since then,
+    and a training that goes on from there must report the same one.
+    """
+
+    def __init__(self, progress: Callable[..., None], every: float) -> None:
+        self.progress, self.every = progress, every
+        self.saved = time.monotonic()
+        self.shown: dict[str, str] = {}
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.global_step % 10 == 0 or state.global_step == state.max_steps:
-            shown = {"loss": f"{self.log[-1]['loss']:.3f}"} if self.log else {}
-            self.progress(state.global_step, state.max_steps, **shown)
+            self.progress(state.global_step, state.max_steps, **self.shown)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         loss = (logs or {}).get("loss")
         if loss is None:
             return
         if not math.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss is {loss} at step {state.global_step}: lower `learning_rate`, or set "
-                "`max_grad_norm`"
-            )
-        self.log.append({"step": state.global_step, "loss": round(loss, 6)})
+            raise diverged(f"the loss is {loss} at step {state.global_step}")
+        self.shown = {"loss": f"{loss:.3f}"}
+        if time.monotonic() - self.saved >= self.every and state.global_step < state.max_steps:
+            control.should_save = True
+            self.saved = time.monotonic()
+
+
+def diverged(what: str) -> Refused:
+    return Refused(
+        Diagnostic(
+            "E870",
+            what,
+            suggestion="lower `learning_rate`, set `max_grad_norm` or add `warmup_steps`, then "
+            "compile and execute again: finished steps are kept",
+        )
+    )
 
 
 def run(request: dict[str, Any], progress: Callable[..., None]) -> dict[str, Any]:
-    """``{model, rows, out, log, stages, adapter, lora, template, system, seed}``.
+    """Train ``request["model"]``, a folder, through ``stages``; returns ``{rows, loss, stages}``.
 
     ``rows`` is a JSONL file of rows with ``prompt`` and ``answer``. The trained model is saved to
     the folder ``out`` in Hugging Face format (an adapter is merged into it), the loss curve to the
-    file ``log`` as rows ``{"stage", "step", "loss"}``.
+    file ``log`` as rows ``{"stage", "step", "loss", …}``. The other keys are the parameters of the
+    step ``train``; ``checkpoints`` is the folder that outlives the run, ``every`` the seconds
+    between checkpoints, ``project`` that of the user's graders, ``teachers`` the folders of the
+    stages' teachers by the number of the stage.
+
+    Raises:
+        Refused: E870 when a loss is no number, E871 when a teacher has another vocabulary.
     """
     torch.use_deterministic_algorithms(not torch.cuda.is_available())
     # Filling what `torch.empty` returns costs seconds a step in TRL's chunked loss, which allocates
     # a tile as wide as a large vocabulary and overwrites what it uses.
     torch.utils.deterministic.fill_uninitialized_memory = False
-    model, tokenizer = load(request["model"])
-    with Path(request["rows"]).open(encoding="utf-8") as lines:
-        rows = [json.loads(line) for line in lines]
+    rows = read_rows(Path(request["rows"]))
+    model, reward = Path(request["model"]), None
     curve: list[dict[str, Any]] = []
-    for number, stage in enumerate(request["stages"]):
-        report = _Report(progress)
-        model = STAGES[stage["stage"]](model, tokenizer, rows, stage["args"], request, report)
-        curve += [{"stage": f"{number + 1}.{stage['stage']}", **point} for point in report.log]
-    model.config.use_cache = True
-    model.save_pretrained(request["out"])
-    tokenizer.save_pretrained(request["out"])
-    Path(request["log"]).write_text("".join(json.dumps(p, sort_keys=True) + "\n" for p in curve))
-    return {"rows": len(rows), "loss": curve[-1]["loss"] if curve else None}
+    done = []
+    for number, stage in enumerate(request["stages"], 1):
+        name = f"{number}.{stage['stage']}"
+        folder = Path(request["checkpoints"]) / name
+        teacher = request.get("teachers", {}).get(str(number))
+        if not (folder / "done.json").exists():
+            _stage(stage, rows, model, folder, request, reward, teacher, progress)
+        told = read_json(folder / "done.json")
+        curve += [{"stage": name, **point} for point in told["curve"]]
+        done.append({"stage": stage["stage"], "rows": told["rows"]})
+        if not told["rows"]:
+            continue
+        if stage["stage"] == "reward":
+            reward = folder / "model"
+        else:
+            model = folder / "model"
+    # Linked, not moved: a run that dies before the result is recorded finds its stages finished.
+    shutil.copytree(model, request["out"], copy_function=os.link)
+    write_rows(Path(request["log"]), curve)
+    losses = [point["loss"] for point in curve]
+    return {"rows": len(rows), "loss": losses[-1] if losses else None, "stages": done}
 
 
-def _sft(
-    model: Any,
-    tokenizer: Any,
-    rows: list[dict[str, Any]],
-    args: dict[str, Any],
-    request: dict[str, Any],
-    report: _Report,
-) -> Any:
-    """Supervised fine-tuning by ``trl.SFTTrainer``; the loss counts the answer only, as TRL does
-    for pairs of prompt and completion, unless ``completion_only_loss`` says otherwise."""
+def _stage(
+    stage: Mapping[str, Any],
+    rows: list[Row],
+    source: Path,
+    folder: Path,
+    request: Mapping[str, Any],
+    reward: Path | None,
+    teacher: str | None,
+    progress: Callable[..., None],
+) -> None:
+    """Do one stage, or the rest of it, and leave ``model`` and ``done.json`` in ``folder``."""
+    quantized = request["adapter"] == "qlora"
+    folder.mkdir(parents=True, exist_ok=True)
+    model, tokenizer = (load_quantized if quantized else load)(str(source))
     set_seed(request["seed"])
-    pairs = pair_texts(
-        tokenizer,
-        [(r["prompt"], r["answer"]) for r in rows],
-        request["template"],
-        request["system"],
-    )
-    questions = tokenizer([q for q, _ in pairs], add_special_tokens=False)["input_ids"]
-    answers = tokenizer([a for _, a in pairs], add_special_tokens=False)["input_ids"]
-    dataset = Dataset.from_dict(
-        {
-            "input_ids": [q + a for q, a in zip(questions, answers, strict=True)],
-            "completion_mask": [
-                [0] * len(q) + [1] * len(a) for q, a in zip(questions, answers, strict=True)
-            ],
-        }
-    )
-    with tempfile.TemporaryDirectory() as scratch:
-        trainer = SFTTrainer(
+    trainer = STAGES[stage["stage"]](
+        Work(
+            source=source,
             model=model,
-            args=SFTConfig(
-                **{
-                    "completion_only_loss": True,
-                    # TRL's default is bfloat16, which it refuses where the machine has none.
-                    "bf16": torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
-                    "logging_steps": 10,
-                    **args,
-                    "output_dir": scratch,
-                    "seed": request["seed"],
-                    "report_to": "none",
-                    "save_strategy": "no",
-                    "disable_tqdm": True,
-                }
-            ),
-            train_dataset=dataset,
-            processing_class=tokenizer,
-            peft_config=_lora(request),
-            callbacks=[report],
+            tokenizer=tokenizer,
+            rows=rows,
+            args=stage["args"],
+            request=request,
+            folder=folder,
+            callback=_Watch(progress, request["every"]),
+            progress=progress,
+            reward=reward,
+            teacher=None if teacher is None else Path(teacher),
         )
-        trainer.train()
+    )
+    if trainer is None:  # the student gets no row wrong, and there is nothing to learn from
+        write_json(folder / "done.json", {"curve": [], "rows": 0})
+        return
+    trainer.train(resume_from_checkpoint=_last_checkpoint(folder))
     trained = trainer.model
-    return trained.merge_and_unload() if request["adapter"] == "lora" else trained
+    if quantized:
+        trained.save_pretrained(folder / "adapter")
+        trained = _onto(folder / "adapter", source)
+    elif request["adapter"] == "lora":
+        trained = trained.merge_and_unload()
+    if not all(bool(torch.isfinite(weights).all()) for weights in trained.parameters()):
+        raise diverged("weights are no numbers any more")
+    trained.config.use_cache = True
+    trained.save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+    curve = [_point(p) for p in trainer.state.log_history if "loss" in p]
+    write_json(folder / "done.json", {"curve": curve, "rows": len(trainer.train_dataset)})
+    for checkpoint in folder.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
 
 
-def _lora(request: dict[str, Any]) -> Any:
-    if request["adapter"] != "lora":
-        return None
-    from peft import LoraConfig
-
-    return LoraConfig(**{"task_type": "CAUSAL_LM", **request["lora"]})
+def _point(logged: Mapping[str, Any]) -> dict[str, float]:
+    more = {name: round(logged[name], 6) for name in MEASURES if name in logged}
+    return {"step": logged["step"], "loss": round(logged["loss"], 6), **more}
 
 
-STAGES: dict[str, Callable[..., Any]] = {"sft": _sft}
+def _last_checkpoint(folder: Path) -> str | None:
+    """The last whole checkpoint: the state is what the trainer writes last."""
+    found = sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
+    for checkpoint in reversed(found):
+        try:
+            read_json(checkpoint / "trainer_state.json")
+        except (OSError, json.JSONDecodeError):
+            shutil.rmtree(checkpoint)
+        else:
+            return str(checkpoint)
+    return None
+
+
+def _onto(adapter: Path, source: Path) -> Any:
+    """An adapter that was trained on quantised weights, merged into the whole ones."""
+    from peft import PeftModel
+
+    model, _ = load(str(source))
+    return PeftModel.from_pretrained(model, adapter).merge_and_unload()

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from dagent.dsl.diagnostics import Diagnostic, Failed, Note
+from dagent.dsl.diagnostics import Diagnostic, Failed, Note, Refused
 from dagent.runtime.meter import OutOfBudget
 
 WORKER = (sys.executable, "-m", "dagent.runtime.worker_main")
@@ -37,7 +37,8 @@ class Worker(Protocol):
         """Do ``task`` (``train`` or ``answer``) in the worker and return its result.
 
         Raises:
-            Failed: the worker reported an error (E8xx) or died.
+            Refused: the worker found the spec at fault (a loss that is no number, say).
+            Failed: the worker reported another error (E8xx) or died.
             OutOfBudget: the wall time ran out; the worker is stopped.
         """
         ...
@@ -132,7 +133,7 @@ class ProcessWorker:
                     f"the worker was killed during `{task}`, most likely for lack of memory",
                     suggestion="use a smaller `per_device_train_batch_size` with more "
                     "`gradient_accumulation_steps`, then run the same command again: what was "
-                    "finished is kept",
+                    "finished is kept, and a training goes on from its last checkpoint",
                     file=str(self._log),
                 )
             )
@@ -157,8 +158,8 @@ class ProcessWorker:
         lines.put(None)
 
 
-def _failed(task: str, error: dict[str, str], log: Path) -> Failed:
-    return Failed(
+def _failed(task: str, error: dict[str, Any], log: Path) -> Refused:
+    return (Refused if error.get("refused") else Failed)(
         Diagnostic(
             error["code"],
             f"`{task}` failed: {error['message']}",

@@ -1,7 +1,8 @@
 """The worker: a process that imports torch once and then serves requests, one line of JSON each.
 
 Replies are lines on what was standard output: ``{"progress": [done, total], "shown": {…}}``, then
-``{"result": …}`` or ``{"error": {"code", "message", "suggestion"}}``.
+``{"result": …}`` or ``{"error": {"code", "message", "suggestion", "refused"}}``; ``refused`` says
+that the user's spec is at fault, not the machine.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import traceback
 from contextlib import suppress
 from typing import Any
 
+from dagent.dsl.diagnostics import Failed, Refused
 from dagent.dsl.unexpected import diagnose
 
 # task -> `function(request, progress) -> result`, by module and name
@@ -57,14 +59,23 @@ def _listen(requests: queue.Queue[dict[str, Any]]) -> None:
     os._exit(0)  # the run is over or was killed: end now, in the middle of a training if need be
 
 
-def _describe(error: Exception) -> dict[str, str]:
+def _describe(error: Exception) -> dict[str, Any]:
+    if isinstance(error, Refused):
+        found = error.diagnostics[0]
+        return {
+            "code": found.code,
+            "message": found.message,
+            "suggestion": found.suggestion,
+            "refused": not isinstance(error, Failed),
+        }
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         return {
             "code": "E813",
             "message": text,
             "suggestion": "use a smaller `per_device_train_batch_size` with more "
-            "`gradient_accumulation_steps`, or `gradient_checkpointing = true`",
+            "`gradient_accumulation_steps`, `activation_checkpointing = true`, or `adapter = lora` "
+            "(`qlora` on a GPU); then compile and execute again: finished steps are kept",
         }
     known = diagnose(error)
     if known.code == "E810":

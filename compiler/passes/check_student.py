@@ -10,9 +10,10 @@ from dagent.compiler.digests import content_digest
 from dagent.compiler.facts import StudentFacts, inside
 from dagent.compiler.memory import Shape, shape_of_config
 from dagent.compiler.settings import Settings
-from dagent.compiler.spec import Spec
+from dagent.compiler.spec import Spec, Student
 from dagent.dsl.diagnostics import Diagnostics
 from dagent.dsl.nearest import did_you_mean
+from dagent.dsl.source import Span
 
 _HUB = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
 _SIZE = re.compile(r"(?:^|[-_.])(\d+(?:\.\d+)?)([BbMm])(?=$|[-_.])")
@@ -38,11 +39,24 @@ def check_student(
             spec.key("student", "lora"),
             "write `adapter = lora`, or remove it",
         )
+    span = spec.at("student", "model")
+    return check_model(student, span, project, settings, diagnostics, "revision")
+
+
+def check_model(
+    student: Student,
+    span: Span,
+    project: Path,
+    settings: Settings,
+    diagnostics: Diagnostics,
+    pinned_by: str,
+) -> StudentFacts:
+    """A model that stands at ``span``; ``pinned_by`` is the key that says its revision."""
     if student.source == "builtin":
-        return _builtin(spec, settings, diagnostics)
+        return _builtin(student, span, settings, diagnostics)
     if student.source == "local":
-        return _local(spec, project, settings, diagnostics)
-    return _hub(spec, diagnostics)
+        return _local(student, span, project, settings, diagnostics)
+    return _hub(student, span, diagnostics, pinned_by)
 
 
 def _check_prompting(spec: Spec, diagnostics: Diagnostics) -> None:
@@ -63,8 +77,10 @@ def _check_prompting(spec: Spec, diagnostics: Diagnostics) -> None:
         )
 
 
-def _builtin(spec: Spec, settings: Settings, diagnostics: Diagnostics) -> StudentFacts:
-    name = spec.student.model.removeprefix("builtin:")
+def _builtin(
+    student: Student, span: Span, settings: Settings, diagnostics: Diagnostics
+) -> StudentFacts:
+    name = student.model.removeprefix("builtin:")
     folders = settings.students.glob("*/config.json")
     known = {p.parent.name.replace("_", "-"): p.parent for p in folders}
     if name not in known:
@@ -72,15 +88,17 @@ def _builtin(spec: Spec, settings: Settings, diagnostics: Diagnostics) -> Studen
         diagnostics.error(
             "E601",
             f"there is no built-in student `{name}`",
-            spec.at("student", "model"),
-            did_you_mean(spec.student.model, names, "built in: " + ", ".join(sorted(names))),
+            span,
+            did_you_mean(student.model, names, "built in: " + ", ".join(sorted(names))),
         )
         return StudentFacts(None, None)
     return _facts(known[name], settings)
 
 
-def _local(spec: Spec, project: Path, settings: Settings, diagnostics: Diagnostics) -> StudentFacts:
-    model, span = spec.student.model, spec.at("student", "model")
+def _local(
+    student: Student, span: Span, project: Path, settings: Settings, diagnostics: Diagnostics
+) -> StudentFacts:
+    model = student.model
     folder = inside(model, project, span, diagnostics)
     if folder is None:
         return StudentFacts(None, None)
@@ -114,8 +132,8 @@ def _facts(folder: Path, settings: Settings) -> StudentFacts:
     return facts
 
 
-def _hub(spec: Spec, diagnostics: Diagnostics) -> StudentFacts:
-    model, span = spec.student.model, spec.at("student", "model")
+def _hub(student: Student, span: Span, diagnostics: Diagnostics, pinned_by: str) -> StudentFacts:
+    model = student.model
     if not _HUB.fullmatch(model) or "--" in model or ".." in model:
         diagnostics.error(
             "E601",
@@ -123,12 +141,12 @@ def _hub(spec: Spec, diagnostics: Diagnostics) -> StudentFacts:
             span,
             "write `builtin:NAME`, `./FOLDER` or `OWNER/NAME`",
         )
-    elif spec.student.revision is None:
+    elif student.revision is None:
         diagnostics.warn(
             "E608",
-            f"`{model}` has no `revision`: its files on the hub may change under the plan",
+            f"`{model}` has no `{pinned_by}`: its files on the hub may change under the plan",
             span,
-            "add `revision = COMMIT`",
+            f"add `{pinned_by} = COMMIT`",
         )
     size = _SIZE.search(model)
     scale = {"b": 1e9, "m": 1e6}

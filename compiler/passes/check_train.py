@@ -1,26 +1,124 @@
-"""The chain of training stages: what of it this version can run."""
+"""The chain of training stages: what each learns from can be derived, and what it makes is used."""
 
 from __future__ import annotations
 
-from dagent.compiler.spec import Spec
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dagent.compiler.facts import StudentFacts
+from dagent.compiler.passes.check_student import check_model
+from dagent.compiler.settings import Settings
+from dagent.compiler.spec import Spec, Stage
+from dagent.compiler.stages import EXPERIMENTAL, GRADED, IN_WORKER, REWARDED, TEACHER, TEACHES
+from dagent.compiler.tables import table
 from dagent.dsl.diagnostics import Diagnostics
 
-STAGES = ("sft",)
 
-
-def check_train(spec: Spec, diagnostics: Diagnostics) -> None:
+def check_train(
+    spec: Spec, project: Path, settings: Settings, diagnostics: Diagnostics
+) -> dict[int, StudentFacts]:
+    """The teachers of the stages that have one, by the number of the stage, from 1."""
+    teachers = {}
     for index, stage in enumerate(spec.train):
-        if stage.stage not in STAGES:
-            diagnostics.error(
-                "E190",
-                f"`stage = {stage.stage}` is not supported yet",
+        if stage.stage in EXPERIMENTAL:
+            diagnostics.warn(
+                "E640",
+                f"`{stage.stage}` stands in trl.experimental, and may change or vanish there",
                 spec.at("train", index, "stage"),
-                "use " + " or ".join(f"`{name}`" for name in STAGES),
+                f"`{EXPERIMENTAL[stage.stage]}` is its stable relative",
             )
-    if len(spec.train) > 1:
+        _check_reward(spec, index, diagnostics)
+        _check_grader(spec, index, diagnostics)
+        _check_sizes(spec, index, diagnostics)
+        if stage.stage in TEACHES:
+            teachers[index + 1] = _teacher(spec, index, project, settings, diagnostics)
+    return teachers
+
+
+def _check_reward(spec: Spec, index: int, diagnostics: Diagnostics) -> None:
+    """A reward model is no student: it is worth training only for a stage that asks it."""
+    later = [stage.stage for stage in spec.train[index + 1 :]]
+    if spec.train[index].stage == "reward" and not set(REWARDED) & set(later):
         diagnostics.error(
-            "E190",
-            "a chain of several training stages is not supported yet",
-            spec.key("train", 1, "stage"),
-            "keep one stage",
+            "E641",
+            "`train reward` makes a reward model, and no later stage is rewarded by one",
+            spec.at("train", index, "stage"),
+            "add `train grpo { … }` or `train rloo { … }` behind it, or remove it",
         )
+
+
+def _check_grader(spec: Spec, index: int, diagnostics: Diagnostics) -> None:
+    stage = spec.train[index].stage
+    if stage not in GRADED or not spec.criteria.metrics:
+        return
+    metric = spec.criteria.metrics[0]
+    if metric.grader not in IN_WORKER:
+        diagnostics.error(
+            "E642",
+            f"`train {stage}` learns from verdicts of `{metric.name}`, and `{metric.grader}` gives "
+            "none while the student trains",
+            spec.at("train", index, "stage"),
+            "put a metric first that is graded by " + ", ".join(f"`{g}`" for g in IN_WORKER),
+        )
+
+
+def _check_sizes(spec: Spec, index: int, diagnostics: Diagnostics) -> None:
+    """Sizes that TRL refuses when the trainer is made, after the rows were paid for."""
+    stage = spec.train[index]
+    batch = _number(stage, "per_device_train_batch_size")
+    if stage.stage == "kto" and batch == 1 and stage.args.get("loss_type") != "apo_zero_unpaired":
+        diagnostics.error(
+            "E644",
+            "KTO compares the answers of a batch with each other, and a batch of 1 has no others",
+            spec.at("train", index, "per_device_train_batch_size"),
+            "write 2 or more",
+        )
+    if stage.stage not in REWARDED:
+        return
+    answers = _number(stage, "num_generations")
+    together = stage.args.get("generation_batch_size") or batch * (
+        stage.args.get("steps_per_generation") or _number(stage, "gradient_accumulation_steps")
+    )
+    if answers < 2:
+        diagnostics.error(
+            "E644",
+            f"`{stage.stage}` compares several answers to a question",
+            spec.at("train", index, "num_generations"),
+            "write 2 or more",
+        )
+    elif together % answers:
+        diagnostics.error(
+            "E644",
+            f"{together:g} answers are drawn at a time, and {answers:g} of them to each question: "
+            "that leaves a rest",
+            spec.at("train", index, "num_generations"),
+            "make `per_device_train_batch_size` a multiple of `num_generations`",
+        )
+
+
+def _number(stage: Stage, name: str) -> Any:
+    """An argument, or TRL's default; of a wrong type, the default, since that is refused anyway."""
+    default = table(stage.stage).arguments[name].default
+    given = stage.args.get(name)
+    return given if isinstance(given, int) and not isinstance(given, bool) else default
+
+
+def _teacher(
+    spec: Spec, index: int, project: Path, settings: Settings, diagnostics: Diagnostics
+) -> StudentFacts:
+    stage = spec.train[index]
+    name, revision = (stage.args.get(key) for key in TEACHER)
+    if not isinstance(name, str):
+        diagnostics.error(
+            "E643",
+            f"`train {stage.stage}` has no teacher",
+            spec.at("train", index, "stage"),
+            f'add `{TEACHER[0]} = "OWNER/NAME"`, a model with the student\'s vocabulary',
+        )
+        return StudentFacts(None, None)
+    span = spec.at("train", index, TEACHER[0])
+    teacher = replace(
+        spec.student, model=name, revision=revision if isinstance(revision, str) else None
+    )
+    return check_model(teacher, span, project, settings, diagnostics, TEACHER[1])

@@ -14,6 +14,7 @@ from dagent.compiler.plan import Estimate, Step
 from dagent.compiler.prompts import version
 from dagent.compiler.rowchecks import ENGINEERS, must_not_share
 from dagent.compiler.spec import DataSet, Metric, Requirement, Role, Spec, Student
+from dagent.compiler.stages import GRADED, TEACHER, TEACHES
 from dagent.compiler.tables import table
 
 Params = Mapping[str, Any]
@@ -99,6 +100,10 @@ class _Lowering:
             "sha256": self.facts.student.sha256,
         }
         yield _step("student", "student", params)
+        for number, teacher in self.facts.teachers.items():
+            name, revision = (spec.train[number - 1].args.get(key) for key in TEACHER)
+            params = {"model": name, "revision": revision, "sha256": teacher.sha256}
+            yield _step(f"teacher.{number}", "student", params)
 
     def _base(self) -> Iterator[Step]:
         """Round 0: the untouched student is the first champion."""
@@ -277,14 +282,22 @@ class _Lowering:
         kept = (cost.rows // 2, cost.rows)
         yield _step(f"{r}.mix", "mix", params, inputs, n, seconds(cost.mix(), rows=kept))
         params = {
-            "stages": [{"stage": s.stage, "args": dict(s.args)} for s in spec.train],
+            "stages": [
+                {"stage": s.stage, "args": {k: v for k, v in s.args.items() if k not in TEACHER}}
+                for s in spec.train
+            ],
             "adapter": student.adapter,
             "lora": dict(student.lora),
             "template": student.template,
             "system": student.system,
             "seed": self._seed("train", n),
         }
+        if any(stage.stage in (*GRADED, *TEACHES) for stage in spec.train):
+            params["answering"] = self.answering
+        if any(stage.stage in GRADED for stage in spec.train):
+            params["metric"] = self.metric
         inputs = {"rows": f"{r}.mix/train", "model": "student/model"}
+        inputs |= {f"teacher.{k}": f"teacher.{k}/model" for k in self.facts.teachers}
         trained = (kept[0] * n, kept[1] * n)
         yield _step(
             f"{r}.train",

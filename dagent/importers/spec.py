@@ -73,12 +73,10 @@ def _unknown(file: str, tool: str | None) -> Diagnostic:
 
 def _write(draft: Draft, file: Path, to: Syntax) -> Imported:
     document = _document(draft, file)
-    document["student"]["adapter"] = _adapter(draft, document)
+    document["student"]["adapter"] = draft.student["adapter"]
     if draft.student["adapter"] == "full":
         draft.lost |= {f"lora.{name}": "the whole model is trained" for name in draft.lora}
         document["student"].pop("lora", None)
-    if not _runs({**document, "data": {"dev": _DEV, "test": _TEST}}):
-        draft.remarks.append(f"`train {draft.stage}` is checked here, and does not run yet")
     aside = {}
     for name, data in _named(draft.data):
         if _runs(_with_data(document, name, data), but="train"):
@@ -104,16 +102,6 @@ def _document(draft: Draft, file: Path) -> dict[str, Any]:
         "criteria": _CRITERIA,
         "train": [{"stage": draft.stage, **draft.train}],
     }
-
-
-def _adapter(draft: Draft, document: dict[str, Any]) -> str:
-    adapter = str(draft.student["adapter"])
-    if adapter == "qlora" and not _runs(document, but="train"):
-        draft.remarks.append(
-            "`adapter = qlora` does not run yet: `lora` in its place needs more memory"
-        )
-        return "lora"
-    return adapter
 
 
 def _runs(document: Mapping[str, Any], but: str = "") -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import importlib.util
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -11,10 +13,33 @@ from dagent.runtime.step import Artifact, Context, StepOutput
 
 kind = "train"
 version = 1
+CHECKPOINT_SECONDS = 300  # what a killed training loses at most, and one step
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
-    return ()
+    if step.params["adapter"] != "qlora":
+        return
+    lacks = []
+    if not _has_gpu():
+        lacks.append("a CUDA GPU")
+    if importlib.util.find_spec("bitsandbytes") is None:
+        lacks.append("the package `bitsandbytes`")
+    if lacks:
+        yield Diagnostic(
+            "E872",
+            f"`adapter = qlora` needs {' and '.join(lacks)}, which this machine lacks",
+            suggestion="write `adapter = lora` and compile again, or run the plan where they are",
+        )
+
+
+def _has_gpu() -> bool:
+    """As CUDA's driver says; to ask torch would cost seconds."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    count = ctypes.c_int()
+    return not driver.cuInit(0) and not driver.cuDeviceGetCount(ctypes.byref(count)) and bool(count)
 
 
 def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:
@@ -24,11 +49,22 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         context.progress,
         model=str(inputs["model"].path),
         rows=str(inputs["rows"].path),
+        teachers={
+            name.removeprefix("teacher."): str(artifact.path)
+            for name, artifact in inputs.items()
+            if name.startswith("teacher.")
+        },
         out=str(model),
         log=str(log),
+        checkpoints=str(context.checkpoints),
+        every=CHECKPOINT_SECONDS,
+        project=str(context.project.absolute()),
         **step.params,
     )
     metrics = {"rows": done["rows"]}
     if done["loss"] is not None:
         metrics["loss"] = done["loss"]
-    return StepOutput({"model": model, "log": log}, metrics, f"trained on {done['rows']} rows")
+    note = f"trained on {done['rows']} rows"
+    if len(done["stages"]) > 1 or done["stages"][0]["rows"] != done["rows"]:
+        note += ": " + ", then ".join(f"{s['stage']} on {s['rows']}" for s in done["stages"])
+    return StepOutput({"model": model, "log": log}, metrics, note)

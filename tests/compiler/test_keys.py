@@ -46,7 +46,6 @@ REFUSED = {
     "data.dev.mix": ["E325"],
     "data.dev.role": ["E305", "E313"],
     "engineer.strategy": ["E190"],
-    "train.stage": ["E190"],
 }
 LM = {"lm": "openai/some"}
 ROLES = ("diagnoser", "planner", "generator", "verifier", "refiner")

@@ -20,6 +20,12 @@ def lm_server() -> ModuleType:
     return load("lm/server.py")
 
 
+@pytest.fixture(scope="session")
+def tiny() -> ModuleType:
+    """``tiny.py``: a student of two layers, and the worker's training in this process."""
+    return load("tiny.py")
+
+
 def load(file: str) -> ModuleType:
     path = Path(__file__).parent / file
     name = f"dagent_test_{path.stem}"

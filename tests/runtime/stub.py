@@ -91,7 +91,7 @@ class StubWorker:
         (out / "config.json").write_text('{"model_type": "stub"}')
         (out / "model.safetensors").write_text(json.dumps(dict(known), sort_keys=True))
         Path(request["log"]).write_text('{"stage": "1.sft", "step": 1, "loss": 0.5}\n')
-        return {"rows": len(rows), "loss": 0.5}
+        return {"rows": len(rows), "loss": 0.5, "stages": [{"stage": "sft", "rows": len(rows)}]}
 
     def _answer(self, request: dict[str, Any]) -> list[str]:
         known = json.loads((Path(request["model"]) / "model.safetensors").read_text())

@@ -49,7 +49,7 @@ def context(tmp_path: Path) -> Context:
     (tmp_path / "programs.py").write_text(PROGRAM)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    return Context(tmp_path, scratch, None, None, lambda *_, **__: None, None)  # type: ignore[arg-type]
+    return Context(tmp_path, scratch, None, None, lambda *_, **__: None, None, tmp_path)  # type: ignore[arg-type]
 
 
 def run(step: Step, context: Context, **against: Path) -> list[dict[str, Any]]:
@@ -191,7 +191,7 @@ params = dict(name="set", role="dev", columns={}, where=None, sample=None, seed=
               hub="owner/name", config=None, split="train", revision=sys.argv[2], sha256=None)
 folder = Path(sys.argv[1])
 try:
-    context = Context(folder, folder, None, None, None, None)
+    context = Context(folder, folder, None, None, None, None, folder)
     data.run(Step("data.set", "data", 2, params), {}, context)
 except Refused as refused:
     sys.exit(" ".join(d.code + " " + d.message for d in refused.diagnostics))

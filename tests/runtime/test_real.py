@@ -71,6 +71,8 @@ def train(worker: ProcessWorker, folder: Path, name: str, **changed: Any) -> Pat
         "template": None,
         "system": None,
         "seed": 1,
+        "checkpoints": str(folder / f"{name}.checkpoints"),
+        "every": 300,
     } | changed
     worker.call("train", **request)
     return folder / name
