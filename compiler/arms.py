@@ -83,8 +83,9 @@ def _variants(root: Mapping, bare: Mapping, diagnostics: Diagnostics) -> Iterato
         name = str(control.value) if isinstance(control, Scalar) else None
         changed = bare
         if isinstance(control, Scalar):
-            for path, value in CONTROLS[str(control.value)].items():
-                changed = _put(changed, path.split("."), Scalar(value, control.span), control.span)
+            for dotted, value in CONTROLS[str(control.value)].items():
+                given_by = Scalar(value, control.span)
+                changed = _put(changed, dotted.split("."), given_by, control.span)
         given = entry.value.get("set")
         for path, override in _overrides(given):
             if _allowed(path, override.key_span, diagnostics):
@@ -131,9 +132,8 @@ def _override_stage(
 ) -> Mapping:
     """``train.sft.learning_rate``: the stages are a list, each with its name in it."""
     chain = root.get("train")
-    items = (
-        [i for i in chain.items if isinstance(i, Mapping)] if isinstance(chain, Sequence) else []
-    )
+    assert isinstance(chain, Sequence)
+    items = [i for i in chain.items if isinstance(i, Mapping)]
     names = [str(s.value) for i in items if isinstance(s := i.get("stage"), Scalar)]
     if path[1] not in names or len(path) != 3:
         remedy = did_you_mean(path[1], names, f"write `train.{names[0]}.ARGUMENT`" if names else "")

@@ -124,7 +124,7 @@ def lanes(plan: Plan, journal: Journal, clock: Clock = time.monotonic) -> Lanes:
 
 def _worked(events: Sequence[Event], variant: str) -> float:
     return sum(
-        e["seconds"]
+        float(e["seconds"])
         for e in events
         if e["event"] == "step_finished" and not e["reused"] and variant in e.get("variants", ())
     )
