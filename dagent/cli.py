@@ -30,6 +30,8 @@ VERBS = {
     "execute": "run a plan, or continue it where it stopped",
     "status": "say how the latest execution stands",
     "report": "write one HTML file on an execution: what improved, how sure it is, at what cost",
+    "export": "lay out the champion and its rows for transformers, datasets and a hub",
+    "try": "ask the base and the champion the same question, side by side",
     "ui": "open the MLflow page on this folder's runs",
     "completion": "print what makes a shell complete verbs and options",
 }

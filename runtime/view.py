@@ -173,7 +173,7 @@ def summary(event: Event, plan: Plan) -> str:
         lines.append(f"  {'met' if requirement['met'] else 'NOT MET':<9} {requirement['says']}")
     lines += [
         f"  model     {event['champion_model']}",
-        "  look      dagent status, dagent ui",
+        "  look      dagent report, dagent try, dagent ui",
     ]
     return "\n".join(lines)
 
@@ -201,7 +201,7 @@ def comparison(event: Event, plan: Plan) -> str:
         f"  spent     {event['spent']['rows']:,.0f} rows, "
         + ", ".join((f"{event['spent']['calls']:,.0f} calls", *model_words(event["spent"]))),
         f"  model     {event['champion_model']}",
-        "  look      dagent status, dagent ui",
+        "  look      dagent report, dagent try, dagent ui",
     ]
     return "\n".join(lines)
 

@@ -23,6 +23,7 @@ from dagent.dsl.unexpected import diagnose
 # task -> `function(request, progress) -> result`, by module and name
 TASKS = {
     "answer": ("dagent.runtime.answering", "run"),
+    "extract": ("dagent.runtime.extracting", "run"),
     "fetch": ("dagent.runtime.answering", "fetch"),
     "train": ("dagent.runtime.training", "run"),
 }

@@ -74,7 +74,7 @@ def _lead(others: Sequence[Mapping[str, Any]], alpha: float = 0.05) -> str:
     told = [
         (ahead, "The loop is ahead of {} beyond noise."),
         (behind, "It is behind {} beyond noise."),
-        (even, "Between the loop and {} no difference beyond noise was found."),
+        (even, "No difference from {} beyond noise was found."),
     ]
     return " ".join(says.format(_and(names)) for names, says in told if names)
 

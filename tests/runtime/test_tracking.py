@@ -184,6 +184,7 @@ def test_data_sets_files_and_the_model_are_there(
         "figures/learning_curve.png",
         "figures/skills.png",
         "result.json",
+        "report.html",
         "model/MLmodel",
         "model/model/model.safetensors",
         "model/components/tokenizer/tokenizer.json",

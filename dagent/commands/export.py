@@ -1,0 +1,54 @@
+"""``dagent export``: the champion and its rows as folders for transformers, datasets and a hub."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+from pathlib import Path
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder to write")
+    parser.add_argument(
+        "--execution", metavar="ID", help="the first letters of its id; default: the latest"
+    )
+    parser.add_argument(
+        "--adapter", action="store_true", help="the adapter alone, of a student trained with LoRA"
+    )
+    parser.add_argument(
+        "--rejects", action="store_true", help="also the rows that were refused, and why"
+    )
+    parser.add_argument(
+        "--push-to",
+        metavar="OWNER/NAME",
+        help="also upload, to new private repositories OWNER/NAME and OWNER/NAME-data; the token "
+        "comes from HF_TOKEN",
+    )
+    parser.add_argument("--public", action="store_true", help="upload for everybody to see")
+
+
+def run(args: argparse.Namespace) -> int:
+    from dagent.runtime import exporting
+    from dagent.runtime.history import events_of
+    from dagent.runtime.outcome import outcome
+    from dagent.runtime.worker import ProcessWorker
+
+    project, folder = Path(), args.folder
+    found = outcome(events_of(project, args.execution), project)
+    exporting.check(found, folder, adapter=args.adapter)
+    name = (args.push_to or found.start["name"]).rpartition("/")[2]
+    with ExitStack() as stack:
+        worker = None
+        if args.adapter:
+            worker = ProcessWorker(project / ".dagent/export.log")
+            stack.callback(worker.stop)
+        kept, left = exporting.export(found, folder, worker=worker, rejects=args.rejects, name=name)
+    what = "the adapter" if args.adapter else "the champion"
+    who = f"of round {found.round}" if found.round else "which is the untouched student"
+    print(f"{folder}/model  {what}, {who}; transformers loads it")
+    rejected = f" and {left:,} rejected" if args.rejects else ""
+    print(f"{folder}/data   {kept:,} rows kept{rejected}; datasets loads them")
+    if args.push_to:
+        for url in exporting.push(folder, args.push_to, public=args.public):
+            print(f"pushed to {url}")
+    return 0

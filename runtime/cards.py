@@ -1,0 +1,249 @@
+"""The cards of what is exported: what it is, how it was made, how good it is and how sure that is.
+
+The fields at the top are those that the Hugging Face hub reads.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dagent.runtime import projection as show
+from dagent.runtime.outcome import Outcome
+from dagent.runtime.report import facts
+from dagent.runtime.report.parts import p_value
+from dagent.runtime.rows import Row
+
+UNKNOWN = "unknown"
+
+
+def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
+    start, end = found.start, found.end
+    assert end is not None
+    settings, metric = start["settings"], start["metric"]
+    base = str(settings.get("student.model", ""))
+    rows = facts.test_rows(found.past, found.project)
+    low, high = end["gain"]["ci"]
+    licence = _licence(found.base)
+    head: dict[str, Any] = {
+        "license": licence,
+        "library_name": "peft" if adapter else "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["dagent", "trl"],
+        "model-index": [_index(found, name, rows)],
+    }
+    if not base.startswith((".", "/", "builtin:")):
+        head["base_model"] = base
+    what = (
+        f"`{base}`, trained on rows that were engineered for its weaknesses"
+        if found.round
+        else f"`{base}` as it was: no round beat it, so this is the untouched base"
+    )
+    accepted = [
+        f"| {n} | {100 * e['select']:.1f} % | {100 * e['select_low']:.1f} to "
+        f"{100 * e['select_high']:.1f} | {e['rows']:,} | "
+        f"{'accepted' if e['accepted'] else 'refused'}: {e['reason']} |"
+        for n, e in show.rounds(found.past).items()
+    ]
+    goals = [f"- {'met' if r['met'] else '**not met**'}: {r['says']}" for r in end["requirements"]]
+    sets = [
+        f"| {d.name} | {d.role} | {d.rows:,} | `{d.digest}` |"
+        for d in facts.data_sets(found.past, found.plan, found.project)
+    ]
+    guards = [
+        d for d in facts.data_sets(found.past, found.plan, found.project) if d.role == "guard"
+    ]
+    return _card(
+        head,
+        f"# {name}",
+        f"{start.get('goal') or ''}\n\n{what}. Made by dagent {start['version']}.",
+        "## How good it is",
+        f"{metric} on {rows:,} test rows that nothing in the making has seen; test was opened "
+        "once, at the end.",
+        "| | test |\n|---|---|\n"
+        f"| base | {100 * end['base']['test']:.1f} % |\n"
+        f"| this model | {100 * end['champion']['test']:.1f} % |\n"
+        f"| gain | {end['gain']['test_pp']:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, "
+        f"{p_value(end['gain']['p'])} (exact, paired) |",
+        "\n".join(goals),
+        "## How to use it",
+        _usage(found, adapter=adapter, base=base),
+        "## How it was made",
+        f"In rounds; round {found.round} was chosen, on select rows."
+        if found.round
+        else "In rounds, none of which was chosen.",
+        "| round | select | 95 % interval | rows added | the gate |\n|---|---|---|---|---|\n"
+        + "\n".join(accepted),
+        _training(found),
+        "Every trained row and where it came from is in the data set exported beside this model.",
+        "| set | role | rows | SHA-256 |\n|---|---|---|---|\n" + "\n".join(sets),
+        f"Plan `{start['plan_id']}`.",
+        "## Limits",
+        f"- Measured on rows of one domain, made like those of `{_role(found, 'test')}`. Elsewhere "
+        "it may be worse than its base.\n"
+        + (
+            "- Kept from falling on: " + ", ".join(f"`{d.name}`" for d in guards) + "."
+            if guards
+            else "- No guard set was watched: what the base could do besides was not measured."
+        )
+        + "\n- What is wrong or unfair in the base was not looked for.",
+        "## Licence",
+        _licence_says(licence, "the base model"),
+    )
+
+
+def data_card(found: Outcome, name: str, kept: Sequence[Row], rejects: Sequence[Row] | None) -> str:
+    head: dict[str, Any] = {
+        "license": UNKNOWN,
+        "task_categories": ["text-generation"],
+        "tags": ["dagent", "synthetic"],
+        "size_categories": [_size(len(kept))],
+        "configs": [
+            {
+                "config_name": "default",
+                "default": True,
+                "data_files": [{"split": "train", "path": "train.jsonl"}],
+            }
+        ],
+    }
+    if rejects:
+        head["configs"].append(
+            {
+                "config_name": "rejects",
+                "data_files": [{"split": "train", "path": "rejects.jsonl"}],
+            }
+        )
+    origins = Counter(str(row.get("origin")) for row in kept)
+    used = sum(bool(row["in_champion"]) for row in kept)
+    start = found.start
+    return _card(
+        head,
+        f"# {name}: rows",
+        f"{start.get('goal') or ''}\n\n{len(kept):,} rows that were generated, verified, freed of "
+        f"duplicates and of overlap with dev and test, and kept; {used:,} of them trained the "
+        f"champion, of round {found.round}.",
+        "## Columns",
+        "| column | says |\n|---|---|\n"
+        "| `id` | the first 16 hex digits of the SHA-256 of the prompt |\n"
+        "| `prompt`, `answer` | what is asked, and the right answer |\n"
+        "| `skill`, `difficulty` | the cell of the domain |\n"
+        "| `round`, `item`, `weakness`, `method` | which round asked for it, by which item of its "
+        "curriculum, and why |\n"
+        "| `origin`, `verdicts` | what made it, and what verified it (JSON) |\n"
+        "| `in_champion` | whether the champion was trained on it |",
+        "## Where they come from",
+        "\n".join(f"- `{origin}`: {n:,} rows" for origin, n in origins.most_common()),
+        f"Plan `{start['plan_id']}`, dagent {start['version']}."
+        + (f" {len(rejects):,} rejected rows are in the config `rejects`, with `reason`; rows that "
+           "overlap with dev or test are not among them." if rejects else ""),
+        "## Licence",
+        _licence_says(UNKNOWN, "what the rows were made from and of what made them"),
+    )  # fmt: skip
+
+
+def _card(head: Mapping[str, Any], *parts: str) -> str:
+    top = yaml.safe_dump(dict(head), sort_keys=False, allow_unicode=True)
+    return f"---\n{top}---\n\n" + "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _index(found: Outcome, name: str, rows: int) -> dict[str, Any]:
+    end, metric = found.end, found.start["metric"]
+    assert end is not None
+    return {
+        "name": name,
+        "results": [
+            {
+                "task": {"type": "text-generation"},
+                "dataset": {"type": "test", "name": f"test, {rows} rows"},
+                "metrics": [
+                    {"type": metric, "name": metric, "value": round(end["champion"]["test"], 4)}
+                ],
+            }
+        ],
+    }
+
+
+def _usage(found: Outcome, *, adapter: bool, base: str) -> str:
+    template, system = found.answering["template"], found.answering["system"]
+    loading = (
+        "from peft import AutoPeftModelForCausalLM\n"
+        "from transformers import AutoTokenizer\n\n"
+        'model = AutoPeftModelForCausalLM.from_pretrained("model")\n'
+        if adapter
+        else "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+        'model = AutoModelForCausalLM.from_pretrained("model")\n'
+    )
+    asked = (
+        f"text = {template!r}.replace('{{prompt}}', question)\n"
+        if template is not None
+        else "turns = "
+        + (f'[{{"role": "system", "content": {system!r}}}, ' if system else "[")
+        + '{"role": "user", "content": question}]\n'
+        "text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)\n"
+        if _has_chat_template(found.champion)
+        else 'text = question + "\\n"\n'
+    )
+    note = "" if not adapter else f"The adapter belongs on `{base}`.\n\n"
+    return (
+        f"{note}```python\n{loading}"
+        'tokenizer = AutoTokenizer.from_pretrained("model")\n'
+        'question = "…"\n'
+        f"{asked}"
+        'ids = tokenizer(text, add_special_tokens=False, return_tensors="pt")\n'
+        f"out = model.generate(**ids, max_new_tokens={found.answering['max_new_tokens']})\n"
+        "print(tokenizer.decode(out[0, ids.input_ids.shape[1]:], skip_special_tokens=True))\n```"
+    )
+
+
+def _has_chat_template(model: Path) -> bool:
+    config = model / "tokenizer_config.json"
+    named = config.is_file() and '"chat_template"' in config.read_text(encoding="utf-8")
+    return named or any(model.glob("chat_template*"))
+
+
+def _training(found: Outcome) -> str:
+    train = [s for s in found.plan.steps if s.kind == "train" and s.round == found.round]
+    if not train:
+        return ""
+    params = train[0].params
+    stages = "\n".join(
+        f"- `{stage['stage']}`: "
+        + ", ".join(f"`{k} = {v}`" for k, v in sorted(stage["args"].items()))
+        for stage in params["stages"]
+    )
+    return f"Trained by TRL (`adapter = {params['adapter']}`):\n\n{stages}"
+
+
+def _role(found: Outcome, role: str) -> str:
+    sets = facts.data_sets(found.past, found.plan, found.project)
+    return next((d.source or d.name for d in sets if d.role == role), role)
+
+
+def _licence(model: Path) -> str:
+    """As the base's own card says, which a folder from the hub has."""
+    card = model / "README.md"
+    if not card.is_file():
+        return UNKNOWN
+    parts = card.read_text(encoding="utf-8").split("---\n")
+    try:
+        head = yaml.safe_load(parts[1]) if len(parts) > 2 and not parts[0] else None
+    except yaml.YAMLError:
+        head = None
+    return str(head.get("license", UNKNOWN)) if isinstance(head, dict) else UNKNOWN
+
+
+def _licence_says(licence: str, whose: str) -> str:
+    if licence != UNKNOWN:
+        return f"`{licence}`, as {whose} says of itself."
+    return f"Not known here: look up that of {whose}, and set `license` above before publishing."
+
+
+def _size(rows: int) -> str:
+    for most, says in ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K")):
+        if rows < most:
+            return says
+    return "100K<n<1M" if rows < 1_000_000 else "n>1M"
