@@ -27,6 +27,7 @@ VERBS = {
     "graph": "draw a plan",
     "diff": "say what a change of the spec means for the plan, step by step",
     "lock": "say what moved since the plan was compiled",
+    "rehearse": "walk a plan against stand-ins, to find what would break before money is spent",
     "execute": "run a plan, or continue it where it stopped",
     "status": "say how the latest execution stands",
     "report": "write one HTML file on an execution: what improved, how sure it is, at what cost",

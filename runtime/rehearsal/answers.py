@@ -1,0 +1,122 @@
+"""What the stand-in for a language model says: valid against the schema that a prompt states.
+
+A prompt as DSPy writes it lists its inputs as ``[[ ## name ## ]]`` and its outputs as JSON with
+their schemas. Values come from the inputs where these have one by the same name. Rows are rows of
+the domain with a stand-in's mark, so that they are new and nobody takes them for real.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+MARK = "stand-in"
+_INPUT = re.compile(r"\[\[ ## (\w+) ## \]\]\n")
+_OUTPUT = re.compile(r'^  "(\w+)": ("\{\1\}.*?"),?$', re.MULTILINE)
+_SCHEMA = "JSON schema: "
+RIGHT, WRONG = 9.0, 1.0  # scores of a judge
+
+Schema = Mapping[str, Any]
+
+
+def answer(messages: list[Mapping[str, Any]], known: Mapping[str, str]) -> str:
+    """The answer to a request; ``known`` are right answers by question."""
+    outputs = messages[0]["content"].split("Outputs will be")[-1]
+    given = _inputs(messages[-1]["content"])
+    salt = hashlib.sha256(json.dumps(messages).encode()).hexdigest()
+    said = {
+        name: _value(name, _schema(json.loads(note)), given, known, f"{salt}{name}", 0)
+        for name, note in _OUTPUT.findall(outputs)
+    }
+    return json.dumps(said)
+
+
+def _inputs(text: str) -> dict[str, Any]:
+    parts = _INPUT.split(text)
+    found: dict[str, Any] = {}
+    for name, value in zip(parts[1::2], parts[2::2], strict=True):
+        try:
+            found[name] = json.loads(value.strip())
+        except ValueError:
+            found[name] = value.strip()
+    return found
+
+
+def _schema(note: str) -> Schema:
+    """The schema of an output field, from what its note says."""
+    if _SCHEMA in note:
+        found: Schema = json.loads(note.partition(_SCHEMA)[2])
+        return found
+    for word, kind in (("float", "number"), ("int", "integer"), ("True or False", "boolean")):
+        if word in note:
+            return {"type": kind}
+    return {"type": "string"}
+
+
+def _value(
+    name: str, schema: Schema, given: Mapping[str, Any], known: Mapping[str, str], salt: str, n: int
+) -> Any:
+    whole = {**schema, "$defs": schema.get("$defs", {})}
+    if "$ref" in schema:
+        target = whole["$defs"][schema["$ref"].rpartition("/")[2]]
+        return _value(name, {**target, "$defs": whole["$defs"]}, given, known, salt, n)
+    match schema.get("type"):
+        case "array":
+            items = {**schema["items"], "$defs": whole["$defs"]}
+            count = _many(name, given)
+            return [_value(name, items, given, known, f"{salt}.{i}", i) for i in range(count)]
+        case "object":
+            return {
+                key: _value(key, {**part, "$defs": whole["$defs"]}, given, known, salt, n)
+                for key, part in schema.get("properties", {}).items()
+            }
+        case "boolean":
+            return True
+        case "integer":
+            return max(1, _rows(given) // max(1, len(given.get("cells", ()))))
+        case "number":
+            return _score(given, known)
+    return _text(name, given, known, salt, n)
+
+
+def _many(name: str, given: Mapping[str, Any]) -> int:
+    if name == "rows":
+        return int(given.get("count", 1))
+    return len(given["cells"]) if name == "curriculum" else 1
+
+
+def _rows(given: Mapping[str, Any]) -> int:
+    budget = given.get("budget")
+    return int(budget["rows"]) if isinstance(budget, dict) else 1
+
+
+def _score(given: Mapping[str, Any], known: Mapping[str, str]) -> float:
+    """Of a question that nobody knows, a judge that lets pass shows what comes after it."""
+    proposed = str(given.get("proposed_answer", ""))
+    return RIGHT if known.get(str(given.get("question")), proposed) == proposed else WRONG
+
+
+def _text(name: str, given: Mapping[str, Any], known: Mapping[str, str], salt: str, n: int) -> str:
+    cells, failures, examples = (given.get(k) or [] for k in ("cells", "failures", "examples"))
+    if cells and name in cells[n % len(cells)]:
+        return str(cells[n % len(cells)][name])
+    if name == "method":
+        return str(next(iter(given["methods"])))
+    if failures and name in ("evidence", "difficulties"):
+        return str(failures[0]["id" if name == "evidence" else "difficulty"])
+    example = examples[int(salt[:4], 16) % len(examples)] if examples else {}
+    digest = hashlib.sha256(salt.encode()).hexdigest()
+    if name == "question":
+        shown = str(example.get("prompt", ""))
+        return f"{shown} {MARK} {' '.join([digest] * (1 + len(shown) // 200))}"
+    if name == "result":
+        return str(example.get("answer", MARK))
+    if name in ("answer", "own_answer", "repaired_answer"):
+        question = str(given.get("question", ""))
+        return known.get(question.partition(f" {MARK} ")[0], MARK)
+    if name == "repaired_question":
+        return str(given.get("question", MARK))
+    return MARK

@@ -1,0 +1,104 @@
+"""The stand-in for a model's server: speaks OpenAI's chat completions on a free port.
+
+It counts what it is asked, and bills generously, as a model that thinks aloud would. With faults,
+every ``EACH``-th request meets one of those that servers are known for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from dagent.compiler.engineering import CHARACTERS_PER_TOKEN, THINKING
+from dagent.runtime.rehearsal.answers import MARK, answer
+
+EACH = 5
+FAULTS = ("busy", "broken", "dropped", "unreadable", "empty")
+
+
+@dataclass
+class StandIn:
+    """``with StandIn(known) as server``: listens at ``server.base``. ``longest`` is the largest
+    sum of a prompt's tokens and those that it may be answered with, by the model's name."""
+
+    known: Callable[[], Mapping[str, str]]
+    faults: bool = False
+    base: str = ""
+    longest: dict[str, int] = field(default_factory=dict)
+    met: dict[str, int] = field(default_factory=dict)
+
+    def __enter__(self) -> StandIn:
+        self._numbers = itertools.count(1)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    async def _start(self) -> None:
+        app = web.Application(client_max_size=2**26)
+        app.router.add_post("/v1/chat/completions", self._respond)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0, backlog=1024).start()
+        host, port = self._runner.addresses[0][:2]
+        self.base = f"http://{host}:{port}/v1"
+
+    async def _respond(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        number = next(self._numbers)
+        asked = _tokens(sum(len(str(m["content"])) for m in body["messages"]))
+        most = int(body.get("max_tokens") or body.get("max_completion_tokens") or 0)
+        name = str(body["model"])
+        self.longest[name] = max(self.longest.get(name, 0), asked + most)
+        fault = FAULTS[number // EACH % len(FAULTS)] if self.faults and number % EACH == 0 else ""
+        if fault:
+            self.met[fault] = self.met.get(fault, 0) + 1
+        if fault == "busy":
+            return web.json_response(_error(), status=429, headers={"Retry-After": "0"})
+        if fault == "broken":
+            return web.json_response(_error(), status=500)
+        if fault == "dropped" and request.transport is not None:
+            request.transport.abort()
+            return web.Response()
+        text = {"unreadable": f"{MARK}: no JSON", "empty": ""}.get(fault)
+        if text is None:
+            text = answer(body["messages"], self.known())
+        said = min(THINKING * _tokens(len(text)), most or 10**9)
+        return web.json_response(_completion(name, text, asked, said))
+
+
+def _tokens(characters: int) -> int:
+    return round(characters / CHARACTERS_PER_TOKEN[1])
+
+
+def _error() -> dict[str, Any]:
+    return {"error": {"message": f"{MARK}: a fault that was asked for"}}
+
+
+def _completion(model: str, text: str, asked: int, said: int) -> dict[str, Any]:
+    message = {"role": "assistant", "content": text}
+    return {
+        "id": MARK,
+        "object": "chat.completion",
+        "created": 0,
+        "model": model,
+        "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+        "usage": {
+            "prompt_tokens": asked,
+            "completion_tokens": said,
+            "total_tokens": asked + said,
+        },
+    }
