@@ -16,6 +16,8 @@ from dagent.compiler.engineering import Engineering, Use
 from dagent.compiler.facts import Facts
 from dagent.compiler.plan import Estimate
 from dagent.compiler.spec import Spec, Stage
+from dagent.compiler.stages import GRADED, REWARDED, TEACHES
+from dagent.compiler.tables import table
 
 FLOPS = (2e14, 2e10)  # per second, sustained: low estimate, high estimate
 BATCH_SECONDS = (0.002, 0.05)  # per optimiser step or decoded token of a batch
@@ -75,16 +77,29 @@ class Cost:
         return self.answer(self.candidates)
 
     def train(self, round: int) -> Range:
-        """On all rows so far: the rounds' rows add up."""
-        args = self.spec.train[0].args if self.spec.train else {}
+        """On all rows so far: the rounds' rows add up. One stage after the other."""
+        parts = [part for stage in self.spec.train for part in self._stage(stage, round)]
+        return sum(low for low, _ in parts), sum(high for _, high in parts)
+
+    def _stage(self, stage: Stage, round: int) -> list[Range]:
+        """The training, and the student's own answers to what it is trained on."""
+        args, rows = stage.args, self.rows * round
         epochs = _number(args.get("num_train_epochs"), DEFAULT_EPOCHS)
         size = _number(args.get("per_device_train_batch_size"), DEFAULT_BATCH)
         size *= _number(args.get("gradient_accumulation_steps"), 1)
-        rows = self.rows * round
+        seen = rows
+        if stage.stage in REWARDED:  # its batches are of answers, several to a row
+            default = table(stage.stage).arguments["num_generations"].default
+            seen *= int(_number(args.get("num_generations"), default))
         steps = _number(args.get("max_steps"), -1)
         if steps <= 0:
-            steps = math.ceil(rows / max(size, 1)) * epochs
-        return self._seconds(6, steps * size, steps)
+            steps = math.ceil(seen / max(size, 1)) * epochs
+        if stage.stage in (*REWARDED, *TEACHES):
+            drawn = self._seconds(2, steps * size, steps * self.spec.student.max_new_tokens)
+            return [self._seconds(6, steps * size, steps), drawn]
+        if stage.stage in GRADED:  # two answers to a row; two forward passes of a reference
+            return [self._seconds(2 * (6 + 2), steps * size, steps), self.answer(rows)]
+        return [self._seconds(6, steps * size, steps)]
 
     def memory(self, stage: Stage) -> Memory | None:
         """Peak of a training stage; None where the student's size is not known."""

@@ -52,3 +52,14 @@ def test_stages_that_learn_from_verdicts_need_a_grader_that_gives_them(project: 
         ("E642", '"kto"'),
         ("E642", '"grpo"'),
     ]
+
+
+def test_a_chain_is_expected_to_take_longer_than_its_first_stage(project: Any) -> None:
+    def high(*stages: str) -> float:
+        chain = {"train": [{"stage": stage} for stage in stages]}
+        estimate: tuple[float, float] = (
+            project.compile(chain).plan.step("r1.train").estimate.seconds
+        )
+        return estimate[1]
+
+    assert high("sft") < high("sft", "sft") < high("sft", "dpo") < high("sft", "grpo")

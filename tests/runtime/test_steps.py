@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dagent.compiler.kinds import KINDS
+from dagent.compiler.plan import Step
 from dagent.runtime.policies import apportion, bounded, shrunk_errors
 from dagent.runtime.roles import CellCount
 from dagent.runtime.rows import cell
@@ -104,3 +105,23 @@ def test_mix_takes_what_there_is() -> None:
     candidates = [{"id": str(i), "skill": "a", "difficulty": 1} for i in range(5)]
     chosen = choose(candidates, [True] * 5, rows=10, prefer_wrong=0.5, floor=0.0, cap=0.1, seed=0)
     assert len(chosen) == 5
+
+
+def test_qlora_is_refused_before_anything_runs_where_it_cannot_be(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from dagent.runtime.steps import train
+
+    def found(adapter: str) -> list[str]:
+        step = Step("r1.train", "train", 1, {"adapter": adapter})
+        return [f"{d.code} {d.message}" for d in train.check(step, tmp_path)]
+
+    monkeypatch.setattr(train, "_has_gpu", lambda: False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert found("lora") == []
+    (said,) = found("qlora")
+    assert said.startswith("E872")
+    assert "a CUDA GPU and the package `bitsandbytes`" in said
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    monkeypatch.setattr(train, "_has_gpu", lambda: True)
+    assert found("qlora") == []
