@@ -29,7 +29,7 @@ CONTROLS: Dict[str, Dict[str, Plain]] = {
     "best_of_k": {"engineer.planner.policy": "random", **_UNGUIDED, **_ALONE},
     "matched": {"engineer.planner.policy": "matched", **_UNGUIDED},
     "best_of_k_matched": {"engineer.planner.policy": "matched", **_UNGUIDED, **_ALONE},
-    "unverified": {"engineer.verifier": None},
+    "unverified": {"engineer.verifier": None, "engineer.verify": None},
     "blind": dict(_BLIND),
     "ungated": {"criteria.gate.rule": "always"},
 }

@@ -8,8 +8,10 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Any
 
+from dagent.compiler.dataset import EXTRA
 from dagent.compiler.engineer import read_engineer
 from dagent.compiler.formats import FORMATS
+from dagent.compiler.grading import columns, read_grading
 from dagent.compiler.prices import CURRENCY
 from dagent.compiler.read import Reader, inside_text
 from dagent.compiler.requirement import read_requirement
@@ -31,7 +33,6 @@ from dagent.dsl.diagnostics import Diagnostics
 from dagent.dsl.document import Mapping, Scalar, Sequence, plain
 
 ROLES = ("seed", "dev", "test", "guard", "pool")
-GRADERS = ("exact", "normalised", "numeric", "choice", "regex", "program")
 ADAPTERS = ("full", "lora", "qlora")
 MOST_ROUNDS = 1000  # at some ten steps a round, as much as a person or a tool can still read
 # Which parts of a run can be capped, and by what.
@@ -52,14 +53,18 @@ def read_spec(root: Mapping, diagnostics: Diagnostics) -> Spec:
     # These were used up by ``compose``; the language has only version 1, which the schema checks.
     for key in ("language", "import", "let", "param"):
         reader.node(key)
+    criteria = _criteria(reader.inner("criteria"))
+    engineer = read_engineer(reader.inner("engineer"))
+    graders = [m.grader for m in criteria.metrics] + [c.grader for c in engineer.verify]
+    extra = columns(graders)
     spec = Spec(
         seed=int(reader.number("seed", 0)),
         domain=_domain(reader.inner("domain")),
-        data=tuple(_data(name, block) for name, block in reader.named("data")),
+        data=tuple(_data(name, block, extra) for name, block in reader.named("data")),
         student=_student(reader.inner("student")),
-        engineer=read_engineer(reader.inner("engineer")),
+        engineer=engineer,
         budget=_budget(reader.inner("budget")),
-        criteria=_criteria(reader.inner("criteria")),
+        criteria=criteria,
         train=tuple(_stage(block) for block in reader.items("train")),
         root=root,
     )
@@ -83,7 +88,7 @@ SOURCES = ("path", "hub", "program")
 ONLY_WITH = {"format": "path", "config": "hub", "split": "hub", "revision": "hub"}
 
 
-def _data(name: str, block: Reader) -> DataSet:
+def _data(name: str, block: Reader, extra: tuple[str, ...]) -> DataSet:
     given = [key for key in SOURCES if key in block]
     if len(given) != 1:
         several = "has several sources: " + ", ".join(f"`{key}`" for key in given)
@@ -117,6 +122,15 @@ def _data(name: str, block: Reader) -> DataSet:
             "add `split = train`",
         )
     path = block.text("path", "")
+    mapped = block.inner("columns")
+    for column in EXTRA:
+        if column in mapped and column not in extra:
+            block.diagnostics.error(
+                "E325",
+                f"`{column}` is read by no grader of this spec",
+                mapped.key_span(column),
+                "remove it, or use the grader that reads it",
+            )
     return DataSet(
         name=name,
         role=role,
@@ -127,10 +141,11 @@ def _data(name: str, block: Reader) -> DataSet:
         split=block.text("split", ""),
         revision=block.text("revision", None),
         program=block.text("program", ""),
-        columns=block.value("columns") or {},
+        columns={e.key: mapped.text(e.key, "") for e in mapped.block},
         where=_where(block),
         sample=block.amount("sample", "rows", None, least=1),
         mix=bool(block.value("mix")),
+        extra=extra,
     )
 
 
@@ -240,14 +255,8 @@ def _criteria(block: Reader) -> Criteria:
 
 
 def _metric(name: str, block: Reader) -> Metric:
-    grader = block.choice("grader", GRADERS, "exact")
-    options = ("tolerance", "relative_tolerance", "pattern", "choices", "program")
-    return Metric(
-        name=name,
-        grader=grader,
-        average=block.text("average", "micro"),
-        options={key: block.value(key) for key in options if key in block},
-    )
+    grader, options = read_grading(block)
+    return Metric(name, grader, block.text("average", "micro"), options)
 
 
 def _requirements(block: Reader) -> tuple[Requirement, ...]:

@@ -12,20 +12,25 @@ from dagent.compiler.formats import Fault, Raw
 from dagent.compiler.where import CannotJudge, Where
 
 COLUMNS = ("id", "prompt", "answer", "skill", "difficulty")
+# What some graders judge by; carried only where one does.
+EXTRA = ("tests", "schema_sql", "database")
 _TYPES: Mapping[str, tuple[Any, str]] = {
     "id": (str | int, "neither text nor integer"),
     "prompt": (str | int | float, "no text"),
     "answer": (str | int | float, "no text"),
     "skill": (str, "no text"),
     "difficulty": (str | int, "neither text nor integer"),
+    "tests": (str | list, "neither text nor a list of texts"),
+    "schema_sql": (str, "no text"),
+    "database": (str, "no text"),
 }
 _ABSENT = object()
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """``number`` counts from 1. ``values`` holds those of ``COLUMNS`` that the row has; prompt,
-    answer and id are texts."""
+    """``number`` counts from 1. ``values`` holds those of ``COLUMNS``, and of the view's ``extra``,
+    that the row has; prompt, answer and id are texts."""
 
     number: int
     values: Mapping[str, Any]
@@ -54,12 +59,14 @@ class View:
     ``columns`` maps dagent's name of a column to the set's, where they differ; ``a.b`` and ``a.0``
     lead into nested values. ``where`` keeps some of the rows. ``answers``: whether a row needs one;
     the rows of a pool are there to be answered. ``text``: the format has no numbers (CSV).
+    ``extra``: which of ``EXTRA`` the rows carry.
     """
 
     columns: Mapping[str, str]
     where: Where | None = None
     answers: bool = True
     text: bool = False
+    extra: tuple[str, ...] = ()
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -97,13 +104,14 @@ class _Lookup:
         self.raw, self.view = raw, view
 
     def __getitem__(self, name: str) -> Any:
-        value = self.view.get(self.raw, name) if name in COLUMNS else _ABSENT
+        known = (*COLUMNS, *self.view.extra)
+        value = self.view.get(self.raw, name) if name in known else _ABSENT
         return self.raw.get(name) if value is _ABSENT else value
 
 
 def _row(number: int, raw: Mapping[str, Any], view: View) -> Row | Fault:
     values: dict[str, Any] = {}
-    for name in COLUMNS:
+    for name in (*COLUMNS, *view.extra):
         column, value = view.columns.get(name, name), view.get(raw, name)
         if isinstance(value, Fault):
             return Fault(number, value.message, value.code, value.column)
@@ -112,11 +120,12 @@ def _row(number: int, raw: Mapping[str, Any], view: View) -> Row | Fault:
                 return Fault(number, f"no column `{column}` for the {name}", "E306", column)
             continue
         types, wrong = _TYPES[name]
-        if not isinstance(value, types) or isinstance(value, bool):
+        texts = not isinstance(value, list) or all(isinstance(v, str) for v in value)
+        if not isinstance(value, types) or isinstance(value, bool) or not texts:
             return Fault(number, f"column `{column}` is {wrong}", column=column)
         if name == "prompt" and not str(value).strip():
             return Fault(number, f"column `{column}` is empty", column=column)
-        values[name] = value if name in ("skill", "difficulty") else str(value)
+        values[name] = str(value) if name in ("id", "prompt", "answer") else value
     return Row(number, values)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from dagent.compiler.grading import read_grading
 from dagent.compiler.read import Reader
 from dagent.compiler.secrets import REMEDY
-from dagent.compiler.spec import Engineer, LanguageModel, Optimise, Role
+from dagent.compiler.spec import Check, Engineer, LanguageModel, Optimise, Role
 
 ROLES = ("diagnoser", "planner", "generator", "verifier", "refiner")
 PLANNERS = ("error-driven", "matched", "random", "uniform")
@@ -49,6 +50,7 @@ def read_engineer(block: Reader) -> Engineer:
         cap=block.amount("cap", "fraction", 0.25),
         feedback=block.flag("feedback", True),
         accumulate=block.flag("accumulate", True),
+        verify=tuple(Check(name, *read_grading(check)) for name, check in block.named("verify")),
         duplicate=block.inner("dedupe").amount("threshold", "fraction", 0.8, least=0.1),
         templates=block.inner("decontaminate").value("templates") is not False,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dagent.compiler.memory import Shape
 from dagent.compiler.prices import Price
@@ -28,6 +29,8 @@ class DataFacts:
     difficulties: tuple[str | int, ...] = ()
     revision: str | None = None
     known: bool = True
+    ungradable: Mapping[str, int] = field(default_factory=dict)  # grader -> first row that lacks
+    databases: Mapping[str, int] = field(default_factory=dict)  # named by rows -> first that does
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,14 @@ class StudentFacts:
     shape: Shape | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class GraderFacts:
+    """The JSON Schemas that graders read, and the digests of the databases, by their paths."""
+
+    schemas: Mapping[str, Any] = field(default_factory=dict)
+    databases: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Facts:
     data: Mapping[str, DataFacts]
@@ -50,6 +61,7 @@ class Facts:
     prices: Mapping[str, Price] = field(default_factory=dict)
     price_lists: Mapping[str, str] = field(default_factory=dict)
     teachers: Mapping[int, StudentFacts] = field(default_factory=dict)  # by number of the stage
+    graders: GraderFacts = field(default_factory=GraderFacts)
 
 
 def inside(path: str, project: Path, span: Span, diagnostics: Diagnostics) -> Path | None:

@@ -37,7 +37,7 @@ KINDS: dict[str, Kind] = {
             ("calibration",),
             "sets a judge's threshold on known rows",
         ),
-        Kind("diagnose", 1, ("rows", "model"), ("answers", "diagnosis"), "finds weaknesses"),
+        Kind("diagnose", 2, ("rows", "model"), ("answers", "diagnosis"), "finds weaknesses"),
         Kind("plan", 1, (), ("curriculum",), "decides what to teach next"),
         Kind("generate", 1, ("curriculum", "kept"), ("candidates",), "makes candidate rows"),
         Kind("verify", 1, ("candidates",), ("verified", "rejects"), "rejects wrong rows"),
@@ -60,7 +60,7 @@ KINDS: dict[str, Kind] = {
             "chooses this round's rows and adds them to those kept",
         ),
         Kind("train", 1, ("rows", "model"), ("model", "log"), "trains the student"),
-        Kind("evaluate", 1, ("rows", "model"), ("answers", "metrics"), "answers and grades a set"),
+        Kind("evaluate", 2, ("rows", "model"), ("answers", "metrics"), "answers and grades a set"),
         Kind(
             "gate",
             3,

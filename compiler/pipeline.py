@@ -31,6 +31,7 @@ from dagent.compiler.passes.check_data import check_data
 from dagent.compiler.passes.check_device import check_device
 from dagent.compiler.passes.check_document import check_document
 from dagent.compiler.passes.check_engineer import check_engineer
+from dagent.compiler.passes.check_graders import check_graders
 from dagent.compiler.passes.check_prices import check_prices
 from dagent.compiler.passes.check_programs import check_programs
 from dagent.compiler.passes.check_student import check_student
@@ -168,7 +169,8 @@ def _checked_arm(
     documents = check_engineer(spec, project, diagnostics)
     prices, price_lists = check_prices(spec, project, diagnostics)
     teachers = check_train(spec, project, settings, diagnostics)
-    facts = Facts(data, student, programs, documents, prices, price_lists, teachers)
+    graders = check_graders(spec, project, data, diagnostics)
+    facts = Facts(data, student, programs, documents, prices, price_lists, teachers, graders)
     check_criteria(spec, data, diagnostics)
     check_arguments(spec, diagnostics)
     check_budget(spec, facts, diagnostics)

@@ -34,7 +34,8 @@ class Domain:
 @dataclass(frozen=True, slots=True)
 class DataSet:
     """One of ``path``, ``hub`` and ``program`` is not empty. ``columns`` maps dagent's name of a
-    column to the set's, where they differ. ``mix``: seeds that are trained on as they are."""
+    column to the set's, where they differ. ``mix``: seeds that are trained on as they are.
+    ``extra``: the further columns that its rows carry, for graders."""
 
     name: str
     role: str
@@ -49,6 +50,7 @@ class DataSet:
     where: Where | None = None
     sample: int | None = None
     mix: bool = False
+    extra: tuple[str, ...] = ()
 
     @property
     def source(self) -> tuple[str, str]:
@@ -72,6 +74,7 @@ class DataSet:
             where=self.where,
             answers=self.role != "pool",
             text=bool(self.path) and self.format == "csv",
+            extra=self.extra,
         )
 
 
@@ -143,6 +146,15 @@ class Optimise:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """What the own answer of every generated row must pass; ``options`` are the grader's."""
+
+    name: str
+    grader: str
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
 class Engineer:
     strategy: str
     planner: Role
@@ -160,6 +172,7 @@ class Engineer:
     cap: float
     feedback: bool
     accumulate: bool
+    verify: tuple[Check, ...] = ()
     duplicate: float = 0.8  # least similarity of near-duplicates
     templates: bool = True  # whether leaks with other constants are looked for
 
@@ -272,6 +285,12 @@ class Spec:
             StopIteration: when none has it, which ``check_data`` refuses.
         """
         return next(data for data in self.data if data.role == role)
+
+    def judged_by(self, data: DataSet) -> tuple[str, ...]:
+        """The metrics that judge answers to the rows of a set."""
+        if data.role in ("dev", "test"):
+            return tuple(m.name for m in self.criteria.metrics)
+        return tuple(g.metric for g in self.criteria.guards if g.set == data.name)
 
 
 def place(root: document.Mapping, path: document.Path, *, of_key: bool = False) -> Span:

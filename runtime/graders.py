@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.runtime.grade import RIGHT, Grade, Grader, shortened, wrong
+from dagent.runtime.locked import loads, unchanged
 from dagent.runtime.programs import load_function
 from dagent.runtime.rows import Row, cell, normalised
-
-Grader = Callable[[str, Row], float]
 
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
@@ -28,19 +29,48 @@ def grader(metric: Mapping[str, Any], project: Path) -> Grader:
     """
     match metric["grader"]:
         case "exact":
-            return lambda answer, row: float(answer.strip() == row["answer"].strip())
+            return lambda answer, row: _same(answer.strip(), row["answer"].strip())
         case "normalised":
-            return lambda answer, row: float(normalised(answer) == normalised(row["answer"]))
+            return lambda answer, row: _same(normalised(answer), normalised(row["answer"]))
         case "numeric":
             return _numeric(metric.get("tolerance", 0.0), metric.get("relative_tolerance", 0.0))
         case "choice":
             return _choice(metric["choices"])
         case "regex":
             return _regex(re.compile(metric["pattern"]))
+        case "json":
+            from dagent.runtime.json_grader import json_grader
+
+            return json_grader(metric.get("schema"), metric.get("fields"))
+        case "code":
+            from dagent.runtime.code_grader import code_grader
+
+            return code_grader(metric.get("timeout"))
+        case "sql":
+            from dagent.runtime.sql_grader import sql_grader
+
+            return sql_grader(metric.get("databases", {}), project)
         case "program":
-            grade = load_function(metric["program"], project)
-            return lambda answer, row: float(grade(answer, row))
+            return _program(metric["program"], project)
     raise ValueError(f"no grader {metric['grader']!r}")
+
+
+def ready(metric: Mapping[str, Any], project: Path) -> Iterator[Diagnostic]:
+    """What would make grading fail and can be seen before anything is graded."""
+    match metric["grader"]:
+        case "program":
+            yield from loads(lambda: load_function(metric["program"], project))
+        case "code":
+            from dagent.runtime.sandbox import Sandbox
+
+            yield from loads(lambda: Sandbox().close())
+        case "sql":
+            for name, sha256 in metric["databases"].items():
+                yield from unchanged(f"the database `{name}`", project / name, sha256)
+
+
+def _same(got: str, want: str) -> Grade:
+    return RIGHT if got == want else wrong("another text")
 
 
 def last_number(text: str) -> float | None:
@@ -50,11 +80,13 @@ def last_number(text: str) -> float | None:
 
 
 def _numeric(tolerance: float, relative: float) -> Grader:
-    def grade(answer: str, row: Row) -> float:
+    def grade(answer: str, row: Row) -> Grade:
         got, want = last_number(answer), last_number(row["answer"])
         if got is None or want is None:
-            return 0.0
-        return float(math.isclose(got, want, rel_tol=relative, abs_tol=tolerance))
+            return wrong("no number in " + ("it" if got is None else "the right answer"))
+        if math.isclose(got, want, rel_tol=relative, abs_tol=tolerance):
+            return RIGHT
+        return wrong(f"{got:g} is not {want:g}")
 
     return grade
 
@@ -64,9 +96,13 @@ def _choice(choices: Sequence[str]) -> Grader:
     ordered = "|".join(re.escape(c) for c in sorted(choices, key=len, reverse=True))
     pattern = re.compile(rf"(?<!\w)(?:{ordered})(?!\w)", re.IGNORECASE)
 
-    def grade(answer: str, row: Row) -> float:
+    def grade(answer: str, row: Row) -> Grade:
         got, want = pattern.search(answer), pattern.search(row["answer"])
-        return float(bool(got and want and got.group().casefold() == want.group().casefold()))
+        if got is None or want is None:
+            return wrong("no choice in " + ("it" if got is None else "the right answer"))
+        if got.group().casefold() == want.group().casefold():
+            return RIGHT
+        return wrong("another choice")
 
     return grade
 
@@ -76,11 +112,38 @@ def _regex(pattern: re.Pattern[str]) -> Grader:
         found = pattern.search(text)
         return None if found is None else (found.group(1) if pattern.groups else found.group())
 
-    def grade(answer: str, row: Row) -> float:
+    def grade(answer: str, row: Row) -> Grade:
         got = extract(answer)
+        if got is None:
+            return wrong("the pattern is not in it")
         # The reference may be the bare value rather than a text to extract it from.
         want = extract(row["answer"])
-        return float(got is not None and got == (row["answer"].strip() if want is None else want))
+        return _same(got, row["answer"].strip() if want is None else want)
+
+    return grade
+
+
+def _program(program: str, project: Path) -> Grader:
+    """The user's function gives a score, or a score and a reason."""
+    function = load_function(program, project)
+
+    def grade(answer: str, row: Row) -> Grade:
+        said = function(answer, row)
+        score, reason = said if isinstance(said, tuple) and len(said) == 2 else (said, "")
+        try:
+            number = float(score)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not 0 <= number <= 1:
+            raise Refused(
+                Diagnostic(
+                    "E815",
+                    f"your grader `{program}` returned {said!r}",
+                    suggestion="return a score in 0..1, or a score and a reason",
+                    file=str(project / program.rpartition(":")[0]),
+                )
+            )
+        return Grade(number, shortened(str(reason)))
 
     return grade
 

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 from dagent.runtime.answering import answer
-from dagent.runtime.graders import Grader, grader
+from dagent.runtime.grade import Grader
+from dagent.runtime.graders import grader
 from dagent.runtime.prompting import prompt_texts
 from dagent.runtime.rows import Row
 
@@ -68,7 +69,7 @@ def judge(
     outputs = answer(model, tokenizer, prompts, progress=progress, **asked)
     grade = graded(request["metric"], request["project"])
     return [
-        Judged(row, output, grade(output, row) >= 1)
+        Judged(row, output, grade(output, row).score >= 1)
         for row, output in zip(rows, outputs, strict=True)
     ]
 

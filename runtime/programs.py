@@ -59,7 +59,10 @@ def guarded(function: Callable[..., Any], reference: str) -> Callable[..., Any]:
 
 
 def _refused(reference: str, error: Exception) -> Refused:
-    place = traceback.extract_tb(error.__traceback__)[-1]
+    frames = traceback.extract_tb(error.__traceback__)
+    file = Path(reference.rpartition(":")[0] or reference).name
+    own = [frame for frame in frames if Path(frame.filename).name == file]
+    place = (own or frames)[-1]  # where the user's own code stood, not the library it called
     return Refused(
         Diagnostic(
             "E815",

@@ -242,7 +242,7 @@ def _rewarded(work: Work, trainer: Any, config: Any) -> Any:
     grade = graded(work.request["metric"], work.request["project"])
 
     def reward(completions: list[str], row: list[int], **_: Any) -> list[float]:
-        return [grade(c.strip(), work.rows[n]) for c, n in zip(completions, row, strict=True)]
+        return [grade(c.strip(), work.rows[n]).score for c, n in zip(completions, row, strict=True)]
 
     reward.__name__ = work.request["metric"]["name"]
     rewards: dict[str, Any] = {"reward_funcs": [reward]}

@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 
 from dagent.compiler.facts import DataFacts
 from dagent.compiler.quantity import shown
 from dagent.compiler.read import within
-from dagent.compiler.spec import Metric, Requirement, Spec
+from dagent.compiler.spec import Requirement, Spec
 from dagent.dsl.diagnostics import Diagnostics, Note
 from dagent.dsl.nearest import did_you_mean
 from dagent.dsl.source import Span
 
-# Options of each grader: those it needs, and those it may be given.
-OPTIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "exact": ((), ()),
-    "normalised": ((), ()),
-    "numeric": ((), ("tolerance", "relative_tolerance")),
-    "choice": (("choices",), ()),
-    "regex": (("pattern",), ()),
-    "program": (("program",), ()),
-}
 SETS = ("select", "test")
 COARSE = 0.15  # a select half that can only show gains above this is worth a warning
 
 
 def check_criteria(spec: Spec, facts: Mapping[str, DataFacts], diagnostics: Diagnostics) -> None:
-    for metric in spec.criteria.metrics:
-        _check_options(spec, metric, diagnostics)
     _check_guards(spec, diagnostics)
     goals = spec.criteria.requirements
     for goal in goals:
@@ -60,40 +48,6 @@ def _quantile(p: float) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if math.erfc(-middle / math.sqrt(2)) / 2 < p else (low, middle)
     return low
-
-
-def _check_options(spec: Spec, metric: Metric, diagnostics: Diagnostics) -> None:
-    path = ("criteria", "metric", metric.name)
-    needed, optional = OPTIONS[metric.grader]
-    for option in needed:
-        if option not in metric.options:
-            diagnostics.error(
-                "E505",
-                f"the grader `{metric.grader}` needs `{option}`",
-                spec.at(*path, "grader"),
-                f"add `{option} = …`",
-            )
-    for option in metric.options:
-        if option not in (*needed, *optional):
-            diagnostics.error(
-                "E505",
-                f"the grader `{metric.grader}` does not read `{option}`",
-                spec.key(*path, option),
-                "remove it, or use another grader",
-            )
-    pattern = metric.options.get("pattern")
-    if metric.grader == "regex" and isinstance(pattern, str):
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            diagnostics.error(
-                "E505",
-                f"`{pattern}` is no regular expression: {error.msg}",
-                spec.at(*path, "pattern"),
-                "mend the pattern; its syntax is that of Python's `re`",
-            )
-    if metric.grader == "choice" and metric.options.get("choices") == []:
-        diagnostics.error("E505", "`choices` is empty", spec.at(*path, "choices"), "list answers")
 
 
 def _check_guards(spec: Spec, diagnostics: Diagnostics) -> None:

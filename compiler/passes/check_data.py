@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from dagent.compiler.dataset import COLUMNS, Row, rows_of
+from dagent.compiler.dataset import COLUMNS, EXTRA, Row, rows_of
 from dagent.compiler.digests import content_digest
 from dagent.compiler.facts import DataFacts, inside
 from dagent.compiler.formats import Fault, read_file
+from dagent.compiler.grading import BRINGS, ungradable
 from dagent.compiler.hub import pinned, read_pins
 from dagent.compiler.read import inside_text
 from dagent.compiler.rowchecks import SHOWN, first_rows, must_not_share, shared, too_few, unlisted
@@ -75,7 +76,18 @@ def _facts(item: _Loaded) -> DataFacts:
         characters=sum(len(r.prompt) + len(r.answer) for r in item.rows) / max(1, len(item.rows)),
         skills=tuple(sorted({r.skill for r in item.rows if r.skill is not None})),
         difficulties=tuple(sorted(difficulties, key=lambda d: (isinstance(d, str), d))),
+        ungradable={g: row.number for g in BRINGS if (row := ungradable(item.rows, g))},
+        databases=_databases(item.rows),
     )
+
+
+def _databases(rows: Iterable[Row]) -> dict[str, int]:
+    """The first row that names each database."""
+    found: dict[str, int] = {}
+    for row in rows:
+        if "database" in row.values:
+            found.setdefault(row.values["database"], row.number)
+    return found
 
 
 def _later(data: DataSet, sha256: str | None = None, revision: str | None = None) -> DataFacts:
@@ -187,11 +199,11 @@ def _load(
     spec: Spec, data: DataSet, path: Path, recall: Recall, diagnostics: Diagnostics
 ) -> _Loaded | None:
     span = spec.at("data", data.name, "path")
-    if any(c not in COLUMNS for c in data.columns):
+    if any(c not in (*COLUMNS, *EXTRA) for c in data.columns):
         return None  # the structure check refused it
     try:
         where = data.where and data.where.text
-        how = (data.format, data.role == "pool", where, *sorted(data.columns.items()))
+        how = (data.format, data.role, where, data.extra, *sorted(data.columns.items()))
         read = recall(path, how, partial(_read, path, data))
         sha256 = recall(path, content_digest, partial(content_digest, path))
     except OSError as error:
@@ -227,7 +239,7 @@ def _check_where(
     spec: Spec, data: DataSet, columns: tuple[str, ...], diagnostics: Diagnostics
 ) -> bool:
     """Whether `where` reads columns that some row has: dagent's own names, or the file's."""
-    named = {n: data.columns.get(n, n).split(".")[0] for n in COLUMNS}
+    named = {n: data.columns.get(n, n).split(".")[0] for n in (*COLUMNS, *data.extra)}
     chat = {"prompt", "answer"} if "messages" in columns else set()
     known = {*columns, *chat, *(n for n, column in named.items() if column in columns)}
     unknown = [n for n in (data.where.names if data.where else ()) if n[0] not in known]

@@ -93,6 +93,10 @@ def _uses(spec: Spec) -> Iterator[_Use]:
         if metric.grader == "program" and isinstance(metric.options.get("program"), str):
             span = spec.at("criteria", "metric", metric.name, "program")
             yield _Use(metric.options["program"], "grader", span, {})
+    for check in engineer.verify:
+        if check.grader == "program" and isinstance(check.options.get("program"), str):
+            span = spec.at("engineer", "verify", check.name, "program")
+            yield _Use(check.options["program"], "grader", span, {})
 
 
 def _parse(file: str, path: Path, use: _Use, diagnostics: Diagnostics) -> ast.Module | None:

@@ -9,6 +9,7 @@ from typing import Any
 from dagent.compiler.cost import Cost, asked, seconds
 from dagent.compiler.digests import derived_seed
 from dagent.compiler.facts import Facts
+from dagent.compiler.grading import BRINGS
 from dagent.compiler.kinds import KINDS
 from dagent.compiler.plan import Estimate, Step
 from dagent.compiler.prompts import version
@@ -76,6 +77,7 @@ class _Lowering:
                 "where": data.where and data.where.text,
                 "sample": data.sample,
                 "seed": drawn,
+                **self._carried(data),
             }
             yield _step(
                 f"data.{data.name}",
@@ -383,6 +385,16 @@ class _Lowering:
             }
         return {**source, **{k: list(v) for k, v in listed.items() if v is not None}}
 
+    def _carried(self, data: DataSet) -> Params:
+        """Further columns for graders, and the graders that every row must bring them for."""
+        judges = self.spec.judged_by(data)
+        graders = {m.grader for m in self.spec.criteria.metrics if m.name in judges}
+        graded = sorted(graders & BRINGS.keys())
+        return {
+            **({"extra": list(data.extra)} if data.extra else {}),
+            **({"graded": graded} if graded else {}),
+        }
+
     def _compared(self, data: DataSet) -> list[DataSet]:
         """Earlier sets that must share no prompt with one whose rows are not known yet."""
         if self.facts.data[data.name].known:
@@ -471,6 +483,15 @@ class _Lowering:
         """What verifying a row takes, wherever it is done."""
         engineer = self.spec.engineer
         checks: dict[str, Any] = {"verifier": None, "metric": self.metric}
+        if engineer.verify:
+            checks["checks"] = [
+                {
+                    "name": check.name,
+                    "grader": check.grader,
+                    **_grading(check.grader, check.options, self.facts),
+                }
+                for check in engineer.verify
+            ]
         if engineer.verifier is not None:
             checks["verifier"] = self._role(engineer.verifier, "verifier")
             if engineer.verifier.lm:
@@ -535,9 +556,18 @@ class _Lowering:
 
 def _metric(metric: Metric, facts: Facts) -> dict[str, Any]:
     body = {"name": metric.name, "grader": metric.grader, "average": metric.average}
-    body |= metric.options
-    if metric.grader == "program":
-        body["sha256"] = facts.programs[metric.options["program"].rpartition(":")[0]]
+    return body | _grading(metric.grader, metric.options, facts)
+
+
+def _grading(grader: str, options: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
+    """A grader's options, with what the files that it reads held."""
+    body = dict(options)
+    if grader == "program":
+        body["sha256"] = facts.programs[options["program"].rpartition(":")[0]]
+    if grader == "json" and "schema" in options:
+        body["schema"] = facts.graders.schemas[options["schema"]]
+    if grader == "sql":
+        body["databases"] = dict(facts.graders.databases)
     return body
 
 

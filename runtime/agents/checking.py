@@ -19,7 +19,7 @@ from dagent.runtime.agents.verifier import (
     verdicts,
 )
 from dagent.runtime.agents.versions import restore
-from dagent.runtime.graders import Grader
+from dagent.runtime.grade import Grader
 from dagent.runtime.rows import Row
 from dagent.runtime.step import Context
 

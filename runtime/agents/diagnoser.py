@@ -39,7 +39,7 @@ class FindWeaknesses(dspy.Signature):  # type: ignore[misc]
     goal: str = dspy.InputField(desc="What the student is to become good at.")
     skill: str = dspy.InputField()
     failures: list[dict[str, str]] = dspy.InputField(
-        desc="id, difficulty, question, right answer, and the student's answer"
+        desc="id, difficulty, question, right answer, the student's answer, and why it is wrong"
     )
     remark: str = dspy.InputField(desc="What was wrong with your last answer, if any.", default="")
     weaknesses: list[Weakness] = dspy.OutputField(desc="The most frequent first; at most five.")
@@ -107,4 +107,5 @@ def _shown(row: Row) -> dict[str, str]:
         "question": row["prompt"],
         "right": row["answer"],
         "student": row["output"],
+        "why": "; ".join(row.get("reasons", {}).values()),
     }

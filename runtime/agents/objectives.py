@@ -24,7 +24,7 @@ from dagent.runtime.graders import grader
 from dagent.runtime.roles import CellCount, Task
 from dagent.runtime.rows import Cell, Row, cell, read_rows, row_id
 from dagent.runtime.step import Artifact, Context
-from dagent.runtime.steps.verify import fault, program_verifier
+from dagent.runtime.steps.verify import screen
 
 ROWS = 3  # that a generator is asked for in an example
 EXAMPLES = 60
@@ -98,9 +98,8 @@ class _Worth:
 
     def __init__(self, step: Step, rows: Sequence[Row], context: Context) -> None:
         role = step.params["verifier"] or {}
-        self._verifier = program_verifier(step.params["verifier"], context.project)
-        self._grade = grader(step.params["metric"], context.project)
-        self.judges = "lm" in role and self._verifier is None
+        self._screen = screen(step.params, context.project)
+        self.judges = "lm" in role and "program" not in role
         self._brief = {"goal": step.params["goal"], "answer_format": step.params["answer"]}
         self._levels = _levels(rows)
 
@@ -123,7 +122,7 @@ class _Worth:
             row: Row = {"prompt": draft.question, "answer": draft.result}
             row |= {"id": row_id(draft.question)}
             row |= {"skill": example.skill, "difficulty": example.difficulty}
-            reason = fault(row, self._verifier, self._grade) or self._judged(row)
+            reason = self._screen(row) or self._judged(row)
             if reason:
                 found.append((0.0, f"rejected: {reason}"))
                 continue

@@ -12,7 +12,7 @@ import pydantic
 
 from dagent.compiler.engineering import LABELLED
 from dagent.runtime.agents.asking import ask, together
-from dagent.runtime.graders import Grader
+from dagent.runtime.grade import Grader
 from dagent.runtime.rows import Row, cell
 
 MAJORITY = 0.5  # more than this share of the independent answers must agree with the row's
@@ -91,7 +91,7 @@ def labelled(answers: Sequence[Row], grade: Grader, seed: int) -> list[tuple[Row
     for row in order[:LABELLED]:
         found.append((row, True))
         others = sorted(
-            (r for r in order if grade(r["answer"], row) < 1),
+            (r for r in order if grade(r["answer"], row).score < 1),
             key=lambda r: (cell(r) != cell(row), cell(r)[0] != cell(row)[0]),
         )
         wrong = others[0]["answer"] if others else row["answer"] + "?"
@@ -206,7 +206,7 @@ def _agreed(
     answers: Sequence[Any], row: Row, grade: Grader, model: str
 ) -> tuple[dict[str, Any], str | None]:
     given = [a.answer.answer for a in answers if a.answer is not None]
-    agree = sum(grade(text, row) >= 1 for text in given)
+    agree = sum(grade(text, row).score >= 1 for text in given)
     said = {"by": "consistency", "model": model, "agree": agree, "of": len(given)}
     if not given:
         return said, UNPAID if not answers else "consistency: no answer could be read"

@@ -11,14 +11,13 @@ from typing import Any
 from dagent.compiler.engineering import ROWS_PER_CALL, TOP_UP
 from dagent.compiler.plan import Step
 from dagent.runtime.agents.asking import speaking
-from dagent.runtime.agents.generator import GeneratorAgent, Screen, write
+from dagent.runtime.agents.generator import GeneratorAgent, write
 from dagent.runtime.agents.grounding import Grounds, Passage, handed, passages, read_documents
 from dagent.runtime.agents.verifier import Brief
 from dagent.runtime.agents.versions import restore, version
-from dagent.runtime.graders import grader
 from dagent.runtime.rows import Cell, Row, cell, read_json, read_rows, write_rows
-from dagent.runtime.step import Artifact, Context, Params, StepOutput
-from dagent.runtime.steps.verify import fault, program_verifier
+from dagent.runtime.step import Artifact, Context, StepOutput
+from dagent.runtime.steps.verify import screen
 
 
 def write_candidates(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:
@@ -40,7 +39,7 @@ def write_candidates(step: Step, inputs: Mapping[str, Artifact], context: Contex
                 grounds=Grounds(handed(inputs, "seed."), sources, params["seed"]),
                 yields=yields(read_json(inputs["archive"].path)),
                 kept=read_rows(inputs["kept"].path),
-                screen=_screen(params, context),
+                screen=screen(params["checks"], context.project),
                 lineage={
                     "round": params["round"],
                     "origin": role["lm"]["model"],
@@ -74,13 +73,6 @@ def yields(archive: Sequence[Mapping[str, Any]]) -> dict[Cell, tuple[int, int]]:
             verified, made = found.get(where, (0, 0))
             found[where] = (verified + item.get("verified", 0), made + item.get("made", 0))
     return found
-
-
-def _screen(params: Params, context: Context) -> Screen:
-    checks = params["checks"]
-    verifier = program_verifier(checks["verifier"], context.project)
-    grade = grader(checks["metric"], context.project)
-    return lambda row: fault(row, verifier, grade)
 
 
 def _most_calls(step: Step, parts: tuple[str, ...], rows: int, context: Context) -> int:

@@ -14,7 +14,7 @@ from dagent.runtime.rows import Cell, Row, cell, read_rows, write_json, write_ro
 from dagent.runtime.step import Artifact, Context, StepOutput
 
 kind = "diagnose"
-version = 1
+version = 2
 EXAMPLES = 5  # failures shown with each weakness
 
 

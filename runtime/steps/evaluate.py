@@ -8,18 +8,21 @@ from typing import Any
 
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic
-from dagent.runtime.graders import average, by_skill
+from dagent.runtime.graders import average, by_skill, ready
 from dagent.runtime.judging import judged, scores
 from dagent.runtime.rows import read_rows, write_json, write_rows
 from dagent.runtime.statistics import mean_interval
 from dagent.runtime.step import Artifact, Context, StepOutput
 
 kind = "evaluate"
-version = 1
+version = 2
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
-    return ()
+    """The first evaluation asks for all: every step is judged by the same metrics."""
+    if step.params["round"] == 0 and step.params["set"] == "select":
+        for metric in step.params["metrics"]:
+            yield from ready(metric, project)
 
 
 def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:

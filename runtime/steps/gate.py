@@ -73,7 +73,7 @@ def _later(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOut
     test = paired_test(scores(old, metric["name"]), scores(new, metric["name"]))
     broken = [*_broken_floors(params, old, new), *_broken_guards(params, inputs)]
     always = params["rule"] == "always"
-    accepted = always or (test.better <= params["alpha"] and not broken)
+    accepted = always or accepts(test, broken, params["alpha"])
     harm = None if always else _harm(test, broken, params["alpha"])
 
     added, kept = read_rows(inputs["added"].path), read_rows(inputs["kept"].path)
@@ -115,6 +115,11 @@ def _later(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOut
         kept=write_rows(out / "kept.jsonl", kept),
         aside=write_rows(out / "aside.jsonl", aside),
     )
+
+
+def accepts(test: Paired, broken: Sequence[str], alpha: float) -> bool:
+    """Whether the paired rule makes the new student champion."""
+    return test.better <= alpha and not broken
 
 
 def _cleared(

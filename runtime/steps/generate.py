@@ -129,5 +129,13 @@ def _row(raw: object, item: Mapping[str, Any], params: Mapping[str, Any]) -> Row
     ):
         text = repr(raw)
         return {**cell, **lineage, "id": row_id(text), "prompt": text, "malformed": True}
-    own = {k: v for k, v in raw.items() if isinstance(v, str | int | float | bool)}
+    own = {
+        k: v
+        for k, v in raw.items()
+        if isinstance(v, str | int | float | bool) or (k == "tests" and _texts(v))
+    }
     return {**own, **cell, **lineage, "id": row_id(raw["prompt"])}
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic
-from dagent.runtime.graders import grader
+from dagent.runtime.grade import Grader
+from dagent.runtime.graders import grader, ready
 from dagent.runtime.locked import loads
 from dagent.runtime.programs import load_function
 from dagent.runtime.roles import Verifier
@@ -19,9 +20,14 @@ from dagent.runtime.step import Artifact, Context, StepOutput
 kind = "verify"
 version = 1
 
+Screen = Callable[[Row], str | None]
+
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
-    return loads(lambda: program_verifier(step.params["verifier"], project))
+    yield from loads(lambda: program_verifier(step.params["verifier"], project))
+    if step.round == 1:  # the checks are the same in every round
+        for check in step.params.get("checks", ()):
+            yield from ready(check, project)
 
 
 def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:
@@ -47,13 +53,14 @@ def check_rows(
     """Every row with its verdicts, and the reason to reject it or None. What costs nothing comes
     first: form, grader, the user's program; then the model, on the rest."""
     role = step.params["verifier"]
-    verifier = program_verifier(role, context.project)
-    grade = grader(step.params["metric"], context.project)
+    screened = screen(step.params, context.project)
+    # Whose word let a row pass, as its lineage shows it.
+    said = [{"by": role["program"]}] if role and "program" in role else []
+    said += [{"by": check["name"]} for check in step.params.get("checks", ())]
     rows: list[tuple[Row, str | None]] = []
     for number, row in enumerate(candidates, 1):
-        reason = fault(row, verifier, grade)
-        said = [{"by": role["program"]}] if role and verifier and reason is None else []
-        rows.append(({**row, "verdicts": said} if said else row, reason))
+        reason = screened(row)
+        rows.append(({**row, "verdicts": list(said)} if said and not reason else row, reason))
         if number % 500 == 0 or number == len(candidates):
             context.progress(number, len(candidates))
     if not role or "lm" not in role:
@@ -65,23 +72,41 @@ def check_rows(
     threshold = None
     if "calibration" in inputs:
         threshold = read_json(inputs["calibration"].path)["threshold"]
+    grade = grader(step.params["metric"], context.project)
     said_of = ask_model(step, [rows[i][0] for i in sound], grade, threshold, program, context)
-    for i, (said, reason) in zip(sound, said_of, strict=True):
+    for i, (judged, reason) in zip(sound, said_of, strict=True):
         row = rows[i][0]
-        rows[i] = ({**row, "verdicts": [*row.get("verdicts", ()), *said]}, reason)
+        rows[i] = ({**row, "verdicts": [*row.get("verdicts", ()), *judged]}, reason)
     return rows
 
 
-def fault(row: Row, verifier: Verifier | None, grade: Any) -> str | None:
-    """Why the row may not be trained on; ``None`` if it may."""
+def screen(params: Mapping[str, Any], project: Path) -> Screen:
+    """Why a row may not be trained on, as far as no model is asked; ``None`` if it may.
+
+    ``params`` name the metric, the verifier and the further checks; their programs are loaded now.
+    """
+    verifier = program_verifier(params["verifier"], project)
+    grade = grader(params["metric"], project)
+    checks = {check["name"]: grader(check, project) for check in params.get("checks", ())}
+    return lambda row: _fault(row, verifier, grade, checks)
+
+
+def _fault(
+    row: Row, verifier: Verifier | None, grade: Grader, checks: Mapping[str, Grader]
+) -> str | None:
     if row.get("fault"):
         return str(row["fault"])
     if row.get("malformed"):
         return "no row: a prompt and an answer are needed, both texts"
     if not row["prompt"].strip() or not row["answer"].strip():
         return "empty prompt or answer"
-    if grade(row["answer"], row) < 1:
-        return "its own answer fails the metric's grader"
+    own = grade(row["answer"], row)
+    if own.score < 1:
+        said = "its own answer fails the metric's grader"
+        return f"{said}: {own.reason}" if own.reason else said
+    for name, check in checks.items():
+        if (found := check(row["answer"], row)).score < 1:
+            return f"{name}: {found.reason or f'its answer scores {found.score:g}'}"
     verdict = verifier(row) if verifier else None
     if verdict is None or verdict is True:
         return None

@@ -30,8 +30,17 @@ LABELS = {
 }
 
 
-def grader(name: str) -> dict[str, Any]:
-    return {"criteria": {"metric": {"accuracy": {"grader": name}}}}
+# Rows whose prompts are their tests: as good as any to compile.
+TESTED = {name: {"columns": {"tests": "prompt"}} for name in ("dev", "test", "old")}
+MADE = {name: {"columns": {"schema_sql": "prompt"}} for name in ("dev", "test", "old")}
+
+
+def without(name: str, sets: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in sets.items() if key != name}
+
+
+def grader(name: str, **data: Any) -> dict[str, Any]:
+    return {"criteria": {"metric": {"accuracy": {"grader": name}}}, "data": data}
 
 
 def hub(**change: Any) -> dict[str, Any]:
@@ -81,6 +90,12 @@ MODELS |= {
     f"engineer.{prefix}api_key": ("$p", {**KEY, **company})
     for prefix, company in (("", {"engineer": LM}), *((f"{r}.", model(r)) for r in ROLES))
 }
+
+
+def verify(name: str) -> dict[str, Any]:
+    return {"engineer": {"verify": {"X": {"grader": name}}}}
+
+
 # Where a value of the right type is not enough, or nothing changes without company.
 VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
     "import": (["base.yaml"], {}),
@@ -99,6 +114,9 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
     "data.dev.format": ("jsonl", {"data": {"dev": {"path": "dev.txt"}}}),
     "data.dev.columns.prompt": ("answer", {}),
     "data.dev.columns.answer": ("prompt", {}),
+    "data.dev.columns.tests": ("answer", grader("code", **without("dev", TESTED))),
+    "data.dev.columns.schema_sql": ("answer", grader("sql", **without("dev", MADE))),
+    "data.dev.columns.database": ("skill", grader("sql", **without("dev", MADE))),
     "data.dev.sample": ("30 rows", {}),
     "data.dev.hub": ("owner/name", hub(hub=None)),
     "data.dev.config": ("main", hub()),
@@ -158,6 +176,17 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
     "criteria.metric.accuracy.relative_tolerance": (1, grader("numeric")),
     "criteria.metric.accuracy.pattern": ("(a)", grader("regex")),
     "criteria.metric.accuracy.choices": (["a"], grader("choice")),
+    "criteria.metric.accuracy.schema": ("answer.schema.json", grader("json")),
+    "criteria.metric.accuracy.fields": (["a"], grader("json")),
+    "criteria.metric.accuracy.timeout": ("3s", grader("code", **TESTED)),
+    "engineer.verify.X.tolerance": (1, verify("numeric")),
+    "engineer.verify.X.relative_tolerance": (1, verify("numeric")),
+    "engineer.verify.X.pattern": ("(a)", verify("regex")),
+    "engineer.verify.X.choices": (["a"], verify("choice")),
+    "engineer.verify.X.schema": ("answer.schema.json", verify("json")),
+    "engineer.verify.X.fields": (["a"], verify("json")),
+    "engineer.verify.X.timeout": ("3s", verify("code")),
+    "engineer.verify.X.program": ("programs.py:grade", verify("program")),
     "criteria.metric.accuracy.program": ("programs.py:grade", grader("program")),
     "criteria.require": (["accuracy >= 0.5 on test"], {}),
     "criteria.guard.old.metric": (
@@ -244,6 +273,9 @@ def test_every_key_counts_or_is_refused(project: Any, name: str) -> None:
     (folder / "prices.json").write_text(json.dumps(listed))
     for copy in ("other.jsonl", "dev.txt"):
         (folder / copy).write_text((folder / "dev.jsonl").read_text())
+    (folder / "answer.schema.json").write_text('{"type": "object"}')
+    for database in "ab":  # named by the rows' skills
+        (folder / database).touch()
     value, company = VALUES.get(name, (None, {}))
     value = some_value(schema_at(path)) if value is None else value
     without = project.join(project.GUARD, company)

@@ -135,7 +135,9 @@ def test_reserving_again_replaces_what_a_killed_run_held(tmp_path: Path) -> None
     ],
 )
 def test_graders(metric: dict[str, Any], answer: str, truth: str, score: float) -> None:
-    assert grader({"name": "m", **metric}, Path())(answer, {"answer": truth}) == score
+    grade = grader({"name": "m", **metric}, Path())(answer, {"answer": truth})
+    assert grade.score == score
+    assert bool(grade.reason) == (score < 1)
 
 
 def test_the_paired_test_is_mcnemars() -> None:

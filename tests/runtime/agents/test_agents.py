@@ -228,14 +228,15 @@ def test_an_item_is_mended_or_refused(change: dict[str, Any], reason: str) -> No
 
 def test_labelled_rows_are_wrong_where_they_say_so() -> None:
     from dagent.runtime.agents.verifier import labelled
+    from dagent.runtime.grade import Grade
 
     rows = [
         {"prompt": f"p{n}", "answer": str(n % 4), "skill": "a", "difficulty": n % 2}
         for n in range(40)
     ]
 
-    def grade(answer: str, row: dict[str, Any]) -> float:
-        return float(answer == row["answer"])
+    def grade(answer: str, row: dict[str, Any]) -> Grade:
+        return Grade(float(answer == row["answer"]))
 
     truth = {row["prompt"]: row["answer"] for row in rows}
     found = labelled(rows, grade, 0)

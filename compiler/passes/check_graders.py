@@ -1,0 +1,175 @@
+"""Graders: their options, the files that these name, and the columns that rows must bring."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dagent.compiler.digests import content_digest
+from dagent.compiler.facts import DataFacts, GraderFacts, inside
+from dagent.compiler.grading import BRINGS, OPTIONS, lacks
+from dagent.compiler.spec import Options, Spec
+from dagent.dsl.diagnostics import Diagnostics, Note
+
+Way = tuple[str, ...]
+
+
+def check_graders(
+    spec: Spec, project: Path, data: Mapping[str, DataFacts], diagnostics: Diagnostics
+) -> GraderFacts:
+    """What lowering needs to know of the files that graders read; incomplete after a finding."""
+    schemas: dict[str, Any] = {}
+    for path, grader, options in _uses(spec):
+        _check_options(spec, path, grader, options, diagnostics)
+        if grader == "json" and "schema" in options:
+            _load_schema(spec, (*path, "schema"), options["schema"], project, schemas, diagnostics)
+        if (spec.engineer.generator.lm and grader in BRINGS) and (
+            path[0] == "engineer" or spec.criteria.metrics[0].name == path[-1]
+        ):
+            diagnostics.error(
+                "E514",
+                f"the rows that a language model generates bring nothing that `{grader}` judges by",
+                spec.at(*path, "grader"),
+                "generate the rows by a `program` that gives them "
+                + " or ".join(f"`{c}`" for c in BRINGS[grader]),
+                [Note("the generator is named here", spec.at("engineer", "generator", "lm"))],
+            )
+    _check_columns(spec, data, diagnostics)
+    return GraderFacts(schemas, _databases(spec, project, data, diagnostics))
+
+
+def _uses(spec: Spec) -> Iterator[tuple[Way, str, Options]]:
+    for metric in spec.criteria.metrics:
+        yield ("criteria", "metric", metric.name), metric.grader, metric.options
+    for check in spec.engineer.verify:
+        yield ("engineer", "verify", check.name), check.grader, check.options
+
+
+def _check_options(
+    spec: Spec, path: Way, grader: str, options: Options, diagnostics: Diagnostics
+) -> None:
+    needed, optional = OPTIONS[grader]
+    for option in needed:
+        if option not in options:
+            diagnostics.error(
+                "E505",
+                f"the grader `{grader}` needs `{option}`",
+                spec.at(*path, "grader"),
+                f"add `{option} = …`",
+            )
+    if grader == "json" and not options.keys() & {"schema", "fields"}:
+        diagnostics.error(
+            "E505",
+            "the grader `json` needs `schema` or `fields`",
+            spec.at(*path, "grader"),
+            'add `schema = "….json"`, or `fields = ["*"]` to compare all fields',
+        )
+    for option in options:
+        if option not in (*needed, *optional):
+            diagnostics.error(
+                "E505",
+                f"the grader `{grader}` does not read `{option}`",
+                spec.key(*path, option),
+                "remove it, or use another grader",
+            )
+    pattern = options.get("pattern")
+    if grader == "regex" and isinstance(pattern, str):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            diagnostics.error(
+                "E505",
+                f"`{pattern}` is no regular expression: {error.msg}",
+                spec.at(*path, "pattern"),
+                "mend the pattern; its syntax is that of Python's `re`",
+            )
+    for option in ("choices", "fields"):
+        if options.get(option) == [] and option in optional + needed:
+            diagnostics.error("E505", f"`{option}` is empty", spec.at(*path, option), "list some")
+
+
+def _load_schema(
+    spec: Spec,
+    place: Way,
+    name: str,
+    project: Path,
+    schemas: dict[str, Any],
+    diagnostics: Diagnostics,
+) -> None:
+    span = spec.at(*place)
+    path = inside(name, project, span, diagnostics)
+    if path is None or name in schemas:
+        return
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import validator_for
+
+    try:
+        schema = json.loads(path.read_text(encoding="utf-8"))
+        validator_for(schema).check_schema(schema)
+        fault = _elsewhere(schema)
+    except OSError as error:
+        fault = error.strerror
+    except (ValueError, RecursionError) as error:
+        fault = f"not JSON: {error}"
+    except SchemaError as error:
+        fault = f"{error.json_path}: {error.message}"
+    if fault:
+        remedy = "name a file with a JSON Schema; the path is relative to the spec"
+        diagnostics.error("E511", f"`{name}` is no JSON Schema: {fault}", span, remedy)
+        return
+    schemas[name] = schema
+
+
+def _elsewhere(schema: Any) -> str | None:
+    """A reference that leads out of the schema: nothing is fetched, so nothing could follow it."""
+    if isinstance(schema, Mapping):
+        to = schema.get("$ref")
+        if isinstance(to, str) and not to.startswith("#"):
+            return f"`$ref` leads to `{to}`, outside the file"
+    elif not isinstance(schema, list):
+        return None
+    inner = schema.values() if isinstance(schema, Mapping) else schema
+    return next((found for value in inner if (found := _elsewhere(value))), None)
+
+
+def _check_columns(spec: Spec, data: Mapping[str, DataFacts], diagnostics: Diagnostics) -> None:
+    for metric in spec.criteria.metrics:
+        for item in spec.data:
+            row = data[item.name].ungradable.get(metric.grader) if item.name in data else None
+            if row is None or metric.name not in spec.judged_by(item):
+                continue
+            key, title = item.source
+            diagnostics.error(
+                "E512",
+                f"row {row} of `{title}` {lacks(metric.grader)}",
+                spec.at("criteria", "metric", metric.name, "grader"),
+                "add the column to the rows, or name it in `columns { … }`",
+                [Note("the data set is here", spec.at("data", item.name, key))],
+            )
+
+
+def _databases(
+    spec: Spec, project: Path, data: Mapping[str, DataFacts], diagnostics: Diagnostics
+) -> dict[str, str]:
+    """The digest of every database that rows name."""
+    found: dict[str, str] = {}
+    for item in spec.data:
+        key, title = item.source
+        for name, row in data[item.name].databases.items() if item.name in data else ():
+            span = spec.at("data", item.name, key)
+            path = inside(name, project, span, diagnostics)
+            if path is None or name in found:
+                continue
+            if not path.is_file():
+                diagnostics.error(
+                    "E513",
+                    f"row {row} of `{title}` names `{name}`, and there is no such database",
+                    span,
+                    "correct the path; it is relative to the spec",
+                )
+            else:
+                found[name] = content_digest(path)
+    return found

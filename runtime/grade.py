@@ -1,0 +1,47 @@
+"""What a grader says of an answer, and the plain text that an answer is inside its markup."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from dagent.runtime.rows import Row
+
+_FENCED = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
+_LONGEST = 300  # characters of a reason
+
+
+class Grade(NamedTuple):
+    """``score`` in 0..1; ``reason`` says in a few words what a score below 1 is for."""
+
+    score: float
+    reason: str = ""
+
+
+Grader = Callable[[str, Row], Grade]
+
+RIGHT = Grade(1.0)
+
+
+def wrong(reason: str) -> Grade:
+    """Score 0, the reason on one line and not too long to read.
+
+    >>> wrong("no such\\n table")
+    Grade(score=0.0, reason='no such table')
+    """
+    return Grade(0.0, shortened(reason))
+
+
+def shortened(reason: str) -> str:
+    return " ".join(reason.split())[:_LONGEST]
+
+
+def unfenced(answer: str) -> str:
+    """The first block between Markdown's fences, else the whole answer.
+
+    >>> unfenced("Sure:\\n```sql\\nSELECT 1\\n```\\nDone.")
+    'SELECT 1\\n'
+    """
+    found = _FENCED.search(answer)
+    return found.group(1) if found else answer

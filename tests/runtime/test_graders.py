@@ -1,0 +1,176 @@
+"""Graders on real things: the sandbox, SQLite, jsonschema."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dagent.compiler.digests import content_digest
+from dagent.dsl.diagnostics import Refused
+from dagent.runtime.graders import grader, ready
+
+TESTS = "assert add(1, 2) == 3\nassert add(-1, 1) == 0\n"
+
+
+def test_code_is_graded_by_unit_tests_in_the_sandbox() -> None:
+    grade = grader({"grader": "code", "timeout": 2.0}, Path())
+
+    def said(answer: str, tests: Any = TESTS) -> tuple[float, str]:
+        return grade(answer, {"tests": tests})
+
+    assert said("def add(a, b):\n    return a + b").score == 1
+    fenced = "Here it is:\n```python\ndef add(a, b):\n    return a + b\n```\nIt adds."
+    assert said(fenced, TESTS.splitlines()).score == 1
+    for answer, reason in (
+        ("def add(a, b):\n    return a - b", "tests, line 1: AssertionError at `assert add(1, 2)"),
+        ("def add(a, b):\n    return a + c", "tests, line 1: NameError: name 'c' is not defined"),
+        ("def add(a, b:", "answer, line 1: SyntaxError"),
+        ("while True: pass", "still running after 2 seconds"),
+        ("x = bytearray(10**12)", "MemoryError"),
+        (f"open({str(Path(__file__))!r})", "FileNotFoundError"),
+        # Ends before the tests could fail, and says what a passing run might say.
+        ("import os\nprint('passed')\nos._exit(0)", "it ended before its tests did"),
+        ("import sys\nsys.exit(0)", "SystemExit"),
+        ("passed('0123456789abcdef0123456789abcdef')", "NameError"),
+        ("import __main__, os\n__main__.passed('right')\nos._exit(0)", "it ended before"),
+    ):
+        score, why = said(answer)
+        assert (score, reason in why) == (0, True), (answer, why)
+    assert said("pass", None) == (0, "the row has no `tests`")
+
+
+def test_one_sandbox_grades_all_answers_and_nothing_of_one_reaches_the_next() -> None:
+    grade = grader({"grader": "code"}, Path())
+    writes = "open('note', 'w').write('x')\nimport builtins\nbuiltins.add = max"
+    assert grade(writes, {"tests": "assert add(1, 2) == 2"}).score == 1
+    reads = "import os\nassert not os.path.exists('note')"
+    found = grade(reads, {"tests": "add"})
+    assert "NameError" in found.reason
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "items": {"type": "array"}},
+    "required": ["name"],
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "answer", "score", "reason"),
+    [
+        ({"schema": SCHEMA}, '{"name": "x"}', 1, ""),
+        ({"schema": SCHEMA}, '```json\n{"name": "x"}\n```', 1, ""),
+        ({"schema": SCHEMA}, '{"name": 1}', 0, "$.name: 1 is not of type 'string'"),
+        ({"schema": SCHEMA}, "{}", 0, "$: 'name' is a required property"),
+        ({"schema": SCHEMA}, '{"name": "x"', 0, "not JSON"),
+        ({"schema": SCHEMA}, "[" * 100_000, 0, "not JSON"),
+        # 3 right leaves: name, and two items; order and kind of number do not count.
+        ({"fields": ["*"]}, '{"name": "Ann", "items": [2, 1.0], "more": {}}', 1, ""),
+        ({"fields": ["*"]}, '{"name": "Ann"}', 2 * 1 / (1 + 3), "`items` is missing, not [1, 2]"),
+        ({"fields": ["*"]}, '{"name": "Bob", "items": [1, 2]}', 2 * 2 / (3 + 3), "`name` is"),
+        ({"fields": ["*"]}, '{"name": "Ann", "items": [1, 2, 2]}', 2 * 3 / (4 + 3), "`items`"),
+        ({"fields": ["name"]}, '{"name": "Ann", "items": "wrong"}', 1, ""),
+        ({"fields": ["name"], "schema": SCHEMA}, '{"name": "Ann", "items": 1}', 0, "$.items"),
+        ({"fields": ["*"]}, '["Ann"]', 0, ""),
+    ],
+)
+def test_json(options: dict[str, Any], answer: str, score: float, reason: str) -> None:
+    right = json.dumps({"name": "Ann", "items": [1, 2]})
+    found = grader({"grader": "json", **options}, Path())(answer, {"answer": right})
+    assert found.score == pytest.approx(score)
+    assert reason in found.reason
+    assert bool(found.reason) == (score < 1)
+
+
+MADE = """
+create table sale (item text, price real);
+insert into sale values ('pen', 1.1), ('pen', 2.2), ('cup', 3.3), ('hat', null);
+"""
+FOREVER = "with recursive n(x) as (select 1 union all select x + 1 from n) select max(x) from n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "right", "score", "reason"),
+    [
+        ("select item from sale where price > 3;", "select 'cup'", 1, ""),
+        ("```sql\nselect price from sale\n```", "select price from sale order by 1", 0, "order"),
+        ("select price from sale order by 1 desc", "select price from sale", 1, ""),
+        ("select sum(price) from sale", "select 3.3 + (2.2 + 1.1)", 1, ""),
+        ("select count(*) from sale", "select 4.0", 1, ""),
+        ("select distinct item from sale", "select item from sale", 0, "3 rows, not 4"),
+        ("select item, price from sale", "select item from sale", 0, "2 columns, not 1"),
+        ("select item from sale limit 1", "select 'hat'", 0, "no row ('hat',)"),
+        ("select item from sales", "select 1", 0, "no such table: sales"),
+        ("delete from sale", "select 1", 0, "not authorized"),
+        ("attach ':memory:' as other", "select 1", 0, "not authorized"),
+        ("pragma writable_schema = 1", "select 1", 0, "not authorized"),
+        ("select load_extension('x')", "select 1", 0, "not authorized"),
+        ("select 1; delete from sale", "select 1", 0, "one statement"),
+        (FOREVER, "select 1", 0, "it takes too many steps"),
+        (FOREVER.replace("max(x)", "x"), "select 1", 0, "more than 10000 rows"),
+        ("select 1", "select broken", 0, "the right query fails: no such column: broken"),
+    ],
+)
+def test_sql(answer: str, right: str, score: float, reason: str) -> None:
+    row = {"answer": right, "schema_sql": MADE}
+    found = grader({"grader": "sql", "databases": {}}, Path())(answer, row)
+    assert (found.score, reason in found.reason) == (score, True), found
+
+
+def test_sql_reads_only_the_databases_that_the_plan_pinned(tmp_path: Path) -> None:
+    for name in ("shop ?.db", "other.db"):
+        with sqlite3.connect(tmp_path / name) as made:
+            made.executescript(MADE)
+        made.close()
+    path = tmp_path / "shop ?.db"
+    metric = {"grader": "sql", "databases": {"shop ?.db": content_digest(path)}}
+    grade = grader(metric, tmp_path)
+    row = {"answer": "select count(*) from sale", "database": "shop ?.db"}
+    assert grade("select 4", row).score == 1
+    assert grade("drop table sale", row) == (0, "not authorized")
+    assert "pinned no database" in grade("select 4", {**row, "database": "other.db"}).reason
+    assert not list(ready(metric, tmp_path))
+    path.unlink()
+    assert [d.code for d in ready(metric, tmp_path)] == ["E804"]
+
+
+PROGRAMS = """
+import json
+
+def fair(answer, row):
+    return 0.5, "half\\nright"
+
+def fails(answer, row):
+    return json.loads(answer)["x"]
+
+def odd(answer, row):
+    return "good"
+
+def beyond(answer, row):
+    return 7
+"""
+
+
+def test_a_users_grader_gives_a_score_and_a_reason_or_a_finding(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(PROGRAMS)
+
+    def grade(name: str) -> Any:
+        return grader({"grader": "program", "program": f"mine.py:{name}"}, tmp_path)
+
+    assert grade("fair")("a", {}) == (0.5, "half right")
+    for name, said in (
+        ("fails", "raised JSONDecodeError"),
+        ("odd", "returned 'good'"),
+        ("beyond", "returned 7"),
+    ):
+        with pytest.raises(Refused) as refused:
+            grade(name)("a", {})
+        (found,) = refused.value.diagnostics
+        assert (found.code, said in found.message) == ("E815", True), found
+        assert found.file == str(tmp_path / "mine.py")
+        if name == "fails":  # in the user's own code, not in the library that it called
+            assert found.notes[0].message.startswith("at mine.py:8:")
