@@ -169,10 +169,12 @@ def _index(found: Outcome, name: str, rows: int) -> dict[str, Any]:
 
 def _usage(found: Outcome, *, adapter: bool, base: str) -> str:
     template, system = found.answering["template"], found.answering["system"]
+    where = "FOLDER OF THE BASE" if base.startswith((".", "/", "builtin:")) else base
     loading = (
-        "from peft import AutoPeftModelForCausalLM\n"
-        "from transformers import AutoTokenizer\n\n"
-        'model = AutoPeftModelForCausalLM.from_pretrained("model")\n'
+        "from peft import PeftModel\n"
+        "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+        f'base = AutoModelForCausalLM.from_pretrained("{where}")\n'
+        'model = PeftModel.from_pretrained(base, "model")\n'
         if adapter
         else "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
         'model = AutoModelForCausalLM.from_pretrained("model")\n'

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         kept, left = exporting.export(found, folder, worker=worker, rejects=args.rejects, name=name)
     what = "the adapter" if args.adapter else "the champion"
     who = f"of round {found.round}" if found.round else "which is the untouched student"
-    print(f"{folder}/model  {what}, {who}; transformers loads it")
+    print(f"{folder}/model  {what}, {who}; {'peft' if args.adapter else 'transformers'} loads it")
     rejected = f" and {left:,} rejected" if args.rejects else ""
     print(f"{folder}/data   {kept:,} rows kept{rejected}; datasets loads them")
     if args.push_to:
