@@ -185,6 +185,20 @@ def test_compile_and_execute_survive_a_kill_in_the_middle_of_a_training(small: P
     assert starts <= status["steps"]["run"] + 1  # only the step in flight was started twice
 
 
+def test_a_chain_learns_from_the_students_own_answers(small: Path) -> None:
+    spec = small / "quickstart.dagent"
+    text = spec.read_text().replace("rounds <= 2", "rounds <= 1").replace("100 rows", "40 rows")
+    spec.write_text(text + "train dpo { learning_rate = 1e-4  num_train_epochs = 1 }\n")
+    assert dagent(small, "compile").returncode == 0
+    done = dagent(small, "execute")
+    assert done.returncode == 0, done.stderr
+    (journal,) = small.glob(".dagent/runs/*/journal.jsonl")
+    events = [json.loads(line) for line in journal.read_text().splitlines()]
+    (note,) = [e["note"] for e in events if e.get("step") == "r1.train" and "note" in e]
+    assert note.startswith("trained on 40 rows: sft on 40, then dpo on ")
+    assert not (small / ".dagent/store/unfinished").exists()
+
+
 def test_a_stale_or_edited_plan_is_refused_with_what_changed(small: Path) -> None:
     assert dagent(small, "compile").returncode == 0
     spec = small / "quickstart.dagent"
