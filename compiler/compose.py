@@ -112,6 +112,11 @@ class _Loader:
         self, item: Scalar, path: Path, chain: tuple[tuple[Path, Span | None], ...]
     ) -> Mapping | None:
         name = str(item.value)
+        if "\0" in name:
+            self.diagnostics.error(
+                "E707", "a path cannot hold a null character", item.span, "correct it"
+            )
+            return None
         if Path(name).is_absolute():
             self.diagnostics.error(
                 "E707",
@@ -210,7 +215,8 @@ def _of_library(name: str) -> str | None:
 
 def imports(root: Mapping) -> tuple[str, ...]:
     """The files that a document imports, relative to its own."""
-    return tuple(str(item.value) for item in _statements(root))
+    names = (str(item.value) for item in _statements(root))
+    return tuple(name for name in names if "\0" not in name)
 
 
 def _statements(root: Mapping) -> tuple[Scalar, ...]:

@@ -265,3 +265,8 @@ def test_spelling_and_structure_are_found_in_one_go(project: Any) -> None:
 
 def test_what_an_import_would_bring_is_not_called_missing(project: Any) -> None:
     assert [d.code for d in refused(project, 'import "no.dagent"\nseed = 1')] == ["E701"]
+
+
+def test_an_import_whose_path_no_file_can_have_is_refused(project: Any) -> None:
+    path = project.text('import: ["a\\0b.yaml"]\n')
+    assert [d.code for d in check(path, Settings())][0] == "E707"
