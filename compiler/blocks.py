@@ -9,7 +9,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from dagent.compiler.dataset import EXTRA
-from dagent.compiler.engineer import read_engineer
+from dagent.compiler.engineer import AUTHORING, read_engineer
+from dagent.compiler.engineer import ROLES as ENGINEERING
 from dagent.compiler.formats import FORMATS
 from dagent.compiler.grading import columns, read_grading
 from dagent.compiler.prices import CURRENCY
@@ -39,8 +40,11 @@ MOST_ROUNDS = 1000  # at some ten steps a round, as much as a person or a tool c
 USE = ("calls", "tokens", "money")
 PARTS = {
     "round": ("rows", *USE),
-    **dict.fromkeys(("diagnoser", "planner", "generator", "verifier", "refiner"), USE),
+    **dict.fromkeys((*ENGINEERING, *AUTHORING), USE),
+    "attempt": (*USE, "wall"),
 }
+# Parts that only one strategy has.
+PARTS_OF = {"curriculum": ENGINEERING, "program": (*AUTHORING, "attempt")}
 
 
 def read_spec(root: Mapping, diagnostics: Diagnostics) -> Spec:
@@ -216,7 +220,9 @@ def _budget(block: Reader) -> Budget:
 def _part(block: Reader, name: str) -> Caps:
     """The caps of a part; ``check_budget`` refuses a part that there is not."""
     caps: dict[str, Any] = {
-        kind: _money(block) if kind == "money" else block.amount(kind, kind, None, least=1)
+        kind: _money(block)
+        if kind == "money"
+        else block.amount(kind, "time" if kind == "wall" else kind, None, least=1)
         for kind in PARTS.get(name, PARTS["round"])
         if kind in block
     }

@@ -11,6 +11,18 @@ from dagent.compiler.secrets import REMEDY
 from dagent.compiler.spec import Check, Engineer, LanguageModel, Optimise, Role
 
 ROLES = ("diagnoser", "planner", "generator", "verifier", "refiner")
+AUTHORING = ("author", "teacher")
+# Keys that only one strategy has a use for; the others mean the same in both.
+OF_STRATEGY = {
+    "curriculum": (
+        *ROLES,
+        *("explore", "optimise", "candidates", "prefer_wrong", "floor", "cap", "dedupe"),
+        *("feedback", "accumulate"),
+    ),
+    "program": (*AUTHORING, "setting", "attempts", "trainings"),
+}
+SETTINGS = ("iterative", "one_shot")
+ATTEMPTS, TRAININGS = 8, 1
 PLANNERS = ("error-driven", "matched", "random", "uniform")
 POLICIES = {"planner": PLANNERS, "diagnoser": ("by-cell",)}
 OPTIMISERS = ("bootstrap", "miprov2", "gepa", "simba")
@@ -22,6 +34,10 @@ _VARIABLE = re.compile(r"\{env ([^}]+)\}")  # what `$NAME` of a secret parameter
 def read_engineer(block: Reader) -> Engineer:
     """A model named for the whole block does every part that names no other."""
     common = _lm(block, None)
+    strategy = block.choice("strategy", tuple(OF_STRATEGY), "curriculum")
+    _refuse_other(block, strategy)
+    if strategy == "program":
+        return _read_authoring(block, common)
     parts = {name: block.inner(name) for name in ROLES if name in block}
     roles = {name: _role(name, parts.get(name), common) for name in ROLES}
     generator, verifier = roles["generator"], roles["verifier"]
@@ -34,7 +50,7 @@ def read_engineer(block: Reader) -> Engineer:
         )
     samples, judge = _checks(parts.get("verifier"), bool(verifier and verifier.lm))
     return Engineer(
-        strategy=block.choice("strategy", ("curriculum",), "curriculum"),
+        strategy=strategy,
         planner=roles["planner"] or Role(PLANNERS[0], None, {}),
         generator=generator or Role(None, None, {}),
         verifier=verifier,
@@ -52,8 +68,67 @@ def read_engineer(block: Reader) -> Engineer:
         accumulate=block.flag("accumulate", True),
         verify=tuple(Check(name, *read_grading(check)) for name, check in block.named("verify")),
         duplicate=block.inner("dedupe").amount("threshold", "fraction", 0.8, least=0.1),
-        templates=block.inner("decontaminate").value("templates") is not False,
+        templates=_templates(block),
     )
+
+
+def _templates(block: Reader) -> bool:
+    return block.inner("decontaminate").value("templates") is not False
+
+
+def _read_authoring(block: Reader, common: LanguageModel | None) -> Engineer:
+    """A program is written by one model and asks another; nobody plans, verifies or refines."""
+    roles = {
+        name: _role(name, block.inner(name) if name in block else None, common)
+        for name in AUTHORING
+    }
+    for name, does in (("author", "writes the programs"), ("teacher", "the programs ask")):
+        if roles[name] is None:
+            block.diagnostics.error(
+                "E671",
+                f"`strategy = program` does not say which model {does}",
+                block.where,
+                f'add `{name} {{ lm = "openai/…" }}`, or one `lm` for both',
+            )
+    nobody = Role(None, None, {})
+    return Engineer(
+        strategy="program",
+        planner=nobody,
+        generator=nobody,
+        verifier=None,
+        diagnoser=None,
+        refiner=None,
+        samples=0,
+        judge=True,
+        explore=None,
+        optimise={},
+        candidates=1,
+        prefer_wrong=0.0,
+        floor=0.0,
+        cap=1.0,
+        feedback=True,
+        accumulate=False,
+        templates=_templates(block),
+        author=roles["author"],
+        teacher=roles["teacher"],
+        setting=block.choice("setting", SETTINGS, SETTINGS[0]),
+        attempts=int(block.number("attempts", ATTEMPTS)),
+        trainings=int(block.number("trainings", TRAININGS)),
+    )
+
+
+def _refuse_other(block: Reader, strategy: str) -> None:
+    """E670 for what only the other strategy would read."""
+    for other, keys in OF_STRATEGY.items():
+        for key in keys if other != strategy else ():
+            if key in block:
+                block.node(key)  # taken, so that one finding says enough
+                block.diagnostics.error(
+                    "E670",
+                    f"`{key}` is of the strategy `{other}`, and this is `{strategy}`",
+                    block.key_span(key),
+                    f"remove it, or write `strategy = {other}`",
+                )
 
 
 def _role(name: str, block: Reader | None, common: LanguageModel | None) -> Role | None:

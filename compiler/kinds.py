@@ -40,6 +40,13 @@ KINDS: dict[str, Kind] = {
         Kind("diagnose", 2, ("rows", "model"), ("answers", "diagnosis"), "finds weaknesses"),
         Kind("plan", 1, (), ("curriculum",), "decides what to teach next"),
         Kind("generate", 1, ("curriculum", "kept"), ("candidates",), "makes candidate rows"),
+        Kind(
+            "author",
+            1,
+            ("examples", "model"),
+            ("candidates", "rejects", "calls", "curriculum", "log"),
+            "has a language model write a program that makes candidate rows",
+        ),
         Kind("verify", 1, ("candidates",), ("verified", "rejects"), "rejects wrong rows"),
         Kind(
             "refine", 1, ("verified", "rejects"), ("verified", "rejects"), "repairs rejected rows"
@@ -58,6 +65,13 @@ KINDS: dict[str, Kind] = {
             ("rows", "kept", "curriculum", "model"),
             ("train", "added"),
             "chooses this round's rows and adds them to those kept",
+        ),
+        Kind(
+            "submit",
+            1,
+            ("rows", "kept", "model"),
+            ("train", "added"),
+            "takes the first rows of a program's submission",
         ),
         Kind("train", 1, ("rows", "model"), ("model", "log"), "trains the student"),
         Kind("evaluate", 2, ("rows", "model"), ("answers", "metrics"), "answers and grades a set"),

@@ -20,7 +20,7 @@ from dagent.compiler.arms import arms as arms_of
 from dagent.compiler.arms import seeds as seeds_of
 from dagent.compiler.blocks import read_spec
 from dagent.compiler.compose import Composed, compose, imports
-from dagent.compiler.cost import Cost
+from dagent.compiler.cost import Cost, attempt_caps
 from dagent.compiler.facts import Facts
 from dagent.compiler.lock import make_lock
 from dagent.compiler.passes.check_arguments import check_arguments
@@ -42,7 +42,7 @@ from dagent.compiler.passes.share import share
 from dagent.compiler.plan import Plan, PlannedArm, Step
 from dagent.compiler.prices import Price
 from dagent.compiler.settings import Settings, remembered
-from dagent.compiler.spec import Spec
+from dagent.compiler.spec import Engineer, Spec
 from dagent.compiler.variants import CheckedArm, lower_all, planned, variants
 from dagent.dsl import document
 from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Refused
@@ -244,7 +244,36 @@ def _budget(spec: Spec) -> dict[str, dict[str, float]]:
     budget = {"run": spec.budget.run.given()}
     # A cap like any other, so that the meter holds it across resumes.
     budget |= {f"optimise.{n}": {"calls": o.calls} for n, o in spec.engineer.optimise.items()}
-    return budget | {name: part.given() for name, part in spec.budget.per.items()}
+    budget |= {name: part.given() for name, part in spec.budget.per.items()}
+    if spec.engineer.writes_programs:
+        budget["attempt"] = attempt_caps(spec)
+    return budget
+
+
+def _engineering(engineer: Engineer) -> dict[str, Any]:
+    """What sets engineers of one strategy apart."""
+    if engineer.writes_programs:
+        return {
+            "author": engineer.author and engineer.author.who,
+            "teacher": engineer.teacher and engineer.teacher.who,
+            "setting": engineer.setting,
+            "attempts": engineer.attempts,
+            "trainings": engineer.trainings,
+        }
+    return {
+        "planner": engineer.planner.who,
+        "generator": engineer.generator.who,
+        "verifier": engineer.verifier and engineer.verifier.who,
+        "diagnoser": engineer.diagnoser and engineer.diagnoser.who,
+        "refiner": engineer.refiner and engineer.refiner.who,
+        "explore": engineer.explore,
+        "candidates": engineer.candidates,
+        "prefer_wrong": engineer.prefer_wrong,
+        "floor": engineer.floor,
+        "cap": engineer.cap,
+        "feedback": engineer.feedback,
+        "accumulate": engineer.accumulate,
+    }
 
 
 def _settings(spec: Spec) -> dict[str, Any]:
@@ -260,18 +289,7 @@ def _settings(spec: Spec) -> dict[str, Any]:
         "student.device": student.device,
         "student.max_new_tokens": student.max_new_tokens,
         "engineer.strategy": engineer.strategy,
-        "engineer.planner": engineer.planner.who,
-        "engineer.generator": engineer.generator.who,
-        "engineer.verifier": engineer.verifier and engineer.verifier.who,
-        "engineer.diagnoser": engineer.diagnoser and engineer.diagnoser.who,
-        "engineer.refiner": engineer.refiner and engineer.refiner.who,
-        "engineer.explore": engineer.explore,
-        "engineer.candidates": engineer.candidates,
-        "engineer.prefer_wrong": engineer.prefer_wrong,
-        "engineer.floor": engineer.floor,
-        "engineer.cap": engineer.cap,
-        "engineer.feedback": engineer.feedback,
-        "engineer.accumulate": engineer.accumulate,
+        **{f"engineer.{name}": value for name, value in _engineering(engineer).items()},
         "criteria.metric": criteria.metrics[0].name,
         "criteria.grader": criteria.metrics[0].grader,
         "criteria.alpha": criteria.alpha,

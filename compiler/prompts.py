@@ -30,7 +30,7 @@ def characters(role: str, predictor: str) -> int:
 
 def prompts(engineer: Engineer) -> dict[str, str]:
     """Of every role that a language model has."""
-    roles = ("diagnoser", "planner", "generator", "verifier", "refiner")
+    roles = ("diagnoser", "planner", "generator", "verifier", "refiner", "author")
     having = {name: getattr(engineer, name) for name in roles}
     return {name: version(name) for name, role in having.items() if role and role.lm}
 

@@ -175,6 +175,21 @@ class Engineer:
     verify: tuple[Check, ...] = ()
     duplicate: float = 0.8  # least similarity of near-duplicates
     templates: bool = True  # whether leaks with other constants are looked for
+    # Of the strategy ``program`` alone.
+    author: Role | None = None
+    teacher: Role | None = None
+    setting: str = "iterative"
+    attempts: int = 8
+    trainings: int = 1
+
+    @property
+    def writes_programs(self) -> bool:
+        return self.strategy == "program"
+
+    @property
+    def looks(self) -> bool:
+        """Whether the author of programs sees how the student does."""
+        return self.writes_programs and self.setting == "iterative"
 
 
 @dataclass(frozen=True, slots=True)

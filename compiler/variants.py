@@ -70,11 +70,13 @@ def variant_id(arm: str, seed: int) -> str:
 def planned(arm: CheckedArm) -> PlannedArm:
     """Counted from the arm's own steps: what its plan says, not what its name promises."""
     steps = arm.steps(arm.spec.seed)
-    mixes = {s.round: s for s in steps if s.kind == "mix"}
+    mixes = {s.round: s for s in steps if s.kind in ("mix", "submit")}
     trained = 0
     passes = 0
     for mix in mixes.values():
-        trained = trained + mix.params["rows"] if mix.params["accumulate"] else mix.params["rows"]
+        trained = (
+            trained + mix.params["rows"] if mix.params.get("accumulate") else mix.params["rows"]
+        )
         passes += trained
     return PlannedArm(
         name=arm.name,

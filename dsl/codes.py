@@ -282,7 +282,7 @@ CODES: dict[str, Code] = {
         "not supported yet",
         "The language has this, and no step of this version uses it.",
         "Ignoring it would run another experiment than the one declared.",
-        'engineer { strategy = program  generator { program = "programs.py:generate" } }',
+        'student { model = "builtin:tiny-python"  trust_remote_code = true }',
         "Remove it for now.",
     ),
     "E201": Code(
@@ -937,6 +937,30 @@ criteria {
         "Rows that it let pass would teach mistakes.",
         "$ dagent execute",
         "Use a stronger model, `samples`, or a program as verifier.",
+    ),
+    "E670": Code(
+        "key of the other strategy",
+        "A key of `engineer` belongs to `curriculum`, and the strategy is `program`, or the other "
+        "way round.",
+        "Nothing would read it.",
+        'engineer {\n  strategy = program\n  lm = "openai/gpt-5.2"\n  explore = 3\n}',
+        "Remove the key, or change the strategy.",
+    ),
+    "E671": Code(
+        "program without author or teacher",
+        "With `strategy = program` one model writes programs and another is asked by them, and one "
+        "of the two is not named.",
+        "There would be no program, or no row.",
+        'engineer { strategy = program  author { lm = "openai/gpt-5.2" } }',
+        "Name both, or one `lm` for the whole block.",
+    ),
+    "E672": Code(
+        "one shot of several rounds",
+        "`setting = one_shot` trains once, and the budget has more rounds.",
+        "What one round shows cannot guide the next in this setting.",
+        'engineer { strategy = program  setting = one_shot  lm = "openai/gpt-5.2" }\n'
+        "budget { rounds <= 3  per round { rows <= 2k rows } }",
+        "Write `rounds <= 1`, or `setting = iterative`.",
     ),
     "E701": Code(
         "import not found",

@@ -22,6 +22,10 @@ SAYS = {
     ("split", "diagnose"): "in the half of dev that the engineer may read",
     ("split", "select"): "in the half of dev that only the gate reads",
     ("generate", "candidates"): "made",
+    ("author", "candidates"): "made",
+    ("author", "rejects"): "submitted and refused",
+    ("submit", "added"): "chosen",
+    ("submit", "train"): "trained on",
     ("verify", "verified"): "found right",
     ("verify", "rejects"): "rejected",
     ("dedupe", "rows"): "no duplicate",
@@ -59,7 +63,7 @@ def lineage(id: str, events: Sequence[Event], project: Path) -> tuple[Row, list[
                 found.setdefault(row["id"], row)
                 reason = row.get("reason")
                 says = SAYS.get((event["kind"], output), output)
-                if (event["kind"], output) == ("generate", "candidates"):
+                if output == "candidates":
                     passages.update(_origin(row, event, steps, project))
                     says = f"made by {row.get('origin', 'the generator')}"
                 passages[event["step"], says] = Passage(event["step"], says, reason)
@@ -106,7 +110,7 @@ def _origin(
                         f"{weak['skill']}/{weak['difficulty']} wrong"
                     )
                     yield (event["step"], says), Passage(event["step"], says)
-        if event["step"] == f"{prefix}.plan":
+        if event["step"] in (f"{prefix}.plan", f"{prefix}.author"):
             for item in _read(event, "curriculum", project).get("items", ()):
                 if item["id"] == row.get("item"):
                     says = f"item {item['id']}: {item['count']} rows wanted"

@@ -42,6 +42,8 @@ BATCH = 100  # MLflow takes at most 100 params and 1,000 metrics at once
 FILES: Mapping[str, tuple[str, ...]] = {
     "diagnose": ("diagnosis",),
     "plan": ("curriculum",),
+    "author": ("log", "rejects"),
+    "submit": ("added",),
     "verify": ("rejects",),
     "dedupe": ("duplicates",),
     "decontaminate": ("leaks",),
@@ -55,6 +57,7 @@ DATASETS: Mapping[str, tuple[str, ...]] = {
     "data": ("rows",),
     "split": ("diagnose", "select"),
     "mix": ("added",),
+    "submit": ("added",),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from dagent.compiler.blocks import PARTS
+from dagent.compiler.blocks import PARTS, PARTS_OF
 from dagent.compiler.cost import Cost
 from dagent.compiler.engineering import ROWS_PER_CALL, Engineering, Use, total
 from dagent.compiler.facts import Facts
@@ -29,13 +29,15 @@ def check_budget(spec: Spec, facts: Facts, diagnostics: Diagnostics) -> None:
 def _check_parts(spec: Spec, diagnostics: Diagnostics) -> None:
     budget = spec.budget
     whole = budget.run.given()
+    others = {p for s, names in PARTS_OF.items() if s != spec.engineer.strategy for p in names}
+    known = [name for name in PARTS if name not in others]
     for name, part in budget.per.items():
-        if name not in PARTS:
+        if name not in known:
             diagnostics.error(
                 "E403",
                 f"`{name}` is no part of a run that can be capped",
                 spec.key("budget", "per", name),
-                did_you_mean(name, PARTS, "use " + " or ".join(f"`per {p}`" for p in PARTS)),
+                did_you_mean(name, known, "use " + " or ".join(f"`per {p}`" for p in known)),
             )
             continue
         for kind, cap in part.given().items():
@@ -82,6 +84,9 @@ def _check_rows(spec: Spec, diagnostics: Diagnostics) -> None:
 def _check_calls(spec: Spec, diagnostics: Diagnostics) -> None:
     """A program is charged one call a candidate row, and every round makes rows × candidates; a
     language model makes several rows a call."""
+    if spec.engineer.writes_programs:
+        _check_calls_of_programs(spec, diagnostics)
+        return
     budget, candidates = spec.budget, spec.engineer.candidates
     rows = budget.rows_per_round
     per_round = math.ceil(rows * candidates)
@@ -104,6 +109,27 @@ def _check_calls(spec: Spec, diagnostics: Diagnostics) -> None:
                 f"{shown(caps.calls, 'calls')}",
                 spec.at("budget", *path),
                 f"allow {shown(needed, 'calls')}, or lower the rounds, rows or `candidates`",
+            )
+
+
+def _check_calls_of_programs(spec: Spec, diagnostics: Diagnostics) -> None:
+    """How many rows a program makes of an answer is its own affair, but it needs one."""
+    budget = spec.budget
+    for path, each in (
+        (("calls",), 2),
+        (("per", "author", "calls"), 1),
+        (("per", "teacher", "calls"), 1),
+    ):
+        caps = budget.run if len(path) == 1 else budget.per.get(path[1])
+        needed = each * budget.rounds
+        if caps is not None and caps.calls is not None and caps.calls < needed:
+            words = "one of the author and one of the teacher" if each == 2 else "at least one"
+            diagnostics.error(
+                "E401",
+                f"{shown(budget.rounds, 'rounds')} take {shown(needed, 'calls')}, {words} each, "
+                f"and the cap is {shown(caps.calls, 'calls')}",
+                spec.at("budget", *path),
+                f"allow {shown(needed, 'calls')}, or fewer rounds",
             )
 
 

@@ -30,7 +30,16 @@ def check_engineer(spec: Spec, project: Path, diagnostics: Diagnostics) -> dict[
             spec.key("engineer", "explore"),
             "remove it, or let a policy or a language model plan",
         )
-    if spec.domain.sources and spec.engineer.generator.lm is None:
+    if spec.engineer.setting == "one_shot" and spec.budget.rounds > 1:
+        diagnostics.error(
+            "E672",
+            f"`one_shot` is one round, and the budget has {spec.budget.rounds}",
+            spec.at("budget", "rounds"),
+            "write `rounds <= 1`, or `setting = iterative`",
+            [Note("the setting is here", spec.at("engineer", "setting"))],
+        )
+    reads = spec.engineer.generator.lm is not None or spec.engineer.writes_programs
+    if spec.domain.sources and not reads:
         diagnostics.error(
             "E654",
             "nothing reads `sources`: the generator is a program",

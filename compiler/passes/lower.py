@@ -10,8 +10,9 @@ from dagent.compiler.cost import Cost, asked, seconds
 from dagent.compiler.digests import derived_seed
 from dagent.compiler.facts import Facts
 from dagent.compiler.grading import BRINGS
-from dagent.compiler.kinds import KINDS
-from dagent.compiler.plan import Estimate, Step
+from dagent.compiler.passes.lower_program import before_programs, program_round
+from dagent.compiler.passes.made import made as _step
+from dagent.compiler.plan import Step
 from dagent.compiler.prompts import version
 from dagent.compiler.rowchecks import ENGINEERS, must_not_share
 from dagent.compiler.spec import DataSet, Metric, Requirement, Role, Spec, Student
@@ -23,10 +24,10 @@ Params = Mapping[str, Any]
 
 def lower(spec: Spec, facts: Facts, cost: Cost) -> tuple[Step, ...]:
     """Steps in an order that respects their inputs, without keys."""
-    return tuple(_Lowering(spec, facts, cost).steps())
+    return tuple(Lowering(spec, facts, cost).steps())
 
 
-class _Lowering:
+class Lowering:
     """One spec on its way down: what several steps share, and a method per phase."""
 
     def __init__(self, spec: Spec, facts: Facts, cost: Cost) -> None:
@@ -88,8 +89,8 @@ class _Lowering:
             )
         for data in spec.data:
             if data.role == "seed":
-                inputs = {"rows": f"data.{data.name}/rows", **self._judges()}
-                yield _step(f"seed.{data.name}", "decontaminate", self._leaks(), inputs)
+                inputs = {"rows": f"data.{data.name}/rows", **self.judges()}
+                yield _step(f"seed.{data.name}", "decontaminate", self.leaks(), inputs)
         yield _step(
             "split",
             "split",
@@ -119,10 +120,12 @@ class _Lowering:
             {
                 "model": "student/model",
                 "answers": "r0.evaluate/answers",
-                **{f"seed.{d.name}": rows for d, rows in self._handed() if d.mix},
+                **{f"seed.{d.name}": rows for d, rows in self.handed() if d.mix},
             },
             round=0,
         )
+        if self.spec.engineer.writes_programs:
+            yield from before_programs(self)
 
     def _calibrate(self) -> Iterator[Step]:
         """A judge that cannot tell right from wrong is found out before anything is generated."""
@@ -139,9 +142,9 @@ class _Lowering:
                 "optimiser": how.optimiser,
                 "calls": how.calls,
                 "holdout": how.holdout,
-                "agent": self._role(getattr(self.spec.engineer, name), name),
+                "agent": self.role(getattr(self.spec.engineer, name), name),
                 **self._checks(),
-                **self._brief(),
+                **self.brief(),
                 **self.grid,
                 "rows": self.cost.rows if name == "planner" else None,
                 "seed": derived_seed(self.spec.seed, f"optimise.{name}"),
@@ -155,6 +158,9 @@ class _Lowering:
     # --- a round ------------------------------------------------------------------------------
 
     def _round(self, n: int) -> Iterator[Step]:
+        if self.spec.engineer.writes_programs:
+            yield from program_round(self, n)
+            return
         yield from self._engineer(n)
         yield from self._clean(n)
         yield from self._learn(n)
@@ -189,11 +195,11 @@ class _Lowering:
             "goal": spec.domain.goal,
             "answer": spec.domain.answer,
             **self.grid,
-            "planner": self._role(engineer.planner, "planner"),
+            "planner": self.role(engineer.planner, "planner"),
             "explore": engineer.explore,
             "floor": engineer.floor,
             "cap": engineer.cap,
-            "seed": self._seed("plan", n),
+            "seed": self.seed("plan", n),
         }
         inputs = {"diagnosis": f"{r}.diagnose/diagnosis", "archive": f"{before}/archive"}
         if engineer.feedback:
@@ -209,13 +215,13 @@ class _Lowering:
             "round": n,
             "candidates": engineer.candidates,
             "rows": rows,
-            "generator": self._role(engineer.generator, "generator"),
-            "seed": self._seed("generate", n),
+            "generator": self.role(engineer.generator, "generator"),
+            "seed": self.seed("generate", n),
         }
         inputs = {"curriculum": f"{r}.plan/curriculum", "kept": f"{before}/kept"}
-        inputs |= {f"{d.role}.{d.name}": rows for d, rows in self._handed()}
+        inputs |= {f"{d.role}.{d.name}": rows for d, rows in self.handed()}
         if engineer.generator.lm:
-            params |= self._brief() | {"rounds": spec.budget.rounds, "checks": self._checks()}
+            params |= self.brief() | {"rounds": spec.budget.rounds, "checks": self._checks()}
             inputs |= self._grounds() | self._optimised("generator")
             inputs["archive"] = f"{before}/archive"
         made = (rows, cost.candidates)
@@ -235,7 +241,7 @@ class _Lowering:
         params = self._checks()
         inputs = {"candidates": f"{r}.generate/candidates"}
         if engineer.verifier and engineer.verifier.lm:
-            params |= {"round": n, "seed": self._seed("verify", n)}
+            params |= {"round": n, "seed": self.seed("verify", n)}
             inputs |= self._optimised("verifier") | self._calibrated()
         yield _step(
             f"{r}.verify",
@@ -248,8 +254,8 @@ class _Lowering:
         verified = f"{r}.verify"
         if engineer.refiner and engineer.refiner.lm:
             verified = f"{r}.refine"
-            refiner = self._role(engineer.refiner, "refiner")
-            params = {**params, "round": n, "refiner": refiner, **self._brief()}
+            refiner = self.role(engineer.refiner, "refiner")
+            params = {**params, "round": n, "refiner": refiner, **self.brief()}
             inputs = {k: v for k, v in inputs.items() if k != "candidates"}
             inputs |= {o: f"{r}.verify/{o}" for o in ("verified", "rejects")}
             refined = asked(cost.programs(cost.candidates), cost.engineering.refine())
@@ -257,13 +263,13 @@ class _Lowering:
         inputs = {"rows": f"{verified}/verified", "kept": f"{before}/kept"}
         yield _step(f"{r}.dedupe", "dedupe", {"threshold": engineer.duplicate}, inputs, n, checked)
         inputs = {"rows": f"{r}.dedupe/rows"}
-        inputs |= self._judges()
-        yield _step(f"{r}.decontaminate", "decontaminate", self._leaks(), inputs, n, checked)
+        inputs |= self.judges()
+        yield _step(f"{r}.decontaminate", "decontaminate", self.leaks(), inputs, n, checked)
 
     def _learn(self, n: int) -> Iterator[Step]:
         r, before = f"r{n}", f"r{n - 1}.gate"
         spec, cost = self.spec, self.cost
-        engineer, student = spec.engineer, spec.student
+        engineer = spec.engineer
         params: dict[str, Any] = {
             "round": n,
             "rows": cost.rows,
@@ -271,7 +277,7 @@ class _Lowering:
             "floor": engineer.floor,
             "cap": engineer.cap,
             "accumulate": engineer.accumulate,
-            "seed": self._seed("mix", n),
+            "seed": self.seed("mix", n),
             "metric": self.metric,
             "answering": self.answering,
         }
@@ -283,35 +289,7 @@ class _Lowering:
         }
         kept = (cost.rows // 2, cost.rows)
         yield _step(f"{r}.mix", "mix", params, inputs, n, seconds(cost.mix(), rows=kept))
-        params = {
-            "stages": [
-                {"stage": s.stage, "args": {k: v for k, v in s.args.items() if k not in TEACHER}}
-                for s in spec.train
-            ],
-            "adapter": student.adapter,
-            "lora": dict(student.lora),
-            "template": student.template,
-            "system": student.system,
-            "seed": self._seed("train", n),
-        }
-        if any(stage.stage in (*GRADED, *TEACHES) for stage in spec.train):
-            params["answering"] = self.answering
-        if any(stage.stage in GRADED for stage in spec.train):
-            params["metric"] = self.metric
-        inputs = {"rows": f"{r}.mix/train", "model": "student/model"}
-        inputs |= {f"teacher.{k}": f"teacher.{k}/model" for k in self.facts.teachers}
-        trained = (kept[0] * n, kept[1] * n)
-        yield _step(
-            f"{r}.train",
-            "train",
-            params,
-            inputs,
-            n,
-            seconds(cost.train(n), rows=trained, memory=cost.training_memory),
-        )
-        yield self._evaluate(f"{r}.evaluate", "split/select", f"{r}.train/model", "select", n)
-        for guard in spec.criteria.guards:
-            yield self._evaluate_guard(n, guard.set, f"{r}.train/model")
+        yield from self.trained(n, f"{r}.mix/train", (kept[0] * n, kept[1] * n))
         inputs = {
             "model": f"{r}.train/model",
             "answers": f"{r}.evaluate/answers",
@@ -325,10 +303,48 @@ class _Lowering:
             "aside": f"{before}/aside",
             "archive": f"{before}/archive",
         }
-        for guard in spec.criteria.guards:
-            inputs[f"guard.{guard.set}"] = f"{r}.guard.{guard.set}/metrics"
-            inputs[f"base_guard.{guard.set}"] = f"r0.guard.{guard.set}/metrics"
-        yield _step(f"{r}.gate", "gate", self._gate_params(n), inputs, n)
+        yield self.gate(n, inputs)
+
+    def trained(self, n: int, rows: str, count: tuple[int, int]) -> Iterator[Step]:
+        """From the base, on the rows of a round; then what the gate compares."""
+        r, cost = f"r{n}", self.cost
+        inputs = {"rows": rows, "model": "student/model", **self.taught_by()}
+        estimate = seconds(cost.train(n), rows=count, memory=cost.training_memory)
+        yield _step(f"{r}.train", "train", self.training(n), inputs, n, estimate)
+        yield self._evaluate(f"{r}.evaluate", "split/select", f"{r}.train/model", "select", n)
+        for guard in self.spec.criteria.guards:
+            yield self._evaluate_guard(n, guard.set, f"{r}.train/model")
+
+    def training(self, n: int) -> Params:
+        """What the worker needs to train, besides model and rows."""
+        student, stages = self.spec.student, self.spec.train
+        params: dict[str, Any] = {
+            "stages": [
+                {"stage": s.stage, "args": {k: v for k, v in s.args.items() if k not in TEACHER}}
+                for s in stages
+            ],
+            "adapter": student.adapter,
+            "lora": dict(student.lora),
+            "template": student.template,
+            "system": student.system,
+            "seed": self.seed("train", n),
+        }
+        if any(stage.stage in (*GRADED, *TEACHES) for stage in stages):
+            params["answering"] = self.answering
+        if any(stage.stage in GRADED for stage in stages):
+            params["metric"] = self.metric
+        return params
+
+    def taught_by(self) -> dict[str, str]:
+        """The models that a distillation learns from, as inputs of what trains."""
+        return {f"teacher.{k}": f"teacher.{k}/model" for k in self.facts.teachers}
+
+    def gate(self, n: int, inputs: Mapping[str, str]) -> Step:
+        guards = {}
+        for guard in self.spec.criteria.guards:
+            guards[f"guard.{guard.set}"] = f"r{n}.guard.{guard.set}/metrics"
+            guards[f"base_guard.{guard.set}"] = f"r0.guard.{guard.set}/metrics"
+        return _step(f"r{n}.gate", "gate", self._gate_params(n), {**inputs, **guards}, n)
 
     # --- after the rounds ---------------------------------------------------------------------
 
@@ -348,7 +364,9 @@ class _Lowering:
             "select": f"{last}/answers",
             "archive": f"{last}/archive",
         }
-        yield _step("result", "result", params, inputs)
+        # The last round's score on the diagnose half is for the reader; no step has a use for it.
+        after = (f"r{spec.budget.rounds}.diagnose",) if spec.engineer.looks else ()
+        yield _step("result", "result", params, inputs, after=after)
 
     # --- data sets ----------------------------------------------------------------------------
 
@@ -356,7 +374,7 @@ class _Lowering:
         """The sets whose rows are known come first: the others are compared with them."""
         return sorted(self.spec.data, key=lambda d: (not self.facts.data[d.name].known, d.name))
 
-    def _handed(self) -> list[tuple[DataSet, str]]:
+    def handed(self) -> list[tuple[DataSet, str]]:
         """The sets for the engineer, and where their rows come from: seeds are decontaminated
         before anybody sees them, what a pool leads to is when it was made."""
         place = {"seed": "seed.{}/rows", "pool": "data.{}/rows"}
@@ -458,10 +476,10 @@ class _Lowering:
             },
         }
 
-    def _leaks(self) -> Params:
+    def leaks(self) -> Params:
         return {"templates": self.spec.engineer.templates}
 
-    def _judges(self) -> dict[str, str]:
+    def judges(self) -> dict[str, str]:
         """The sets that no row to train on may overlap with."""
         judges = [d.name for d in self.spec.data if d.role not in ENGINEERS]
         return {f"against.{name}": f"data.{name}/rows" for name in judges}
@@ -470,13 +488,13 @@ class _Lowering:
         refiner = self.spec.engineer.refiner
         return f"r{n}.refine/verified" if refiner and refiner.lm else f"r{n}.verify/verified"
 
-    def _brief(self) -> dict[str, Any]:
+    def brief(self) -> dict[str, Any]:
         """What an agent is told of the domain."""
         return {"goal": self.spec.domain.goal, "answer": self.spec.domain.answer or ""}
 
     def _grounds(self) -> dict[str, str]:
         """Rows that show a generator what a row looks like: seeds, else the diagnose half."""
-        seeds = {f"seed.{d.name}": rows for d, rows in self._handed() if d.role == "seed"}
+        seeds = {f"seed.{d.name}": rows for d, rows in self.handed() if d.role == "seed"}
         return seeds or {"seed.diagnose": "split/diagnose"}
 
     def _checks(self) -> dict[str, Any]:
@@ -493,11 +511,11 @@ class _Lowering:
                 for check in engineer.verify
             ]
         if engineer.verifier is not None:
-            checks["verifier"] = self._role(engineer.verifier, "verifier")
+            checks["verifier"] = self.role(engineer.verifier, "verifier")
             if engineer.verifier.lm:
                 asked = {"samples": engineer.samples, "judge": engineer.judge}
                 checks["verifier"] = {**checks["verifier"], **asked}
-                checks |= self._brief()
+                checks |= self.brief()
         return checks
 
     def _agent(self, name: str, n: int, more: Params) -> dict[str, Any]:
@@ -505,7 +523,7 @@ class _Lowering:
         role: Role | None = getattr(self.spec.engineer, name)
         if role is None or role.lm is None:
             return {}
-        return {"round": n, name: self._role(role, name), **more}
+        return {"round": n, name: self.role(role, name), **more}
 
     def _optimised(self, name: str) -> dict[str, str]:
         """The input that carries a role's optimised program."""
@@ -519,7 +537,7 @@ class _Lowering:
         judged = verifier is not None and verifier.lm is not None and self.spec.engineer.judge
         return {"calibration": "calibrate/calibration"} if judged else {}
 
-    def _role(self, role: Role, name: str) -> Params:
+    def role(self, role: Role, name: str) -> Params:
         body = self._doer(role)
         if role.lm is None:
             return body
@@ -534,7 +552,8 @@ class _Lowering:
                 "temperature": lm.temperature,
                 "max_tokens": lm.max_tokens,
             },
-            "prompt": version(name),
+            # The program itself is what a teacher is asked.
+            "prompt": None if name == "teacher" else version(name),
             "sources": dict(self.facts.documents) if name == "generator" else {},
         }
 
@@ -550,7 +569,7 @@ class _Lowering:
             "options": dict(role.options),
         }
 
-    def _seed(self, purpose: str, round: int) -> int:
+    def seed(self, purpose: str, round: int) -> int:
         return derived_seed(self.spec.seed, purpose, round)
 
 
@@ -589,24 +608,3 @@ def _goal(goal: Requirement) -> dict[str, Any]:
         "set": goal.set,
         "skill": goal.skill,
     }
-
-
-def _step(
-    id: str,
-    kind: str,
-    params: Params,
-    inputs: Mapping[str, str] | None = None,
-    round: int | None = None,
-    estimate: Estimate | None = None,
-    after: tuple[str, ...] = (),
-) -> Step:
-    return Step(
-        id,
-        kind,
-        KINDS[kind].version,
-        params,
-        inputs or {},
-        after,
-        round,
-        estimate=estimate or seconds((0.01, 1.0)),
-    )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 def make(role: str) -> dspy.Module:
     """The agent of a role, as it is before any optimisation."""
+    from dagent.runtime.agents.author import ProgramAuthor
     from dagent.runtime.agents.diagnoser import Diagnoser
     from dagent.runtime.agents.generator import GeneratorAgent
     from dagent.runtime.agents.planner import PlannerAgent
@@ -26,6 +27,7 @@ def make(role: str) -> dspy.Module:
     from dagent.runtime.agents.verifier import VerifierAgent
 
     agents = {
+        "author": ProgramAuthor,
         "diagnoser": Diagnoser,
         "generator": GeneratorAgent,
         "planner": PlannerAgent,
@@ -68,7 +70,7 @@ def characters(agent: dspy.Module) -> dict[str, int]:
 
 
 def table() -> dict[str, dict[str, Any]]:
-    roles = ("diagnoser", "generator", "planner", "refiner", "verifier")
+    roles = ("author", "diagnoser", "generator", "planner", "refiner", "verifier")
     agents = {role: make(role) for role in roles}
     return {r: {"version": version(a), "characters": characters(a)} for r, a in agents.items()}
 

@@ -93,7 +93,8 @@ def _later(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOut
         "accepted": accepted,
         "champion_round": champion_round,
         "harm": harm,
-        "reason": _reason(params, test, broken, accepted, harm, cleared),
+        "reason": ("" if added else "no rows were added; ")
+        + _reason(params, test, broken, accepted, harm, cleared),
         "p": test.better,
         "difference": test.difference,
         "fixed": test.fixed,
@@ -155,6 +156,7 @@ def _tried(
     return {
         "families": curriculum["families"],
         "refused": curriculum["refused"],
+        **({"effort": curriculum["effort"]} if "effort" in curriculum else {}),
         "tried": [
             {k: item[k] for k in keys if k in item} | {n: c[item["id"]] for n, c in counts.items()}
             for item in curriculum["items"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic
@@ -60,6 +62,9 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
             for r, verdict in verdicts
         ],
     }
+    efforts = [entry["effort"] for entry in archive if "effort" in entry]
+    if efforts:
+        result["programs"] = programs(efforts)
     return StepOutput(
         {"result": write_json(context.scratch / "result.json", result)},
         {"base_test": before, "champion_test": after, "gain_pp": 100 * (after - before)},
@@ -67,3 +72,18 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         f"({100 * (after - before):+.1f} points, "
         f"95 % interval {100 * low:+.1f} to {100 * high:+.1f})",
     )
+
+
+def programs(efforts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the programs of all rounds took: ``mats`` is attempts for each valid submission."""
+    attempts, valid = (sum(e[name] for e in efforts) for name in ("attempts", "valid"))
+    errors: Counter[str] = Counter()
+    for one in efforts:
+        errors.update(one["errors"])
+    return {
+        "attempts": attempts,
+        "valid": valid,
+        "mats": attempts / valid if valid else None,
+        "calls": sum(e["calls"] for e in efforts),
+        "errors": dict(sorted(errors.items())),
+    }

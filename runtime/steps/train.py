@@ -6,10 +6,11 @@ import ctypes
 import importlib.util
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic
-from dagent.runtime.step import Artifact, Context, StepOutput
+from dagent.runtime.step import Artifact, Context, Params, StepOutput
 
 kind = "train"
 version = 1
@@ -44,23 +45,13 @@ def _has_gpu() -> bool:
 
 def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:
     model, log = context.scratch / "model", context.scratch / "log.jsonl"
-    done = context.worker.call(
-        "train",
-        context.progress,
-        model=str(inputs["model"].path),
-        rows=str(inputs["rows"].path),
-        teachers={
-            name.removeprefix("teacher."): str(artifact.path)
-            for name, artifact in inputs.items()
-            if name.startswith("teacher.")
-        },
-        out=str(model),
-        log=str(log),
-        checkpoints=str(context.checkpoints),
-        every=CHECKPOINT_SECONDS,
-        project=str(context.project.absolute()),
-        **step.params,
-    )
+    if not inputs["rows"].path.stat().st_size:  # a program's round without a valid submission
+        log.touch()
+        return StepOutput(
+            {"model": inputs["model"], "log": log}, {"rows": 0}, "nothing to train on"
+        )
+    rows = inputs["rows"].path
+    done = train(step.params, inputs, rows, model, log, context.checkpoints, context)
     metrics = {"rows": done["rows"]}
     if done["loss"] is not None:
         metrics["loss"] = done["loss"]
@@ -68,3 +59,34 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     if len(done["stages"]) > 1 or done["stages"][0]["rows"] != done["rows"]:
         note += ": " + ", then ".join(f"{s['stage']} on {s['rows']}" for s in done["stages"])
     return StepOutput({"model": model, "log": log}, metrics, note)
+
+
+def train(
+    params: Params,
+    inputs: Mapping[str, Artifact],
+    rows: Path,
+    out: Path,
+    log: Path,
+    checkpoints: Path,
+    context: Context,
+) -> dict[str, Any]:
+    """What the worker says of the training: ``rows``, ``loss``, ``stages``. ``inputs`` hold the
+    student as ``model`` and the models that a distillation learns from as ``teacher.NAME``."""
+    done: dict[str, Any] = context.worker.call(
+        "train",
+        context.progress,
+        model=str(inputs["model"].path),
+        rows=str(rows),
+        teachers={
+            name.removeprefix("teacher."): str(artifact.path)
+            for name, artifact in inputs.items()
+            if name.startswith("teacher.")
+        },
+        out=str(out),
+        log=str(log),
+        checkpoints=str(checkpoints),
+        every=CHECKPOINT_SECONDS,
+        project=str(context.project.absolute()),
+        **params,
+    )
+    return done

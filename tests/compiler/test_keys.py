@@ -54,10 +54,14 @@ DESCRIPTIVE = {"language", "param.p.description"}
 REFUSED = {
     "data.dev.mix": ["E325"],
     "data.dev.role": ["E305", "E313"],
-    "engineer.strategy": ["E190"],
 }
 LM = {"lm": "openai/some"}
+AUTHORING = ("author", "teacher")
 ROLES = ("diagnoser", "planner", "generator", "verifier", "refiner")
+# Company: models write programs, and nobody plans, generates or verifies.
+NOBODY = {"planner": None, "generator": None, "verifier": None}
+PROGRAM: dict[str, Any] = {"engineer": {**NOBODY, **LM, "strategy": "program"}}
+OF_PROGRAM = {"setting": "one_shot", "attempts": 3, "trainings": 0}
 KEY = {"param": {"p": {"env": "P", "secret": True}}}
 
 
@@ -78,6 +82,7 @@ MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
     for prefix, company in (
         ("", {"engineer": LM}),
         *((f"{role}.", model(role)) for role in ROLES),
+        *((f"{role}.", {"engineer": {**PROGRAM["engineer"], role: LM}}) for role in AUTHORING),
     )
     for key, value in (
         ("api_base", "http://localhost:1/v1"),
@@ -88,7 +93,11 @@ MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 MODELS |= {
     f"engineer.{prefix}api_key": ("$p", {**KEY, **company})
-    for prefix, company in (("", {"engineer": LM}), *((f"{r}.", model(r)) for r in ROLES))
+    for prefix, company in (
+        ("", {"engineer": LM}),
+        *((f"{r}.", model(r)) for r in ROLES),
+        *((f"{r}.", {"engineer": {**PROGRAM["engineer"], r: LM}}) for r in AUTHORING),
+    )
 }
 
 
@@ -131,7 +140,13 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
     "student.generation": ({"top_p": 0.9}, {}),
     "student.adapter": ("lora", {}),
     "student.template": ("{prompt}!", {}),
-    "engineer.strategy": ("program", {}),
+    "engineer.strategy": ("program", {"engineer": {**NOBODY, **LM}}),
+    **{f"engineer.{r}.options": ({"top_p": 1}, PROGRAM) for r in AUTHORING},
+    # In one round, so that one shot is one.
+    **{
+        f"engineer.{key}": (value, {**PROGRAM, "budget": {"rounds": 1}})
+        for key, value in OF_PROGRAM.items()
+    },
     **MODELS,
     "budget.prices": ("prices.json", {"engineer": LM}),
     "engineer.dedupe.threshold": ("90%", {}),
@@ -324,5 +339,6 @@ def defaults(schema: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tup
 def test_a_default_that_the_schema_states_is_the_compilers(
     project: Any, name: str, value: Any
 ) -> None:
-    given = project.compile(nested(tuple(name.split(".")), value)).plan
-    assert dumps(given) == dumps(project.compile().plan)
+    company = PROGRAM if name.removeprefix("engineer.") in OF_PROGRAM else {}
+    given = project.compile(project.join(company, nested(tuple(name.split(".")), value))).plan
+    assert dumps(given) == dumps(project.compile(company).plan)

@@ -1,0 +1,117 @@
+"""A round of the strategy ``program``: a language model writes the program that makes its rows.
+
+Every submission trains the student afresh, from the base and on that submission alone. The author
+of the next program sees how the student of the last one did on the diagnose half.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dagent.compiler.cost import attempt_caps, seconds
+from dagent.compiler.passes.made import made
+from dagent.compiler.plan import Step
+
+if TYPE_CHECKING:
+    from dagent.compiler.passes.lower import Lowering
+
+DIFFICULTY_ROWS = 200  # of a submission, that the untouched student answers to tell how hard it is
+
+
+def before_programs(low: Lowering) -> Iterator[Step]:
+    """How the untouched student does, which is what the first author is told."""
+    if low.spec.engineer.looks:
+        yield _diagnose(low, 0, "student/model")
+
+
+def program_round(low: Lowering, n: int) -> Iterator[Step]:
+    r, before, rows = f"r{n}", f"r{n - 1}", low.cost.rows
+    yield _author(low, n)
+    programs = seconds(low.cost.programs(rows))
+    inputs = {"rows": f"{r}.author/candidates", **low.judges()}
+    yield made(f"{r}.decontaminate", "decontaminate", low.leaks(), inputs, n, programs)
+    params = {
+        "round": n,
+        "rows": rows,
+        "least": _least(rows),
+        "sample": DIFFICULTY_ROWS,
+        "metric": low.metric,
+        "answering": low.answering,
+        "seed": low.seed("submit", n),
+    }
+    inputs = {
+        "rows": f"{r}.decontaminate/rows",
+        "kept": "r0.gate/kept",
+        "model": "student/model",
+    }
+    taken = (_least(rows), rows)
+    answered = seconds(low.cost.answer(min(rows, DIFFICULTY_ROWS)), rows=taken)
+    yield made(f"{r}.submit", "submit", params, inputs, n, answered)
+    yield from low.trained(n, f"{r}.submit/train", taken)
+    if low.spec.engineer.looks:
+        yield _diagnose(low, n, f"{r}.train/model")
+    inputs = {
+        "model": f"{r}.train/model",
+        "answers": f"{r}.evaluate/answers",
+        "candidates": f"{r}.author/candidates",
+        "verified": f"{r}.decontaminate/rows",
+        "added": f"{r}.submit/added",
+        "curriculum": f"{r}.author/curriculum",
+        "champion": f"{before}.gate/champion",
+        "champion_answers": f"{before}.gate/answers",
+        "archive": f"{before}.gate/archive",
+        # Rows do not add up: every round starts from what round 0 kept.
+        "kept": "r0.gate/kept",
+        "aside": "r0.gate/aside",
+    }
+    yield low.gate(n, inputs)
+
+
+def _author(low: Lowering, n: int) -> Step:
+    spec, engineer, rows = low.spec, low.spec.engineer, low.cost.rows
+    assert engineer.author is not None
+    assert engineer.teacher is not None
+    params = {
+        "round": n,
+        "rows": rows,
+        "least": _least(rows),
+        "setting": engineer.setting,
+        "attempts": engineer.attempts,
+        "trainings": engineer.trainings,
+        "seconds": attempt_caps(spec)["wall"],
+        "author": low.role(engineer.author, "author"),
+        "teacher": low.role(engineer.teacher, "teacher"),
+        "documents": dict(low.facts.documents),
+        **low.brief(),
+        **low.grid,
+        "metric": low.metric,
+        "answering": low.answering,
+        "training": low.training(n),
+        "seed": low.seed("author", n),
+    }
+    inputs = {"examples": "split/diagnose", "model": "student/model", **low.taught_by()}
+    inputs |= {f"{d.role}.{d.name}": place for d, place in low.handed()}
+    if engineer.looks:
+        inputs["answers"] = f"r{n - 1}.diagnose/answers"
+    if n > 1:
+        inputs |= {"log": f"r{n - 1}.author/log", "submitted": f"r{n - 1}.submit/added"}
+    # The clock decides only when a program hangs; the calls are the rest.
+    estimate = seconds((10.0, engineer.attempts * params["seconds"]), **low.cost.authoring())
+    return made(f"r{n}.author", "author", params, inputs, n, estimate)
+
+
+def _diagnose(low: Lowering, n: int, model: str) -> Step:
+    dev = low.spec.role("dev")
+    asked = dev.sample or low.facts.data[dev.name].rows
+    asked -= round(asked * low.spec.criteria.select)
+    params = {"metric": low.metric, "answering": low.answering, **low.grid}
+    inputs = {"rows": "split/diagnose", "model": model}
+    estimate = seconds(low.cost.answer(asked), rows=(asked, asked))
+    return made(f"r{n}.diagnose", "diagnose", params, inputs, n, estimate)
+
+
+def _least(rows: int) -> int:
+    """Fewer valid rows than half of those wanted are a failed attempt."""
+    return math.ceil(rows / 2)
