@@ -30,7 +30,7 @@ from dagent.runtime.authoring.attempt import (
 from dagent.runtime.authoring.states import NO_PROGRAM, VALID, best, next_state, per_submission
 from dagent.runtime.authoring.submission import Checked, check
 from dagent.runtime.authoring.teacher import Call, Teacher, allowed
-from dagent.runtime.graders import average, grader
+from dagent.runtime.graders import average
 from dagent.runtime.judging import judged, scores
 from dagent.runtime.lm.connect import connect
 from dagent.runtime.lm.endpoint import Endpoint
@@ -38,6 +38,7 @@ from dagent.runtime.meter import OutOfBudget
 from dagent.runtime.rows import Row, read_json, read_rows, write_rows
 from dagent.runtime.step import Artifact, Context
 from dagent.runtime.steps.train import train
+from dagent.runtime.steps.verify import screen
 
 EXAMPLES = 8  # rows of the diagnose half that show the form
 CASES = 8  # wrong answers shown
@@ -166,7 +167,7 @@ class Programs:
 
     def _tools(self, id: str, teacher: Teacher, clock: Clock) -> Tools:
         params = self.step.params
-        grade = grader(params["metric"], self.context.project)
+        fault = screen({"metric": params["metric"], "verifier": None}, self.context.project)
         lineage = {
             "round": params["round"],
             "item": id,
@@ -178,7 +179,7 @@ class Programs:
         student = Student(self.step, self.inputs, self.context, id)
         return Tools(
             teacher=teacher,
-            check=lambda rows: check(rows, teacher.calls, grade, params, lineage),
+            check=lambda rows: check(rows, teacher.calls, fault, params, lineage),
             wanted=params["rows"],
             least=params["least"],
             trainings=params["trainings"],

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from dagent.runtime.agents.generator import Screen
 from dagent.runtime.authoring.answers import said
 from dagent.runtime.authoring.teacher import Call
-from dagent.runtime.graders import Grader
 from dagent.runtime.rows import Row, row_id
-from dagent.runtime.steps.verify import fault
 
 SHOWN = 5  # refused rows that the author and its program are shown
 
@@ -47,7 +46,7 @@ class Checked:
 def check(
     submitted: object,
     calls: Mapping[str, Call],
-    grade: Grader,
+    screen: Screen,
     grid: Mapping[str, Sequence[Any]],
     lineage: Mapping[str, Any],
 ) -> Checked:
@@ -66,7 +65,7 @@ def check(
     seen: dict[str, int] = {}
     for number, raw in enumerate(submitted, 1):
         row, reason = _row(raw, heard, grid)
-        reason = reason or fault(row, None, grade)
+        reason = reason or screen(row)
         if reason is None and row["id"] in seen:
             reason = f"repeats an earlier row: row {seen[row['id']]}"
         if reason is None:
