@@ -269,4 +269,4 @@ def test_what_an_import_would_bring_is_not_called_missing(project: Any) -> None:
 
 def test_an_import_whose_path_no_file_can_have_is_refused(project: Any) -> None:
     path = project.text('import: ["a\\0b.yaml"]\n')
-    assert [d.code for d in check(path, Settings())][0] == "E707"
+    assert "E707" in {d.code for d in check(path, Settings())}
