@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dagent.compiler.prices import Price
@@ -15,7 +16,7 @@ from dagent.runtime.lm.answers import Answer, AnswerLog
 from dagent.runtime.lm.endpoint import Endpoint
 from dagent.runtime.lm.failures import Unusable
 from dagent.runtime.lm.line import Line, loop
-from dagent.runtime.meter import Meter
+from dagent.runtime.meter import Meter, OutOfBudget
 
 if TYPE_CHECKING:
     from dspy.lm15 import OpenAIChatLM, Request, Response
@@ -23,6 +24,41 @@ if TYPE_CHECKING:
 # Tokens that a chat template adds at most: to a request, and to each message.
 TEMPLATE_TOKENS, MESSAGE_TOKENS = 32, 16
 rollout: ContextVar[object] = ContextVar("rollout", default=None)
+
+
+@dataclass
+class InFlight:
+    """Calls that hold their worst case. They will mostly be billed less, so what a cap refuses now
+    it may grant once one of them is settled. Lives on the loop of the lines alone."""
+
+    count: int = 0
+    waiting: list[asyncio.Future[None]] = field(default_factory=list)
+
+    async def pay(self, reserve: Callable[[], Future[None]]) -> Future[None]:
+        """Reserve now, or when calls in flight have made room.
+
+        Raises:
+            OutOfBudget: the cap refuses, and nothing in flight could make room.
+        """
+        while True:
+            try:
+                paid = reserve()
+            except OutOfBudget:
+                if not self.count:
+                    raise
+                turn = asyncio.get_running_loop().create_future()
+                self.waiting.append(turn)
+                await turn
+            else:
+                self.count += 1
+                return paid
+
+    def settled(self) -> None:
+        self.count -= 1
+        waiting, self.waiting = self.waiting, []
+        for turn in waiting:
+            if not turn.done():
+                turn.set_result(None)
 
 
 @dataclass(frozen=True)
@@ -36,6 +72,7 @@ class Calls:
     answers: AnswerLog
     step: str
     parts: tuple[str, ...]
+    in_flight: InFlight = field(default_factory=InFlight)
 
     async def complete(self, request: Request) -> Response:
         """DSPy's side: called on whatever loop DSPy runs on.
@@ -67,16 +104,27 @@ class Calls:
         async def attempt() -> Callable[[bool], None]:
             nonlocal paying
             paying = self._next_attempt(key)
-            await self.line.on_disk(self.meter.reserve_soon(paying, self.parts, **worst))
+            paid = await self.in_flight.pay(
+                lambda: self.meter.reserve_soon(paying, self.parts, **worst)
+            )
+            try:
+                await self.line.on_disk(paid)
+            except BaseException:
+                self.in_flight.settled()
+                raise
             return failed
 
         def failed(maybe_billed: bool) -> None:
             if not maybe_billed:
                 self.meter.report(paying, **dict.fromkeys(worst, 0))
+            self.in_flight.settled()
 
         answer = await self.line.ask(body, max_tokens, attempt)
-        on_disk = self.answers.keep(key, self.step, self.endpoint.model, answer)
-        self.meter.report(paying, **self._used(answer, worst))
+        try:
+            on_disk = self.answers.keep(key, self.step, self.endpoint.model, answer)
+            self.meter.report(paying, **self._used(answer, worst))
+        finally:
+            self.in_flight.settled()
         await self.line.on_disk(on_disk)
         return answer
 

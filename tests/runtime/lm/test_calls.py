@@ -204,6 +204,22 @@ def test_no_cap_is_exceeded_by_many_threads_at_once(
         assert money <= cap.get("money", money)
 
 
+def test_a_cap_that_the_worst_case_of_many_calls_exceeds_lets_all_that_fit_through(
+    lm_server: ModuleType, tmp_path: Path
+) -> None:
+    """Sixteen at once would hold 16 × 1,000 tokens and more; in truth each takes a few."""
+    caps = {"run": {"tokens": 3000.0}}
+
+    def ask(number: int) -> object:
+        return lm(f"question {number}")
+
+    with lm_server.Server(lambda _: "short", delay=0.02) as server, session(tmp_path, caps) as run:
+        lm = run.model(server.base, max_tokens=1000)
+        with ThreadPoolExecutor(16) as pool:
+            assert len(list(pool.map(ask, range(16)))) == 16
+        assert run.meter.spent("tokens") <= 3000
+
+
 FAULTS: dict[str, Callable[[ModuleType], list[Any]]] = {
     "429 that says when": lambda s: [s.error(429, Retry_After="0.05")] * 2,
     "429 that does not": lambda s: [s.error(429)] * 3,
