@@ -65,13 +65,13 @@ def test_a_cap_of_a_role_ends_what_it_may_spend(
     stub: ModuleType, engineers: ModuleType, serve: Any, tmp_path: Path
 ) -> None:
     server = serve(engineers.Engineer())
-    budget = 'prices = "prices.json"  per generator { money <= 0.9 USD }'
+    budget = 'prices = "prices.json"  per generator { money <= 0.14 USD }'
     folder = project(stub, tmp_path / "p", server.base, budget)
     stub.run_project(folder)
     made = [e for e in events(folder) if e["event"] == "step_finished" and "generate" in e["step"]]
     held = {e["key"]: e for e in events(folder) if e["event"] in ("reserved", "settled")}
     paid = sum(e["amounts"].get("money", 0) for e in held.values() if "generator" in e["scopes"])
-    assert 0 < paid <= 0.9
+    assert 0 < paid <= 0.14
     assert "generator money" in made[0]["note"]
 
 
