@@ -66,7 +66,7 @@ def test_a_plan_of_models_alone_is_walked_to_its_end(
 def test_a_missing_key_and_a_budget_that_ends_are_found(
     project: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    project('  lm = "openai/gpt-4o"\n', "rounds <= 2  tokens <= 300k")
+    project('  lm = "openai/gpt-4o"\n', "rounds <= 2  tokens <= 100k")
     capsys.readouterr()
     assert main(["rehearse"]) == 1
     said = capsys.readouterr().out
