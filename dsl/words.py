@@ -18,7 +18,19 @@ _REFERENCE = re.compile(r"\$[^\W\d][\w-]*")
 _AMOUNT = re.compile(r"[-+]?\.?\d[\w.%+-]*(?: (?:%|[^\W\d]+))?")
 # After these a word on the same line would be taken for a name or a goal.
 _LEADING = frozenset(
-    {"arm", "data", "guard", "import", "metric", "optimise", "param", "per", "require", "train"}
+    {
+        "arm",
+        "data",
+        "guard",
+        "import",
+        "metric",
+        "optimise",
+        "param",
+        "per",
+        "require",
+        "train",
+        "verify",
+    }
 )
 _GOAL_PART = r'(?:[^\W\d][\w.-]*|[-+]?\.?\d[\w.%+-]*(?: %)?|>=|==|>|<|"[^"\\\s]*(?: [^"\\\s]+)*")'
 _GOAL = re.compile(rf"[^\W\d][\w.-]*(?: <= {_GOAL_PART})?(?: {_GOAL_PART})*")
