@@ -218,9 +218,12 @@ def watch(child, limits, control, isolated):
     """
     ended = os.pidfd_open(child)
     exceeded, tick = None, 0.001
+    poll = select.poll()  # the parent's numbers of descriptors may be beyond those of ``select``
+    for fd in (ended, control.fileno()):
+        poll.register(fd, select.POLLIN)
     while exceeded is None:
-        ready, _, _ = select.select([ended, control], [], [], tick)
-        if control in ready:
+        ready = [fd for fd, _ in poll.poll(1000 * tick)]
+        if control.fileno() in ready:
             sys.exit(0)
         if ready:
             break

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import subprocess
 import sys
 import time
@@ -195,6 +197,20 @@ def test_every_descriptor_and_process_is_given_back() -> None:
         assert held() <= before
         process = box._guest.process  # type: ignore[union-attr]
     assert process.returncode is not None
+
+
+def test_a_parent_may_hold_more_than_a_thousand_files() -> None:
+    """As one with many connections to language models does; ``select`` ends at 1,024."""
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 1200:
+        pytest.skip("this machine allows no more")
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        with _some(LIMITS) as box:
+            outcome = box.run("print(add(1, 2))", serve={"add": lambda a, b: a + b})
+    finally:
+        for fd in held:
+            os.close(fd)
+    assert outcome.stdout == b"3\n", outcome
 
 
 def test_a_machine_that_cannot_isolate_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
