@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dagent.compiler import prices
 from dagent.compiler.digests import content_digest
-from dagent.compiler.engineer import ROLES
+from dagent.compiler.engineer import AUTHORING, ROLES
 from dagent.compiler.facts import inside
 from dagent.compiler.prices import Price, place
 from dagent.compiler.spec import LanguageModel, Spec
@@ -84,7 +84,7 @@ def _own(
 
 def _models(spec: Spec) -> Iterator[tuple[LanguageModel, Span]]:
     """The models of the roles, each where the spec names it: for the role, or for all."""
-    for name in ROLES:
+    for name in (*ROLES, *AUTHORING):
         role = getattr(spec.engineer, name)
         if role is not None and role.lm is not None:
             own = ("engineer", name, "lm")

@@ -78,16 +78,21 @@ async def together(jobs: Iterable[Awaitable[T]]) -> tuple[list[T | None], OutOfB
     return results, out
 
 
-@contextmanager
-def speaking(role: Params, context: Context, step: str, parts: tuple[str, ...]) -> Iterator[None]:
-    """DSPy set to a role's model, paid for by ``step`` within the caps of ``parts``."""
-    import dspy
-
+def lm_of(role: Params, context: Context, step: str, parts: tuple[str, ...]) -> dspy.BaseLM:
+    """A role's model at its price, paid for by ``step`` within the caps of ``parts``."""
     from dagent.runtime.lm.connect import connect
     from dagent.runtime.lm.endpoint import Endpoint
 
     price = context.prices.get(place(role["lm"]["model"], role["lm"]["api_base"]))
     endpoint = Endpoint(**role["lm"], options=dict(role["options"]), price=price)
-    lm = connect(endpoint, meter=context.meter, answers=context.answers, step=step, parts=parts)
+    return connect(endpoint, meter=context.meter, answers=context.answers, step=step, parts=parts)
+
+
+@contextmanager
+def speaking(role: Params, context: Context, step: str, parts: tuple[str, ...]) -> Iterator[None]:
+    """DSPy set to ``lm_of`` these."""
+    import dspy
+
+    lm = lm_of(role, context, step, parts)
     with dspy.context(lm=lm, adapter=dspy.JSONAdapter(), disable_history=True):
         yield

@@ -14,7 +14,7 @@ from typing import Any
 import dspy
 
 from dagent.compiler.plan import Step
-from dagent.runtime.agents.asking import speaking
+from dagent.runtime.agents.asking import lm_of, speaking
 from dagent.runtime.agents.author import ProgramAuthor, unfenced, written
 from dagent.runtime.agents.grounding import handed, read_documents
 from dagent.runtime.agents.versions import version
@@ -32,8 +32,6 @@ from dagent.runtime.authoring.submission import Checked, check
 from dagent.runtime.authoring.teacher import Call, Teacher, allowed
 from dagent.runtime.graders import average
 from dagent.runtime.judging import judged, scores
-from dagent.runtime.lm.connect import connect
-from dagent.runtime.lm.endpoint import Endpoint
 from dagent.runtime.meter import OutOfBudget
 from dagent.runtime.rows import Row, read_json, read_rows, write_rows
 from dagent.runtime.step import Artifact, Context
@@ -155,14 +153,7 @@ class Programs:
         return asked.answer.plan, unfenced(asked.answer.program), ""
 
     def _teacher(self, id: str, parts: tuple[str, ...], calls: int, clock: Clock) -> Teacher:
-        role = self.step.params["teacher"]
-        lm = connect(
-            Endpoint(**role["lm"], options=dict(role["options"])),
-            meter=self.context.meter,
-            answers=self.context.answers,
-            step=self.step.id,
-            parts=parts,
-        )
+        lm = lm_of(self.step.params["teacher"], self.context, self.step.id, parts)
         return Teacher(lm, id, calls, self.calls_made, clock.left)
 
     def _tools(self, id: str, teacher: Teacher, clock: Clock) -> Tools:
