@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dagent.compiler import memory
-from dagent.compiler.engineering import ROWS_PER_CALL, Engineering, Use
+from dagent.compiler.engineering import Engineering, Use
 from dagent.compiler.facts import Facts
 from dagent.compiler.plan import Estimate
 from dagent.compiler.spec import Spec, Stage
@@ -28,16 +28,6 @@ UNKNOWN_PARAMETERS = (1e8, 1e10)  # a student on the hub whose name does not tel
 DEFAULT_BATCH, DEFAULT_EPOCHS = 8, 3  # TRL's own defaults
 
 Range = tuple[float, float]
-
-
-# What the paper allows every program, unless the spec says otherwise.
-ATTEMPT = {"calls": 5000.0, "wall": 3 * 3600.0}
-
-
-def attempt_caps(spec: Spec) -> dict[str, float]:
-    """Caps of every program that an author writes."""
-    own = spec.budget.per.get("attempt")
-    return {**ATTEMPT, **(own.given() if own else {})}
 
 
 @dataclass(frozen=True)
@@ -71,15 +61,6 @@ class Cost:
     @property
     def engineering(self) -> Engineering:
         return Engineering(self.spec, self.facts)
-
-    def authoring(self) -> dict[str, tuple[int, int]]:
-        """At best a program that makes several rows of an answer; at worst every attempt is one
-        that spends all its calls."""
-        engineer = self.spec.engineer
-        calls = int(attempt_caps(self.spec)["calls"])
-        most = engineer.attempts * (calls + 2)
-        low = 1 + math.ceil(self.rows / 2 / ROWS_PER_CALL)
-        return {"calls": (min(low, most), most), "rows": (0, self.rows)}
 
     def answer(self, rows: int) -> Range:
         student = self.spec.student

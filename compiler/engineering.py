@@ -23,6 +23,10 @@ FAILURES = 16  # of one skill, shown to a diagnoser
 EXAMPLES, AVOIDED, PASSAGE = 4, 10, 1500  # shown to a generator: rows, questions, characters
 HISTORY = 8  # rounds that a planner is told of
 DEMOS = 4  # that an optimised program may show
+# Shown to an author of programs: rows in all, characters of a program, and of what became of it.
+SHOWN_ROWS, PROGRAM, HAPPENED = (8, 21), (600, 8000), 2500
+# What the paper allows every program, unless the spec says otherwise.
+ATTEMPT = {"calls": 5000.0, "wall": 3 * 3600.0}
 
 CHARACTERS_PER_TOKEN = (5.0, 2.5)  # words of English; code, digits and JSON
 WORDS = 60  # characters of names and brackets around each row or item in a prompt
@@ -61,6 +65,18 @@ class Use:
 
     def times(self, number: int) -> Use:
         return total([self] * number)
+
+    def within(self, calls: float | None) -> Use:
+        """The same under a cap on its calls, which shortens the high end of all it takes."""
+        if calls is None or self.calls[1] <= calls:
+            return self
+        share = calls / self.calls[1]
+
+        def less(range: Range) -> Range:
+            return min(range[0], range[1] * share), range[1] * share
+
+        money = None if self.money is None else less(self.money)
+        return Use(less(self.calls), less(self.tokens), money, less(self.seconds))
 
 
 NOTHING = Use()
@@ -119,11 +135,34 @@ class Engineering:
             (low * one.seconds[0] / AT_ONCE[0], high * one.seconds[1] / AT_ONCE[1]),
         )
 
+    def author(self) -> Use:
+        """Every attempt is a program, and one that cannot be read is asked for once more."""
+        row = self._row + WORDS
+        low, high = (rows * row for rows in SHOWN_ROWS)
+        prompt = self._prompt("author", "write", low, high + PROGRAM[1] + HAPPENED)
+        return self._use("author", (1, ATTEMPTS * self.spec.engineer.attempts), prompt, PROGRAM)
+
+    def teacher(self) -> Use:
+        """At best a program that makes several rows of an answer; at worst every attempt spends
+        all its calls. What is asked is the program's own affair."""
+        row, rows = self._row, self.spec.budget.rows_per_round
+        most = self.spec.engineer.attempts * attempt_caps(self.spec)["calls"]
+        prompt = (row / 2, len(self.spec.domain.goal) + EXAMPLES * (row + WORDS) + 2 * WORDS)
+        written = (row / 2, ROWS_PER_CALL * (row + WORDS + EXPLAINED[1]))
+        fewest = min(most, math.ceil(rows / 2 / ROWS_PER_CALL))
+        use = self._use("teacher", (fewest, int(most)), prompt, written)
+        return use.within(self._cap("round")).within(self._cap("teacher")).within(self._cap())
+
+    def authoring(self) -> Use:
+        return self.author() + self.teacher()
+
     # --- together -----------------------------------------------------------------------------
 
     def by_role(self) -> dict[str, Use]:
         """What a round takes of each role that a language model has, as the meter counts it."""
         engineer = self.spec.engineer
+        if engineer.writes_programs:
+            return {"author": self.author(), "teacher": self.teacher()}
         refined = self._has(engineer.refiner)
         again = self.verify()
         each = {
@@ -146,9 +185,15 @@ class Engineering:
             found["verifier"] = self.calibrate()
         return found
 
+    def of_run(self) -> dict[str, Use]:
+        """The same over all rounds and before them, by role or scope."""
+        before, by_role = self.before(), self.by_role()
+        rounds = {n: use.times(self.spec.budget.rounds) for n, use in by_role.items()}
+        whole = {n: before.get(n, NOTHING) + rounds.get(n, NOTHING) for n in {**before, **rounds}}
+        return {name: use.within(self._cap(name)) for name, use in whole.items()}
+
     def run(self) -> Use:
-        rounds = total(self.by_role().values()).times(self.spec.budget.rounds)
-        return total([*self.before().values(), rounds])
+        return total(self.of_run().values()).within(self._cap())
 
     # --- parts --------------------------------------------------------------------------------
 
@@ -212,6 +257,12 @@ class Engineering:
         fixed = characters(role, predictor) + len(domain.goal) + len(domain.answer or "")
         return fixed + low, fixed + high
 
+    def _cap(self, part: str | None = None) -> int | None:
+        """The cap on calls of a part, or of the whole run."""
+        budget = self.spec.budget
+        caps = budget.run if part is None else budget.per.get(part)
+        return caps.calls if caps else None
+
     @staticmethod
     def _has(role: Role | None) -> bool:
         return role is not None and role.lm is not None
@@ -233,6 +284,12 @@ class Engineering:
     def _difficulties(self) -> int:
         dev = self.facts.data[self.spec.role("dev").name]
         return len(self.spec.domain.difficulties or dev.difficulties)
+
+
+def attempt_caps(spec: Spec) -> dict[str, float]:
+    """Caps of every program that an author writes."""
+    own = spec.budget.per.get("attempt")
+    return {**ATTEMPT, **(own.given() if own else {})}
 
 
 def total(uses: Iterable[Use]) -> Use:

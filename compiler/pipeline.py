@@ -20,7 +20,8 @@ from dagent.compiler.arms import arms as arms_of
 from dagent.compiler.arms import seeds as seeds_of
 from dagent.compiler.blocks import read_spec
 from dagent.compiler.compose import Composed, compose, imports
-from dagent.compiler.cost import Cost, attempt_caps
+from dagent.compiler.cost import Cost
+from dagent.compiler.engineering import attempt_caps
 from dagent.compiler.facts import Facts
 from dagent.compiler.lock import make_lock
 from dagent.compiler.passes.check_arguments import check_arguments

@@ -10,6 +10,7 @@ from dagent.compiler.plan import Estimate, Step
 from dagent.compiler.quantity import shown
 
 Range = tuple[float, float]
+ADDS = frozenset({"mix", "submit"})  # steps that add rows to a round
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,13 @@ class Totals:
 
 
 def totals(steps: Iterable[Step]) -> Totals:
-    """The sum over steps; rows of ``mix`` steps only, since other steps pass the same rows on."""
+    """The sum over steps; rows of those only that add them, since others pass the same on."""
     steps = tuple(steps)
     estimates = [step.estimate for step in steps]
     memory = [e.memory for e in estimates if e.memory]
     return Totals(
         seconds=_sum(e.seconds for e in estimates),
-        rows=_sum(s.estimate.rows for s in steps if s.kind == "mix"),
+        rows=_sum(s.estimate.rows for s in steps if s.kind in ADDS),
         calls=_sum(e.calls for e in estimates),
         tokens=_sum(e.tokens for e in estimates),
         money=_sum(e.money for e in estimates),

@@ -150,10 +150,8 @@ def _check_wall(spec: Spec, cost: Cost, diagnostics: Diagnostics) -> None:
 def _check_use(spec: Spec, engineering: Engineering, diagnostics: Diagnostics) -> None:
     """Tokens and money of language models: a cap below the low estimate ends the run too early for
     certain, one below the high estimate perhaps."""
-    budget, rounds = spec.budget, spec.budget.rounds
-    by_role, before = engineering.by_role(), engineering.before()
-    uses = {"round": total(by_role.values())}
-    uses |= {n: use.times(rounds) + before.get(n, Use()) for n, use in by_role.items()}
+    budget = spec.budget
+    uses = {"round": total(engineering.by_role().values()), **engineering.of_run()}
     _check_caps(spec, budget.run, (), engineering.run(), diagnostics)
     for name, caps in budget.per.items():
         if name in uses:

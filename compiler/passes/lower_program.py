@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dagent.compiler.cost import attempt_caps, seconds
+from dagent.compiler.cost import asked, seconds
+from dagent.compiler.engineering import attempt_caps
 from dagent.compiler.passes.made import made
 from dagent.compiler.plan import Step
 
 if TYPE_CHECKING:
     from dagent.compiler.passes.lower import Lowering
 
+PROGRAM_SECONDS = 60  # that a program may take besides waiting for its calls
 DIFFICULTY_ROWS = 200  # of a submission, that the untouched student answers to tell how hard it is
 
 
@@ -97,8 +100,10 @@ def _author(low: Lowering, n: int) -> Step:
         inputs["answers"] = f"r{n - 1}.diagnose/answers"
     if n > 1:
         inputs |= {"log": f"r{n - 1}.author/log", "submitted": f"r{n - 1}.submit/added"}
-    # The clock decides only when a program hangs; the calls are the rest.
-    estimate = seconds((10.0, engineer.attempts * params["seconds"]), **low.cost.authoring())
+    use, most = low.cost.engineering.authoring(), engineer.attempts * params["seconds"]
+    running = (0.1, engineer.attempts * min(PROGRAM_SECONDS, params["seconds"]))
+    use = replace(use, seconds=(min(use.seconds[0], most), min(use.seconds[1], most)))
+    estimate = asked(running, use, rows=(0, rows))
     return made(f"r{n}.author", "author", params, inputs, n, estimate)
 
 

@@ -20,7 +20,7 @@ from dagent.compiler.plan import Plan, input_step
 from dagent.compiler.quantity import shown
 from dagent.compiler.rates import with_rates
 from dagent.compiler.settings import Settings
-from dagent.compiler.totals import span, totals
+from dagent.compiler.totals import ADDS, span, totals
 from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.dsl.render import DOCUMENTS, FORMATS, report, to_json
 
@@ -117,7 +117,7 @@ def summarise(compiled: Compiled) -> dict[str, Any]:
     estimates = [step.estimate for step in plan.steps]
     seconds = [e.seconds for e in estimates if e.seconds]
     calls = [e.calls for e in estimates if e.calls]
-    rows = [s.estimate.rows for s in plan.steps if s.kind == "mix" and s.estimate.rows]
+    rows = [s.estimate.rows for s in plan.steps if s.kind in ADDS and s.estimate.rows]
     whole = totals(plan.steps).to_json()
     return {
         "plan": plan.id,
