@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dagent.compiler.stale import check_fresh
+
+if TYPE_CHECKING:
+    from dagent.runtime.rehearsal.findings import Rehearsal
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,15 +29,34 @@ def run(args: argparse.Namespace) -> int:
     from dagent.runtime.rehearsal.answers import MARK
     from dagent.runtime.rehearsal.rehearsal import rehearse
 
-    found = rehearse(plan, args.plan.resolve().parent, faults=args.faults)
-    width = max((len(id) for id, _, _ in found.steps), default=0)
-    lines = [f"{id:<{width}}  {how:<6}  {says}" for id, how, says in found.steps]
-    lines += [f"not reached: {len(plan.steps) - len(found.steps)} of {len(plan.steps)} steps"]
-    for unit, took, worst, cap in found.use:
-        lines.append(f"{unit}: {took} here, at most {worst} by the estimate; cap: {cap}")
-    for model, tokens in sorted(found.longest.items()):
-        lines.append(f"{model}: a context of {tokens:,} tokens holds its longest call")
-    lines += [f"faults met: {n} {name}" for name, n in sorted(found.faults.items())]
-    lines += [f"would break: {what}" for what in found.breaks] or ["nothing broke"]
-    print("\n".join(f"[{MARK}] {line}" for line in lines))
+    def say(line: str) -> None:
+        print(f"[{MARK}] {line}", flush=True)
+
+    width = max(len(step.id) for step in plan.steps)
+    say(f"rehearsing {plan.name}: models and student are stand-ins, and no figure is a result")
+    found = rehearse(
+        plan,
+        args.plan.resolve().parent,
+        lambda id, how, says: say(f"{id:<{width}}  {how:<6}  {says}"),
+        faults=args.faults,
+    )
+    for line in _told(found, len(plan.steps)):
+        say(line)
     return 1 if found.breaks else 0
+
+
+def _told(found: Rehearsal, steps: int) -> Iterator[str]:
+    yield f"{len(found.reached)} of {steps} steps in {found.seconds:.1f} s"
+    for unit, took, worst, cap in found.use:
+        yield f"{unit}: {took} here, at most {worst} by the estimate; cap: {cap}"
+    for model, tokens in sorted(found.longest.items()):
+        yield f"{model}: a context of {tokens:,} tokens holds its longest call"
+    if found.faults:
+        met = ", ".join(f"{n} {name}" for name, n in sorted(found.faults.items()))
+        yield f"faults met and survived: {met}"
+    for one in found.breaks:
+        yield f"would break: {one.at}: {one.what}"
+        if one.advice:
+            yield f"       help: {one.advice}"
+    if not found.breaks:
+        yield "nothing broke"

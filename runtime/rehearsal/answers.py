@@ -13,8 +13,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from dagent.runtime.rehearsal.author import program
+from dagent.runtime.rehearsal.serving import inputs
+
 MARK = "stand-in"
-_INPUT = re.compile(r"\[\[ ## (\w+) ## \]\]\n")
 _OUTPUT = re.compile(r'^  "(\w+)": ("\{\1\}.*?"),?$', re.MULTILINE)
 _SCHEMA = "JSON schema: "
 RIGHT, WRONG = 9.0, 1.0  # scores of a judge
@@ -22,27 +24,29 @@ RIGHT, WRONG = 9.0, 1.0  # scores of a judge
 Schema = Mapping[str, Any]
 
 
-def answer(messages: list[Mapping[str, Any]], known: Mapping[str, str]) -> str:
-    """The answer to a request; ``known`` are right answers by question."""
-    outputs = messages[0]["content"].split("Outputs will be")[-1]
-    given = _inputs(messages[-1]["content"])
+def answer(request: Mapping[str, Any], known: Mapping[str, str], faults: bool = False) -> str:
+    """The answer to a request; ``known`` are right answers by question. With ``faults`` an author's
+    first program breaks off. What is no prompt of ours is answered by the mark alone."""
+    messages = request["messages"]
+    outputs = _OUTPUT.findall(messages[0]["content"].split("Outputs will be")[-1])
+    if not outputs:
+        return MARK
+    given = {name: _read(value) for name, value in inputs(request).items()}
+    if "program" in dict(outputs):
+        return json.dumps({"plan": f"a plan of a {MARK}", "program": program(given, faults)})
     salt = hashlib.sha256(json.dumps(messages).encode()).hexdigest()
     said = {
         name: _value(name, _schema(json.loads(note)), given, known, f"{salt}{name}", 0)
-        for name, note in _OUTPUT.findall(outputs)
+        for name, note in outputs
     }
     return json.dumps(said)
 
 
-def _inputs(text: str) -> dict[str, Any]:
-    parts = _INPUT.split(text)
-    found: dict[str, Any] = {}
-    for name, value in zip(parts[1::2], parts[2::2], strict=True):
-        try:
-            found[name] = json.loads(value.strip())
-        except ValueError:
-            found[name] = value.strip()
-    return found
+def _read(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
 
 
 def _schema(note: str) -> Schema:
@@ -114,6 +118,8 @@ def _text(name: str, given: Mapping[str, Any], known: Mapping[str, str], salt: s
         return f"{shown} {MARK} {' '.join([digest] * (1 + len(shown) // 200))}"
     if name == "result":
         return str(example.get("answer", MARK))
+    if name in ("skill", "difficulty"):
+        return str(example.get(name, ""))
     if name in ("answer", "own_answer", "repaired_answer"):
         question = str(given.get("question", ""))
         return known.get(question.partition(f" {MARK} ")[0], MARK)

@@ -5,13 +5,13 @@ no tracker, and no champion that is laid out.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from dagent.compiler.plan import Plan, Step, alone
@@ -25,6 +25,14 @@ from dagent.runtime.lm.answers import AnswerLog
 from dagent.runtime.lm.endpoint import Endpoint
 from dagent.runtime.meter import OutOfBudget
 from dagent.runtime.rehearsal.answers import MARK
+from dagent.runtime.rehearsal.findings import (
+    Rehearsal,
+    look_for_keys,
+    look_for_room,
+    models,
+    nothing_left,
+    try_right_rows,
+)
 from dagent.runtime.rehearsal.server import StandIn
 from dagent.runtime.rehearsal.student import StandInStudent
 from dagent.runtime.rows import read_rows
@@ -32,79 +40,59 @@ from dagent.runtime.status import spent
 from dagent.runtime.store import Action, Store
 
 FOLDER = Path(".dagent/rehearsal")
+CAP = "raise the cap, lower the rounds or rows, or expect the run to end there"
 UNITS = ("calls", "tokens", "money", "rows")
 _UNPAID = re.compile(r"[\w:.]+ (?:calls|tokens|money|rows): .* more needed|not verified")
 
 
-@dataclass
-class Rehearsal:
-    """``steps`` are (step, ok or what broke, what it says); ``breaks`` is what would break."""
-
-    steps: list[tuple[str, str, str]] = field(default_factory=list)
-    breaks: list[str] = field(default_factory=list)
-    use: list[tuple[str, str, str, str]] = field(default_factory=list)
-    longest: Mapping[str, int] = field(default_factory=dict)
-    faults: Mapping[str, int] = field(default_factory=dict)
+Tell = Callable[[str, str, str], None]  # a step, ``ok`` or what broke, what it says
 
 
-def rehearse(plan: Plan, project: Path, *, faults: bool = False) -> Rehearsal:
-    """Walk the plan against stand-ins, and say what would break."""
-    found = Rehearsal(breaks=list(dict.fromkeys(_unset(plan))))
+def rehearse(plan: Plan, project: Path, tell: Tell, *, faults: bool = False) -> Rehearsal:
+    """Walk the plan against stand-ins, and say what would break; ``tell`` hears of each step."""
+    found, started = Rehearsal(), monotonic()
+    look_for_keys(plan, found)
     (project / FOLDER).mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=project / FOLDER))
     try:
-        _walk(plan, project, folder, faults, found)
+        _walk(plan, project, folder, faults, found, tell)
     finally:
         _delete(folder)
         if not any((project / FOLDER).iterdir()):
             (project / FOLDER).rmdir()
+    found.seconds = monotonic() - started
     return found
 
 
-def _walk(plan: Plan, project: Path, folder: Path, faults: bool, found: Rehearsal) -> None:
+def _walk(
+    plan: Plan, project: Path, folder: Path, faults: bool, found: Rehearsal, tell: Tell
+) -> None:
     store, journal = Store(folder / "store"), Journal(folder / "journal.jsonl")
-    answers, watched = AnswerLog(folder / "answers.jsonl"), _Watched(found)
-    known = _Known()
+    answers, known = AnswerLog(folder / "answers.jsonl"), _Known()
     with StandIn(known, faults) as server:
         acted = _against(plan, server.base)
         lanes = make_lanes(acted, journal)
+        watched = _Watched(found, tell, acted, project, known)
         student = StandInStudent(known)
         run = Run(acted, project, store, journal, lanes, student, watched, answers)
         known.outputs = run.outputs
         try:
             run.walk()
         except Refused as refused:
-            told = "; ".join(f"{d.code} {d.message}" for d in refused.diagnostics)
-            watched.broke(told)
+            for told in refused.diagnostics:
+                watched.broke(f"{told.code} {told.message}", told.suggestion or "")
         except OutOfBudget as out:
-            watched.broke(f"the budget ends: {out}")
+            watched.broke(f"the budget ends: {out}", CAP)
         finally:
             answers.close()
             journal.close()
     for lane in lanes.by_id.values():
         if lane.stopped and lane.stopped.startswith("budget spent"):
-            found.breaks.append(f"the budget ends in round {lane.rounds}: {lane.stopped}")
+            whose = f"{lane.id} " if lane.id else ""
+            found.broke(f"{whose}round {lane.rounds}", f"the budget ends: {lane.stopped}", CAP)
     found.longest, found.faults = server.longest, server.met
-    found.breaks += _too_long(server.longest)
+    look_for_room(server.longest, found)
     found.use = list(_use(plan, spent(journal.events, adopted=not plan.variants)))
-
-
-def _too_long(longest: Mapping[str, int]) -> Iterator[str]:
-    """Models whose context, where LiteLLM knows it, does not hold the longest call."""
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # its table, not the network's
-    for name, tokens in longest.items():
-        model = name.removeprefix(f"{MARK} for ")
-        try:
-            from litellm import model_cost
-        except ImportError:
-            return
-        known = model_cost.get(model) or model_cost.get(model.partition("/")[2]) or {}
-        window = known.get("max_input_tokens")
-        if window is not None and tokens > window:
-            yield (
-                f"a call of `{model}` may take {tokens:,} tokens, and its context holds "
-                f"{window:,}: lower `max_tokens`"
-            )
 
 
 def _use(plan: Plan, used: Mapping[str, float]) -> Iterator[tuple[str, str, str, str]]:
@@ -119,48 +107,11 @@ def _use(plan: Plan, used: Mapping[str, float]) -> Iterator[tuple[str, str, str,
             yield unit, words[0], words[1], "none" if cap is None else span((cap, cap), unit)
 
 
-def _unset(plan: Plan) -> Iterator[str]:
-    """Credentials that are missing, and servers without an address; nothing is sent anywhere."""
-    for step in plan.steps:
-        for lm in _models(step.params):
-            endpoint = Endpoint(**lm)
-            for name in _keys(endpoint):
-                if not os.environ.get(name):
-                    yield f"E850 `{endpoint.model}` needs a key, and `{name}` is not set"
-            if endpoint.compatible:
-                try:
-                    _ = endpoint.base
-                except Refused as refused:
-                    yield f"E852 {refused.diagnostics[0].message}"
-
-
-def _keys(endpoint: Endpoint) -> list[str]:
-    """The variables that must be set; LiteLLM knows those of the providers that it speaks to."""
-    if endpoint.key_name is not None:
-        return [endpoint.key_name]
-    if endpoint.compatible:
-        return []
-    try:
-        from litellm import validate_environment
-    except ImportError:
-        return []
-    missing: list[str] = validate_environment(endpoint.model)["missing_keys"]
-    return missing
-
-
-def _models(value: Any) -> Iterator[Mapping[str, Any]]:
-    if isinstance(value, Mapping):
-        if "lm" in value:
-            yield value["lm"]
-        for part in value.values():
-            yield from _models(part)
-
-
 def _against(plan: Plan, base: str) -> Plan:
     """The plan with every model at the stand-in's address, its price and its bounds as they are."""
     prices = {}
     for step in plan.steps:
-        for lm in _models(step.params):
+        for lm in models(step.params):
             price = plan.prices.get(place(lm["model"], lm["api_base"]))
             if price is not None:
                 prices[place(_acted(lm, base)["model"], base)] = price
@@ -210,22 +161,34 @@ class _Watched:
     """The view of the walk: a line for each step, and where it stood when it broke."""
 
     found: Rehearsal
+    tell: Tell
+    plan: Plan
+    project: Path
+    known: _Known
     at: str = "before the first step"
 
     def step(self, step: Step, reused: bool) -> None:
         self.at = step.id
+        if step.kind in ("verify", "author") and step.round == 1:
+            dev = next(s.inputs["rows"] for s in self.plan.steps if s.kind == "split")
+            rows = read_rows(self.known.outputs[dev].path)
+            try_right_rows(step, rows, self.project, self.found)
 
     def progress(self, done: int, total: int, **shown: object) -> None: ...
 
     def step_done(self, step: Step, action: Action, seconds: float, reused: bool) -> None:
-        unpaid = _UNPAID.search(action.note)
-        if unpaid:
-            where = f"in round {step.round}" if step.round else "before the rounds"
-            self.found.breaks.append(f"the budget ends {where}, at {step.id}: {unpaid[0]}")
-        self.found.steps.append((step.id, "BUDGET" if unpaid else "ok", action.note or "done"))
+        how, where = "ok", f"round {step.round}" if step.round else "before the rounds"
+        if unpaid := _UNPAID.search(action.note):
+            how = "BUDGET"
+            self.found.broke(f"{where}, {step.id}", f"the budget ends: {unpaid[0]}", CAP)
+        elif why := nothing_left(step, action):
+            how = "BROKE"
+            self.found.broke(step.id, why, "its note above says the most frequent causes")
+        self.found.reached.append(step.id)
+        self.tell(step.id, how, action.note or "done")
 
     def round_done(self, event: Event) -> None: ...
 
-    def broke(self, why: str) -> None:
-        self.found.steps.append((self.at, "BROKE", why))
-        self.found.breaks.append(f"{self.at}: {why}")
+    def broke(self, why: str, advice: str) -> None:
+        self.tell(self.at, "BROKE", why)
+        self.found.broke(self.at, why, advice)

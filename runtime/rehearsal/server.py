@@ -6,9 +6,7 @@ every ``EACH``-th request meets one of those that servers are known for.
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +15,7 @@ from aiohttp import web
 
 from dagent.compiler.engineering import CHARACTERS_PER_TOKEN, THINKING
 from dagent.runtime.rehearsal.answers import MARK, answer
+from dagent.runtime.rehearsal.serving import completion, serving
 
 EACH = 5
 FAULTS = ("busy", "broken", "dropped", "unreadable", "empty")
@@ -35,26 +34,12 @@ class StandIn:
 
     def __enter__(self) -> StandIn:
         self._numbers = itertools.count(1)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+        self._serving = serving(self._respond)
+        self.base = self._serving.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    async def _start(self) -> None:
-        app = web.Application(client_max_size=2**26)
-        app.router.add_post("/v1/chat/completions", self._respond)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0, backlog=1024).start()
-        host, port = self._runner.addresses[0][:2]
-        self.base = f"http://{host}:{port}/v1"
+        self._serving.__exit__(None, None, None)
 
     async def _respond(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -75,9 +60,9 @@ class StandIn:
             return web.Response()
         text = {"unreadable": f"{MARK}: no JSON", "empty": ""}.get(fault)
         if text is None:
-            text = answer(body["messages"], self.known())
+            text = answer(body, self.known(), self.faults)
         said = min(THINKING * _tokens(len(text)), most or 10**9)
-        return web.json_response(_completion(name, text, asked, said))
+        return web.json_response(completion(name, text, asked, said))
 
 
 def _tokens(characters: int) -> int:
@@ -86,19 +71,3 @@ def _tokens(characters: int) -> int:
 
 def _error() -> dict[str, Any]:
     return {"error": {"message": f"{MARK}: a fault that was asked for"}}
-
-
-def _completion(model: str, text: str, asked: int, said: int) -> dict[str, Any]:
-    message = {"role": "assistant", "content": text}
-    return {
-        "id": MARK,
-        "object": "chat.completion",
-        "created": 0,
-        "model": model,
-        "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
-        "usage": {
-            "prompt_tokens": asked,
-            "completion_tokens": said,
-            "total_tokens": asked + said,
-        },
-    }

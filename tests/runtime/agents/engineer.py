@@ -15,14 +15,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from dagent.runtime.rehearsal.serving import inputs as fields
+
 Request = dict[str, Any]
-_FIELD = re.compile(r"\[\[ ## (\w+) ## \]\]\n")
-
-
-def fields(request: Request) -> dict[str, str]:
-    """The inputs of the last message: its fields by name."""
-    parts = _FIELD.split(request["messages"][-1]["content"])
-    return dict(zip(parts[1::2], (p.strip() for p in parts[2::2]), strict=True))
 
 
 def asks_for(request: Request) -> str:

@@ -55,12 +55,12 @@ def rows(folder: Path, output: str) -> list[dict[str, Any]]:
 def engineered(
     stub: ModuleType,
     engineers: ModuleType,
-    servers: ModuleType,
+    lm_server: ModuleType,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Path, Any, Any]:
     """A project that a model engineered whole, the model, and the server with its requests."""
     engineer = engineers.Engineer(wrong=0.2, junk=0.04)
-    with servers.Server(engineer) as server:
+    with lm_server.Server(engineer) as server:
         text = spec(stub, server.base, rounds=2, rows=60)
         folder = stub.make_project(tmp_path_factory.mktemp("lm"), text)
         stub.run_project(folder)
@@ -146,7 +146,7 @@ def test_no_agent_ever_sees_a_select_or_a_test_row(engineered: Any) -> None:
 
 
 def test_killed_while_generating_a_run_pays_no_answer_twice(
-    stub: ModuleType, engineers: ModuleType, servers: ModuleType, serve: Any, tmp_path: Path
+    stub: ModuleType, engineers: ModuleType, lm_server: ModuleType, serve: Any, tmp_path: Path
 ) -> None:
     whole = serve(engineers.Engineer())
     stub.run_project(stub.make_project(tmp_path / "whole", spec(stub, whole.base)))
@@ -158,7 +158,7 @@ def test_killed_while_generating_a_run_pays_no_answer_twice(
         if resumed or engineers.asks_for(request) != "generator":
             return None
         seen.append(number)
-        return servers.Fault(hang=60, drop="before") if len(seen) > 3 else None
+        return lm_server.Fault(hang=60, drop="before") if len(seen) > 3 else None
 
     server = serve(engineers.Engineer(), faults=faults)
     folder = stub.make_project(tmp_path / "killed", spec(stub, server.base))

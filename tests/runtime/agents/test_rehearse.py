@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,10 +22,13 @@ PLAIN = """  planner   { policy = error-driven }
 def project(stub: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """``project(engineer, budget)``: a compiled project, the current folder."""
 
-    def make(engineer: str, budget: str = "rounds <= 2") -> Path:
+    def make(engineer: str, budget: str = "rounds <= 2", more: str = "", code: str = "") -> Path:
+        strategy = "program" if "teacher" in engineer else "curriculum"
         text = stub.SPEC.replace(PLAIN, engineer).replace("rounds <= 3", budget)
-        text = text.replace("rows <= 60", "rows <= 20")
+        text = text.replace("curriculum", strategy).replace("rows <= 60", "rows <= 20") + more
         folder: Path = stub.make_project(tmp_path / "p", text)
+        with (folder / "sums.py").open("a") as file:
+            file.write(code)
         monkeypatch.chdir(folder)
         assert main(["compile"]) == 0
         return folder
@@ -41,11 +45,22 @@ def files(folder: Path) -> set[str]:
 ALL = '  lm = "openai/fake"  api_base = "http://127.0.0.1:9/v1"\n'
 
 
-@pytest.mark.parametrize("faults", [False, True])
-def test_a_plan_of_models_alone_is_walked_to_its_end(
-    project: Any, capsys: pytest.CaptureFixture[str], faults: bool
+PROGRAMS = """  author  { lm = "openai/author"  api_base = "http://127.0.0.1:9/v1" }
+  teacher { lm = "openai/teacher"  api_base = "http://127.0.0.1:9/v1" }
+"""
+ARMS = """arms { seeds = [1, 2]  arm uniform { control = uniform } }"""
+
+
+@pytest.mark.parametrize("faults", [False, True], ids=["fine", "faults"])
+@pytest.mark.parametrize(
+    ("engineer", "more"),
+    [(ALL, ""), (PROGRAMS, ""), (PLAIN, ARMS)],
+    ids=["models", "program", "arms"],
+)
+def test_a_plan_is_walked_to_its_end(
+    project: Any, capsys: pytest.CaptureFixture[str], engineer: str, more: str, faults: bool
 ) -> None:
-    folder = project(ALL)
+    folder = project(engineer, more=more)
     before = files(folder)
     capsys.readouterr()
     code = main(["rehearse", *(["--faults"] if faults else [])])
@@ -57,21 +72,55 @@ def test_a_plan_of_models_alone_is_walked_to_its_end(
     assert {s["id"] for s in steps} <= set(shown)
     assert {shown[s["id"]] for s in steps} == {"ok"}
     assert any("calls: " in line and "at most" in line for line in said)
-    assert any("faults met" in line for line in said) == faults
+    assert any("faults met" in line for line in said) == (faults and engineer != PLAIN)
     left = files(folder) - before
     assert not any(part in name for name in left for part in ("champion", "rehearsal/", "mlflow"))
     assert not any(name.startswith(".dagent/store/") for name in left)
 
 
-def test_a_missing_key_and_a_budget_that_ends_are_found(
+def test_an_author_that_leaves_nothing_valid_is_found(
+    project: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One attempt a round, and the stand-in's first program breaks off."""
+    project(PROGRAMS + "  attempts = 1\n")
+    capsys.readouterr()
+    assert main(["rehearse", "--faults"]) == 1
+    said = capsys.readouterr().out
+    assert "would break: r1.author: no valid submission in 1 programs" in said
+
+
+def test_a_budget_that_ends_in_round_2_is_found(
+    project: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project(PROGRAMS, "rounds <= 2  per teacher { calls <= 4 }")
+    capsys.readouterr()
+    assert main(["rehearse"]) == 1
+    said = capsys.readouterr().out
+    assert "would break: round 2: the budget ends: budget spent: teacher calls" in said
+    assert "help: raise the cap" in said
+
+
+def test_a_verifier_that_refuses_every_right_row_is_found(
+    project: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strict = PLAIN.replace("sums.py:verify", "sums.py:refuse")
+    project(strict, code='def refuse(row):\n    return "no sum: " + row["prompt"]\n')
+    capsys.readouterr()
+    assert main(["rehearse"]) == 1
+    said = capsys.readouterr().out
+    assert "would break: r1.verify: all 50 right rows of dev that were tried are refused" in said
+    assert "no sum: 0+0" in said
+
+
+def test_a_missing_key_and_a_budget_that_ends_at_once_are_found(
     project: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project('  lm = "openai/gpt-4o"\n', "rounds <= 2  tokens <= 100k")
     capsys.readouterr()
     assert main(["rehearse"]) == 1
     said = capsys.readouterr().out
-    assert "would break: E850" in said
-    assert "OPENAI_API_KEY" in said
+    assert "would break: openai/gpt-4o: E850 it needs a key" in said
+    assert "help: export OPENAI_API_KEY=…" in said
     assert "the budget ends" in said
 
 
@@ -89,7 +138,7 @@ def test_a_program_that_fails_on_a_row_of_a_new_form_is_found_at_its_step(
     assert main(["rehearse"]) == 1
     said = capsys.readouterr().out
     assert "would break: r1.generate: E815" in said
-    assert "not reached: " in said
+    assert re.search(r"(\d+) of (?!\1 )\d+ steps in ", said)
 
 
 def test_a_call_that_does_not_fit_the_context_is_found(

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+
+from dagent.runtime.rehearsal.serving import completion as chat
+from dagent.runtime.rehearsal.serving import serving
 
 Request = dict[str, Any]
 # The text of an answer, or a whole chat completion.
@@ -65,27 +67,12 @@ class Server:
 
     def __enter__(self) -> Server:
         self._at_once = 0
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+        self._serving = serving(self._respond, self.port)
+        self.base = self._serving.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    async def _start(self) -> None:
-        app = web.Application(client_max_size=2**26)
-        app.router.add_post("/v1/chat/completions", self._respond)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port, backlog=1024)
-        await site.start()
-        host, port = self._runner.addresses[0][:2]
-        self.base = f"http://{host}:{port}/v1"
+        self._serving.__exit__(None, None, None)
 
     async def _respond(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -133,25 +120,7 @@ def completion(answer: str | dict[str, Any], request: Request) -> dict[str, Any]
     """A chat completion, with usage counted in words: some number that both sides can check."""
     if isinstance(answer, dict):
         return answer
-    prompt, said = words(request["messages"]), len(answer.split())
-    return {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 0,
-        "model": request["model"],
-        "choices": [
-            {
-                "index": 0,
-                "finish_reason": "stop",
-                "message": {"role": "assistant", "content": answer},
-            }
-        ],
-        "usage": {
-            "prompt_tokens": prompt,
-            "completion_tokens": said,
-            "total_tokens": prompt + said,
-        },
-    }
+    return chat(request["model"], answer, words(request["messages"]), len(answer.split()))
 
 
 def words(messages: Sequence[dict[str, Any]]) -> int:

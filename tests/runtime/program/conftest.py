@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -14,29 +12,16 @@ import pytest
 from dagent.runtime.journal import read_events
 from dagent.runtime.status import journal_path, latest
 
-HERE = Path(__file__).parent
 PROGRAMS = """  planner   { policy = error-driven }
   generator { program = "sums.py:generate" }
   verifier  { program = "sums.py:verify" }
 """
 
 
-def load(path: Path) -> ModuleType:
-    name = f"dagent_test_program_{path.stem}"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec
-        assert spec.loader
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
-
-
 @pytest.fixture(scope="session")
-def models() -> ModuleType:
+def models(load: Callable[[str], ModuleType]) -> ModuleType:
     """``model.py``: the stand-ins for author and teacher."""
-    return load(HERE / "model.py")
+    return load("program/model.py")
 
 
 @dataclass(frozen=True)

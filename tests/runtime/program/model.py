@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dagent.runtime.rehearsal.serving import inputs as fields
+
 Request = dict[str, Any]
 Author = Callable[[dict[str, str]], str]
-_FIELD = re.compile(r"\[\[ ## (\w+) ## \]\]\n")
 
 # Asks for sums of both skills until enough are valid; ``rows`` are made of what was answered alone.
 GOOD = """
@@ -42,12 +43,6 @@ SILENT = "print('done')\n"
 
 def good(wanted: int = 240) -> str:
     return GOOD.replace("WANTED", str(wanted))
-
-
-def fields(request: Request) -> dict[str, str]:
-    """The inputs of the last message: its fields by name."""
-    parts = _FIELD.split(request["messages"][-1]["content"])
-    return dict(zip(parts[1::2], (p.strip() for p in parts[2::2]), strict=True))
 
 
 def by_turn(*programs: str) -> Author:

@@ -465,3 +465,31 @@ def test_without_a_sandbox_nothing_is_run(
         executed(model.write)
     assert [d.code for d in refused.value.diagnostics] == ["E840"]
     assert model.given == []
+
+
+def test_the_estimate_holds_what_author_and_teacher_took(done: Any) -> None:
+    taken: Counter[str] = Counter()
+    for event in done.events:
+        if event["event"] == "settled" and "round:1" in event["scopes"]:
+            taken.update({unit: event["amounts"].get(unit, 0) for unit in ("calls", "tokens")})
+    estimate = steps_of(done)["r1.author"]["estimate"]
+    for unit in ("calls", "tokens"):
+        low, high = estimate[unit]
+        assert low <= taken[unit] <= high
+
+
+def test_author_and_teacher_are_both_charged_for(executed: Any, models: ModuleType) -> None:
+    def priced(folder: Path) -> None:
+        price = {"input": 1.0, "output": 10.0}
+        named = {f"openai/{role}": price for role in ("author", "teacher")}
+        (folder / "prices.json").write_text(json.dumps({"models": named}))
+
+    done = executed(
+        models.by_turn(models.good()),
+        budget='money <= 50 USD  prices = "prices.json"',
+        prepare=priced,
+    )
+    bills = [e for e in done.events if e["event"] == "settled" and "money" in e["amounts"]]
+    by_role = {role for bill in bills for role in ("author", "teacher") if role in bill["scopes"]}
+    assert by_role == {"author", "teacher"}
+    assert done.end["spent"]["money"] == pytest.approx(sum(b["amounts"]["money"] for b in bills))

@@ -1,0 +1,131 @@
+"""What would break, as far as a rehearsal can tell: each finding has a place and a remedy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dagent.compiler.plan import Plan, Step
+from dagent.dsl.diagnostics import Refused
+from dagent.runtime.lm.endpoint import Endpoint
+from dagent.runtime.rehearsal.answers import MARK
+from dagent.runtime.rows import Row
+from dagent.runtime.steps.verify import screen
+from dagent.runtime.store import Action
+
+TRIED = 50  # right rows of dev that every check of rows is tried on
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """What would break: where, how, and what to do about it."""
+
+    at: str
+    what: str
+    advice: str = ""
+
+
+@dataclass
+class Rehearsal:
+    """What was found. ``reached`` are the steps that were done; ``use`` is, of each unit, what was
+    taken, the worst case and the cap."""
+
+    breaks: list[Break] = field(default_factory=list)
+    reached: list[str] = field(default_factory=list)
+    use: list[tuple[str, str, str, str]] = field(default_factory=list)
+    longest: Mapping[str, int] = field(default_factory=dict)
+    faults: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def broke(self, at: str, what: str, advice: str = "") -> None:
+        if (found := Break(at, what, advice)) not in self.breaks:
+            self.breaks.append(found)
+
+
+def look_for_keys(plan: Plan, found: Rehearsal) -> None:
+    """Credentials that are missing, and servers without an address; nothing is sent anywhere."""
+    for step in plan.steps:
+        for lm in models(step.params):
+            endpoint = Endpoint(**lm)
+            for name in _keys(endpoint):
+                if not os.environ.get(name):
+                    what = f"E850 it needs a key, and `{name}` is not set"
+                    found.broke(endpoint.model, what, f"export {name}=…")
+            if endpoint.compatible:
+                try:
+                    _ = endpoint.base
+                except Refused as refused:
+                    (told,) = refused.diagnostics
+                    found.broke(
+                        endpoint.model, f"{told.code} {told.message}", told.suggestion or ""
+                    )
+
+
+def _keys(endpoint: Endpoint) -> list[str]:
+    """The variables that must be set; LiteLLM knows those of the providers that it speaks to."""
+    if endpoint.key_name is not None:
+        return [endpoint.key_name]
+    if endpoint.compatible:
+        return []
+    try:
+        from litellm import validate_environment
+    except ImportError:
+        return []
+    missing: list[str] = validate_environment(endpoint.model)["missing_keys"]
+    return missing
+
+
+def models(value: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(value, Mapping):
+        if "lm" in value:
+            yield value["lm"]
+        for part in value.values():
+            yield from models(part)
+
+
+def look_for_room(longest: Mapping[str, int], found: Rehearsal) -> None:
+    """Models whose context, where LiteLLM knows it, does not hold the longest call."""
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # its table, not the network's
+    for name, tokens in longest.items():
+        model = name.removeprefix(f"{MARK} for ")
+        try:
+            from litellm import model_cost
+        except ImportError:
+            return
+        known = model_cost.get(model) or model_cost.get(model.partition("/")[2]) or {}
+        window = known.get("max_input_tokens")
+        if window is not None and tokens > window:
+            found.broke(
+                model,
+                f"a call may take {tokens:,} tokens, and its context holds {window:,}",
+                "lower `max_tokens`, or name a model with more room",
+            )
+
+
+def try_right_rows(step: Step, rows: Sequence[Row], project: Path, found: Rehearsal) -> None:
+    """What refuses every right row of dev will refuse every row that an engineer makes.
+
+    Raises:
+        Refused: E815: the user's program fails on one.
+    """
+    check = screen({"verifier": None, **step.params}, project)
+    reasons = [check(row) for row in rows[:TRIED]]
+    if reasons and all(reasons):
+        found.broke(
+            step.id,
+            f"all {len(reasons)} right rows of dev that were tried are refused: {reasons[0]}",
+            "make the grader, the checks of `verify` and the verifier accept dev's own answers",
+        )
+
+
+def nothing_left(step: Step, action: Action) -> str:
+    """Why nothing goes on from a step, where that is no fault of the stand-ins' rows."""
+    made = action.metrics
+    if step.kind == "generate" and not made.get("candidates"):
+        return "not one candidate could be read"
+    if step.kind == "author" and not made.get("valid"):
+        return f"no valid submission in {made['attempts']:g} programs"
+    return ""
