@@ -73,11 +73,11 @@ KINDS: dict[str, Kind] = {
             ("train", "added"),
             "takes the first rows of a program's submission",
         ),
-        Kind("train", 1, ("rows", "model"), ("model", "log"), "trains the student"),
+        Kind("train", 2, ("rows", "model"), ("model", "log", "outcome"), "trains the student"),
         Kind("evaluate", 2, ("rows", "model"), ("answers", "metrics"), "answers and grades a set"),
         Kind(
             "gate",
-            3,
+            4,
             ("model", "answers"),
             ("champion", "current", "answers", "kept", "aside", "archive", "decision"),
             "accepts the new student or keeps the champion",

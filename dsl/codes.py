@@ -1323,7 +1323,8 @@ criteria {
     "E870": Code(
         "training that diverged",
         "The loss, or a weight, is no number any more.",
-        "What is trained from there on is worth nothing. Finished steps are kept.",
+        "What is trained from there on is worth nothing. The round is refused and keeps its rows; "
+        "the run goes on with the champion, unless the next training fails too.",
         "$ dagent execute",
         "Lower `learning_rate`, set `max_grad_norm` or add `warmup_steps`; compile and execute.",
     ),

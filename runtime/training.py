@@ -67,8 +67,7 @@ def diverged(what: str) -> Refused:
         Diagnostic(
             "E870",
             what,
-            suggestion="lower `learning_rate`, set `max_grad_norm` or add `warmup_steps`, then "
-            "compile and execute again: finished steps are kept",
+            suggestion="lower `learning_rate`, set `max_grad_norm` or add `warmup_steps`",
         )
     )
 

@@ -27,6 +27,8 @@ TASKS = {
     "fetch": ("dagent.runtime.answering", "fetch"),
     "train": ("dagent.runtime.training", "run"),
 }
+# How torch says that there is no memory left: on a GPU, and on a CPU.
+NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
 
 
 def main() -> None:
@@ -70,7 +72,7 @@ def _describe(error: Exception) -> dict[str, Any]:
             "refused": not isinstance(error, Failed),
         }
     text = f"{type(error).__name__}: {error}"
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+    if isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY):
         return {
             "code": "E813",
             "message": text,

@@ -292,6 +292,7 @@ class Lowering:
         yield from self.trained(n, f"{r}.mix/train", (kept[0] * n, kept[1] * n))
         inputs = {
             "model": f"{r}.train/model",
+            "outcome": f"{r}.train/outcome",
             "answers": f"{r}.evaluate/answers",
             "candidates": f"{r}.generate/candidates",
             "verified": self._verified(n),

@@ -57,6 +57,7 @@ def program_round(low: Lowering, n: int) -> Iterator[Step]:
         yield _diagnose(low, n, f"{r}.train/model")
     inputs = {
         "model": f"{r}.train/model",
+        "outcome": f"{r}.train/outcome",
         "answers": f"{r}.evaluate/answers",
         "candidates": f"{r}.author/candidates",
         "verified": f"{r}.decontaminate/rows",

@@ -14,6 +14,7 @@ from typing import Any
 import dspy
 
 from dagent.compiler.plan import Step
+from dagent.dsl.diagnostics import Refused
 from dagent.runtime.agents.asking import lm_of, speaking
 from dagent.runtime.agents.author import ProgramAuthor, unfenced, written
 from dagent.runtime.agents.grounding import handed, read_documents
@@ -35,7 +36,7 @@ from dagent.runtime.judging import judged, scores
 from dagent.runtime.meter import OutOfBudget
 from dagent.runtime.rows import Row, read_json, read_rows, write_rows
 from dagent.runtime.step import Artifact, Context
-from dagent.runtime.steps.train import train
+from dagent.runtime.steps.train import DIVERGED, train
 from dagent.runtime.steps.verify import screen
 
 EXAMPLES = 8  # rows of the diagnose half that show the form
@@ -215,7 +216,12 @@ class Student:
         file = write_rows(folder / "rows.jsonl", rows)
         out, log = folder / "model", folder / "log.jsonl"
         training = self.step.params["training"]
-        done = train(training, self.inputs, file, out, log, checkpoints, self.context)
+        try:
+            done = train(training, self.inputs, file, out, log, checkpoints, self.context)
+        except Refused as refused:
+            if refused.diagnostics[0].code != DIVERGED:
+                raise
+            raise ValueError(refused.diagnostics[0].message) from None  # the program's to mend
         self.model = Artifact("", out)
         return {"rows": done["rows"], "loss": done["loss"]}
 

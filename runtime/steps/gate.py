@@ -23,7 +23,7 @@ from dagent.runtime.statistics import Paired, mean_interval, paired_test
 from dagent.runtime.step import Artifact, Context, Params, StepOutput
 
 kind = "gate"
-version = 3
+version = 4
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
@@ -69,11 +69,13 @@ def _first(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOut
 
 def _later(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOutput:
     metric = params["metrics"][0]
-    new, old = read_rows(inputs["answers"].path), read_rows(inputs["champion_answers"].path)
+    old = read_rows(inputs["champion_answers"].path)
+    failed = read_json(inputs["outcome"].path)["failed"]
+    new = old if failed else read_rows(inputs["answers"].path)
     test = paired_test(scores(old, metric["name"]), scores(new, metric["name"]))
-    broken = [*_broken_floors(params, old, new), *_broken_guards(params, inputs)]
-    always = params["rule"] == "always"
-    accepted = always or accepts(test, broken, params["alpha"])
+    broken = [] if failed else [*_broken_floors(params, old, new), *_broken_guards(params, inputs)]
+    always = params["rule"] == "always" and not failed
+    accepted = always or (not failed and accepts(test, broken, params["alpha"]))
     harm = None if always else _harm(test, broken, params["alpha"])
 
     added, kept = read_rows(inputs["added"].path), read_rows(inputs["kept"].path)
@@ -93,7 +95,10 @@ def _later(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOut
         "accepted": accepted,
         "champion_round": champion_round,
         "harm": harm,
-        "reason": ("" if added else "no rows were added; ")
+        "failed": failed,
+        "reason": f"no student: {failed}; the champion stays, and so do the round's rows"
+        if failed
+        else ("" if added else "no rows were added; ")
         + _reason(params, test, broken, accepted, harm, cleared),
         "p": test.better,
         "difference": test.difference,
@@ -102,7 +107,8 @@ def _later(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOut
         "rows": len(added),
         "rows_total": len(kept),
     }
-    decision["stop"] = _stop(params, new if accepted else old, champion_round)
+    again = bool(failed and archive and archive[-1].get("failed"))
+    decision["stop"] = _stop(params, new if accepted else old, champion_round, again)
     curriculum = read_json(inputs["curriculum"].path)
     champion = inputs["model"] if accepted else inputs["champion"]
     return _output(
@@ -111,7 +117,7 @@ def _later(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOut
         archive=[*archive, {**decision, **_tried(curriculum, inputs, added)}],
         champion=champion,
         # What the next round diagnoses: the student that learned from all rows that are kept.
-        current=champion if harm else inputs["model"],
+        current=champion if harm or failed else inputs["model"],
         answers=inputs["answers"] if accepted else inputs["champion_answers"],
         kept=write_rows(out / "kept.jsonl", kept),
         aside=write_rows(out / "aside.jsonl", aside),
@@ -280,8 +286,12 @@ def _champion_round(archive: Sequence[Mapping[str, Any]]) -> int:
     return int(archive[-1]["champion_round"]) if archive else 0
 
 
-def _stop(params: Params, champion: Sequence[Row], champion_round: int) -> str | None:
+def _stop(
+    params: Params, champion: Sequence[Row], champion_round: int, failed_again: bool
+) -> str | None:
     """Why to stop now; ``None`` to go on."""
+    if failed_again:
+        return "the training failed in two rounds, one after the other"
     when, patience = params["stop"]["when"], params["stop"]["patience"]
     if when and (verdict := judge(when, champion, _named(params, when["metric"]))).met:
         return f"goal met: {verdict.says}"

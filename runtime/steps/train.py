@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from dagent.compiler.plan import Step
-from dagent.dsl.diagnostics import Diagnostic
+from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.runtime.rows import read_rows, write_json, write_rows
 from dagent.runtime.step import Artifact, Context, Params, StepOutput
 
 kind = "train"
-version = 1
+version = 2
+DIVERGED = "E870"
 CHECKPOINT_SECONDS = 300  # what a killed training loses at most, and one step
 
 
@@ -44,21 +46,41 @@ def _has_gpu() -> bool:
 
 
 def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:
+    """A training that diverged is no fault of the machine, and would diverge again: it leaves the
+    student as it was, and ``outcome`` tells the gate, which refuses the round."""
     model, log = context.scratch / "model", context.scratch / "log.jsonl"
-    if not inputs["rows"].path.stat().st_size:  # a program's round without a valid submission
-        log.touch()
-        return StepOutput(
-            {"model": inputs["model"], "log": log}, {"rows": 0}, "nothing to train on"
-        )
     rows = inputs["rows"].path
-    done = train(step.params, inputs, rows, model, log, context.checkpoints, context)
+    if not rows.stat().st_size:  # a program's round without a valid submission
+        return _untrained(inputs, context, log, 0, "nothing to train on")
+    try:
+        done = train(step.params, inputs, rows, model, log, context.checkpoints, context)
+    except Refused as refused:
+        found = refused.diagnostics[0]
+        if found.code != DIVERGED:
+            raise
+        failed = f"{found.message.removeprefix('`train` failed: ')}: {found.suggestion}"
+        return _untrained(inputs, context, log, len(read_rows(rows)), failed, failed)
     metrics = {"rows": done["rows"]}
     if done["loss"] is not None:
         metrics["loss"] = done["loss"]
     note = f"trained on {done['rows']} rows"
     if len(done["stages"]) > 1 or done["stages"][0]["rows"] != done["rows"]:
         note += ": " + ", then ".join(f"{s['stage']} on {s['rows']}" for s in done["stages"])
-    return StepOutput({"model": model, "log": log}, metrics, note)
+    outcome = write_json(context.scratch / "outcome.json", {"failed": None})
+    return StepOutput({"model": model, "log": log, "outcome": outcome}, metrics, note)
+
+
+def _untrained(
+    inputs: Mapping[str, Artifact],
+    context: Context,
+    log: Path,
+    rows: int,
+    note: str,
+    failed: str | None = None,
+) -> StepOutput:
+    outcome = write_json(context.scratch / "outcome.json", {"failed": failed})
+    made = {"model": inputs["model"], "log": write_rows(log, []), "outcome": outcome}
+    return StepOutput(made, {"rows": rows}, note)
 
 
 def train(

@@ -13,7 +13,7 @@ import pytest
 
 from dagent.compiler.digests import content_digest
 from dagent.compiler.pipeline import compile
-from dagent.dsl.diagnostics import Refused
+from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime.executor import forecast
 from dagent.runtime.journal import read_events
 from dagent.runtime.status import execution_id, journal_path, latest, read_status
@@ -153,6 +153,24 @@ def read_calls(stub: ModuleType, folder: Path) -> int:
     """The calls of a run without a cap: exactly enough, and what the compiler finds enough."""
     stub.run_project(folder)
     return int(read_status(folder, latest(folder) or "", alive=False)["spent"]["calls"])
+
+
+def test_a_training_that_diverges_costs_its_round_alone(stub: ModuleType, tmp_path: Path) -> None:
+    class Diverging(stub.StubWorker):  # type: ignore[name-defined,misc]
+        def _train(self, request: dict[str, Any]) -> dict[str, Any]:
+            if self.calls["train"] == 2:
+                raise Refused(Diagnostic("E870", "the loss is nan at step 4", suggestion="wait"))
+            return dict(super()._train(request))
+
+    folder = stub.make_project(tmp_path / "diverging")
+    stub.run_project(folder, make_worker=Diverging)
+    rounds = [e for e in journal(folder) if e["event"] == "round_finished"]
+    assert [r["round"] for r in rounds] == [0, 1, 2, 3]
+    assert "the loss is nan at step 4: wait" in rounds[2]["reason"]
+    assert not rounds[2]["accepted"]
+    assert rounds[2]["champion_round"] == rounds[1]["champion_round"]
+    assert rounds[3]["rows_total"] == 180  # its rows were not at fault, and are trained on later
+    assert rounds[3]["accepted"]
 
 
 def test_a_program_that_raises_is_named_with_its_line(stub: ModuleType, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ class Rounds:
         self.number = 0
         self._gate({"model": self._put("base", [])}, base)
 
-    def next(self, right: int) -> dict[str, Any]:
+    def next(self, right: int, failed: str | None = None) -> dict[str, Any]:
         self.number += 1
         row = {
             "id": f"r{self.number}",
@@ -44,6 +44,7 @@ class Rounds:
         }
         given = {
             "model": self._put(f"model{self.number}", []),
+            "outcome": Artifact("o", self._json({"failed": failed})),
             "added": self._put(f"added{self.number}", [row]),
             "candidates": self._put("candidates", [row]),
             "verified": self._put("verified", [row]),
@@ -77,7 +78,7 @@ class Rounds:
         return Artifact(name, write_rows(self.folder / f"{name}-{self.number}.jsonl", rows))
 
     def _json(self, body: Any) -> Path:
-        return write_json(self.folder / f"curriculum{self.number}.json", body)
+        return write_json(self.folder / f"{'-'.join(body)}{self.number}.json", body)
 
 
 @pytest.fixture
@@ -122,3 +123,16 @@ def test_rows_of_a_round_that_broke_a_floor_stay_aside_till_one_is_accepted(
     assert (sorted(rounds.rounds_in("kept")), rounds.rounds_in("aside")) == ([2, 3], [1])
     rounds.next(36)
     assert (sorted(rounds.rounds_in("kept")), rounds.rounds_in("aside")) == ([1, 2, 3, 4], [])
+
+
+def test_a_round_whose_training_failed_keeps_champion_and_rows(rounds: Rounds) -> None:
+    rounds.next(36)
+    champion = rounds.state["champion"]
+    decision = rounds.next(0, failed="the loss is nan at step 4; lower `learning_rate`")
+    assert (decision["accepted"], decision["harm"], decision["champion_round"]) == (False, None, 1)
+    assert "the loss is nan at step 4; lower `learning_rate`" in decision["reason"]
+    assert decision["select"] == 0.9  # the champion's: there is no other student
+    assert rounds.state["current"] == rounds.state["champion"] == champion
+    assert (sorted(rounds.rounds_in("kept")), rounds.rounds_in("aside")) == ([1, 2], [])
+    assert decision["stop"] is None
+    assert "failed in two rounds" in rounds.next(0, failed="the loss is nan")["stop"]

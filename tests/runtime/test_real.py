@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from dagent.compiler.digests import content_digest
+from dagent.dsl.diagnostics import Failed
 from dagent.runtime.worker import ProcessWorker
 
 ROOT = Path(__file__).parents[2]
@@ -43,23 +44,36 @@ def dev() -> list[dict[str, Any]]:
     return [json.loads(line) for line in (QUICKSTART / "dev.jsonl").read_text().splitlines()]
 
 
+def request(prompts: list[str], **changed: Any) -> dict[str, Any]:
+    return {
+        "model": str(STUDENT),
+        "prompts": prompts,
+        "template": None,
+        "system": None,
+        "max_new_tokens": 32,
+        "batch": 64,
+        "generation": {"do_sample": False},
+        "seed": None,
+    } | changed
+
+
 def answers(worker: ProcessWorker, model: Path, batch: int, **changed: Any) -> list[str]:
+    prompts = [row["prompt"] for row in dev()]
     found: list[str] = worker.call(
-        "answer",
-        model=str(model),
-        prompts=[row["prompt"] for row in dev()],
-        template=None,
-        system=None,
-        max_new_tokens=32,
-        batch=batch,
-        **{"generation": {"do_sample": False}, "seed": None, **changed},
+        "answer", **request(prompts, model=str(model), batch=batch, **changed)
     )
     return found
 
 
-def train(worker: ProcessWorker, folder: Path, name: str, **changed: Any) -> Path:
+def train(
+    worker: ProcessWorker,
+    folder: Path,
+    name: str,
+    taught: list[dict[str, Any]] | None = None,
+    **changed: Any,
+) -> Path:
     rows = folder / "rows.jsonl"
-    rows.write_text("".join(json.dumps(row) + "\n" for row in dev()))
+    rows.write_text("".join(json.dumps(row) + "\n" for row in taught or dev()))
     request: dict[str, Any] = {
         "model": str(STUDENT),
         "rows": str(rows),
@@ -124,6 +138,29 @@ def test_lora_trains_an_adapter_and_merges_it(worker: ProcessWorker, tmp_path: P
     assert (merged / "model.safetensors").is_file()
     assert not list(merged.glob("adapter*"))
     assert content_digest(merged) != content_digest(STUDENT)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of another process")
+def test_a_training_without_memory_is_told_so_and_the_worker_serves_on(
+    worker: ProcessWorker, tmp_path: Path
+) -> None:
+    import resource
+
+    worker.call("answer", **request([dev()[0]["prompt"]]))  # everything is loaded
+    assert worker._process
+    process = worker._process.pid
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[0])
+    limits = resource.prlimit(process, resource.RLIMIT_AS)
+    narrow = pages * resource.getpagesize() + 300_000_000
+    resource.prlimit(process, resource.RLIMIT_AS, (narrow, limits[1]))
+    huge = [{"stage": "sft", "args": {**ARGS, "per_device_train_batch_size": 16000}}]
+    many = [{**row, "prompt": row["prompt"] * 3} for row in dev()] * 40
+    with pytest.raises(Failed, match="E813") as failed:
+        train(worker, tmp_path, "out", many, stages=huge)
+    assert "per_device_train_batch_size" in (failed.value.diagnostics[0].suggestion or "")
+    resource.prlimit(process, resource.RLIMIT_AS, limits)
+    train(worker, tmp_path, "again")
+    assert worker._process.pid == process
 
 
 @pytest.fixture
@@ -197,6 +234,29 @@ def test_a_chain_learns_from_the_students_own_answers(small: Path) -> None:
     (note,) = [e["note"] for e in events if e.get("step") == "r1.train" and "note" in e]
     assert note.startswith("trained on 40 rows: sft on 40, then dpo on ")
     assert not (small / ".dagent/store/unfinished").exists()
+
+
+@pytest.mark.slow
+def test_a_training_that_diverges_costs_its_round_and_the_run_goes_on(small: Path) -> None:
+    """Twice in a row ends the rounds: a third would only be paid for."""
+    spec = small / "quickstart.dagent"
+    text = spec.read_text().replace("rounds <= 2", "rounds <= 3").replace("100 rows", "40 rows")
+    for line, wild in {
+        "learning_rate = 1.5e-3": "learning_rate = 1e30  logging_steps = 1",
+        "num_train_epochs = 1": "num_train_epochs = 3",
+        "warmup_steps = 0.1": "",
+    }.items():
+        assert line in text
+        text = text.replace(line, wild)
+    spec.write_text(text)
+    assert dagent(small, "compile").returncode == 0
+    done = dagent(small, "execute")
+    assert "Traceback" not in done.stderr
+    status = json.loads(dagent(small, "status", "--json").stdout)
+    assert status["state"] == "finished", done.stderr
+    assert status["champion"]["round"] == 0
+    assert [r["accepted"] for r in status["rounds"]] == [True, False, False]
+    assert "lower `learning_rate`" in status["rounds"][2]["reason"]
 
 
 def test_a_stale_or_edited_plan_is_refused_with_what_changed(small: Path) -> None:
