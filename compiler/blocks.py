@@ -38,9 +38,10 @@ ADAPTERS = ("full", "lora", "qlora")
 MOST_ROUNDS = 1000  # at some ten steps a round, as much as a person or a tool can still read
 # Which parts of a run can be capped, and by what.
 USE = ("calls", "tokens", "money")
+JUDGE = "judge"  # of metrics
 PARTS = {
     "round": ("rows", *USE),
-    **dict.fromkeys((*ENGINEERING, *AUTHORING), USE),
+    **dict.fromkeys((*ENGINEERING, *AUTHORING, JUDGE), USE),
     "attempt": (*USE, "wall"),
 }
 # Parts that only one strategy has.

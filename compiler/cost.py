@@ -72,9 +72,15 @@ class Cost:
 
     def mix(self) -> Range:
         """The student answers the candidates where wrong ones are preferred."""
-        if self.spec.engineer.prefer_wrong == 0 or self.candidates <= self.rows:
+        if not self.judged_candidates:
             return self.programs(self.candidates)
         return self.answer(self.candidates)
+
+    @property
+    def judged_candidates(self) -> int:
+        """At most so many candidates are answered and judged before they are chosen from."""
+        choose = self.spec.engineer.prefer_wrong > 0 and self.candidates > self.rows
+        return self.candidates if choose else 0
 
     def train(self, round: int) -> Range:
         """On all rows so far: the rounds' rows add up. One stage after the other."""

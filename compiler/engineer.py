@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from dagent.compiler.grading import read_grading
+from dagent.compiler.models import read_lm, without_model
 from dagent.compiler.read import Reader
-from dagent.compiler.secrets import REMEDY
 from dagent.compiler.spec import Check, Engineer, LanguageModel, Optimise, Role
 
 ROLES = ("diagnoser", "planner", "generator", "verifier", "refiner")
@@ -28,12 +27,11 @@ POLICIES = {"planner": PLANNERS, "diagnoser": ("by-cell",)}
 OPTIMISERS = ("bootstrap", "miprov2", "gepa", "simba")
 OPTIMISABLE = ("generator", "verifier", "planner")
 OPTIMISE_CALLS, HOLDOUT = 200, 0.3
-_VARIABLE = re.compile(r"\{env ([^}]+)\}")  # what `$NAME` of a secret parameter became
 
 
 def read_engineer(block: Reader) -> Engineer:
     """A model named for the whole block does every part that names no other."""
-    common = _lm(block, None)
+    common = read_lm(block, None)
     strategy = block.choice("strategy", tuple(OF_STRATEGY), "curriculum")
     _refuse_other(block, strategy)
     if strategy == "program":
@@ -141,7 +139,7 @@ def _role(name: str, block: Reader | None, common: LanguageModel | None) -> Role
     options = block.value("options") or {}
     sources = [key for key in ("lm", "policy", "program") if key in block]
     # A model beside a program is meant only where it is named.
-    lm = _lm(block, common if "lm" in sources or not sources else None)
+    lm = read_lm(block, common if "lm" in sources or not sources else None)
     if not sources and lm is None:
         if not policies:
             block.diagnostics.error(
@@ -170,45 +168,8 @@ def _checks(block: Reader | None, asked: bool) -> tuple[int, bool]:
     samples, judge = int(block.number("samples", 0)), block.value("judge") is not False
     for key, changed in (("samples", samples > 0), ("judge", not judge)):
         if changed and not asked:
-            _without_model(block, key)
+            without_model(block, key)
     return samples, judge
-
-
-def _without_model(block: Reader, key: str) -> None:
-    block.node(key)
-    block.diagnostics.error(
-        "E650", f"`{key}` without a model", block.key_span(key), 'add `lm = "…"`'
-    )
-
-
-def _lm(block: Reader, common: LanguageModel | None) -> LanguageModel | None:
-    """The model of a block, what it leaves out taken from the whole engineer's."""
-    keys = ("lm", "api_base", "api_key", "temperature", "max_tokens")
-    own = block.text("lm", None)
-    if own is None and common is None:
-        for key in (k for k in keys[1:] if k in block):
-            _without_model(block, key)
-        return None
-    base = common or LanguageModel("", None, None, None, None)
-    # Another model is served elsewhere: neither address nor key may be carried over to it.
-    same = own is None or own == base.name
-    temperature: float | None = block.value("temperature")
-    return LanguageModel(
-        name=own or base.name,
-        api_base=block.text("api_base", base.api_base if same else None),
-        api_key=_key(block) if "api_key" in block else base.api_key if same else None,
-        temperature=base.temperature if temperature is None else temperature,
-        max_tokens=block.amount("max_tokens", "tokens", base.max_tokens, least=1),
-    )
-
-
-def _key(block: Reader) -> str | None:
-    found = _VARIABLE.fullmatch(block.text("api_key", ""))
-    if found is None:
-        block.diagnostics.error(
-            "E651", "`api_key` is not a secret parameter", block.span("api_key"), REMEDY
-        )
-    return found[1] if found else None
 
 
 def _optimise(block: Reader, roles: Mapping[str, Role | None]) -> dict[str, Optimise]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from dagent.compiler.facts import Facts
 from dagent.compiler.prices import Price, place
 from dagent.compiler.prompts import characters
-from dagent.compiler.spec import LanguageModel, Optimise, Role, Spec
+from dagent.compiler.spec import LanguageModel, Metric, Optimise, Role, Spec
 
 ROWS_PER_CALL = 5  # of a generator that is a language model
 TOP_UP = 3  # times the calls that would do if every row were good
@@ -122,6 +122,11 @@ class Engineering:
         """Right rows and wrong ones, each judged."""
         return self._judged((2 * LABELLED, 2 * ATTEMPTS * LABELLED))
 
+    def judge(self, rows: Range, names: Iterable[str] | None = None) -> Use:
+        """Each metric with a judge, or those of ``names``, asks once for an answer to a row."""
+        judges = [m for m in self.spec.criteria.judges if names is None or m.name in names]
+        return total(self._asked_of(m, (rows[0], ATTEMPTS * rows[1])) for m in judges)
+
     def optimise(self, name: str, how: Optimise) -> Use:
         """Within its calls, whoever makes them; a prompt grows by the demonstrations."""
         ask = {"generator": self._written, "planner": self._planned, "verifier": self._judged}
@@ -161,8 +166,9 @@ class Engineering:
     def by_role(self) -> dict[str, Use]:
         """What a round takes of each role that a language model has, as the meter counts it."""
         engineer = self.spec.engineer
+        judged = {"judge": self._judged_in_a_round()} if self.spec.criteria.judges else {}
         if engineer.writes_programs:
-            return {"author": self.author(), "teacher": self.teacher()}
+            return {"author": self.author(), "teacher": self.teacher(), **judged}
         refined = self._has(engineer.refiner)
         again = self.verify()
         each = {
@@ -175,7 +181,8 @@ class Engineering:
             ),
             "refiner": (engineer.refiner, self._repaired),
         }
-        return {name: use() for name, (role, use) in each.items() if self._has(role)}
+        found = {name: use() for name, (role, use) in each.items() if self._has(role)}
+        return {**found, **judged}
 
     def before(self) -> dict[str, Use]:
         """What is spent before the first round, by the scope that the meter counts it in."""
@@ -183,6 +190,10 @@ class Engineering:
         found = {f"optimise.{n}": self.optimise(n, how) for n, how in engineer.optimise.items()}
         if self._has(engineer.verifier) and engineer.judge:
             found["verifier"] = self.calibrate()
+        if self.spec.criteria.judges:  # the base's evaluations, and those of test
+            labels = total(map(self.calibrate_judge, self.spec.criteria.judges))
+            test = self.judge((0, 2 * self._rows(self.spec.role("test").name)))
+            found["judge"] = labels + self._judged_sets() + test
         return found
 
     def of_run(self) -> dict[str, Use]:
@@ -191,6 +202,25 @@ class Engineering:
         rounds = {n: use.times(self.spec.budget.rounds) for n, use in by_role.items()}
         whole = {n: before.get(n, NOTHING) + rounds.get(n, NOTHING) for n in {**before, **rounds}}
         return {name: use.within(self._cap(name)) for name, use in whole.items()}
+
+    def calibrate_judge(self, metric: Metric) -> Use:
+        return self._asked_of(metric, (2 * LABELLED, 2 * ATTEMPTS * LABELLED))
+
+    def _judged_in_a_round(self) -> Use:
+        """Both halves of dev, the guards, and the candidates where wrong ones are preferred."""
+        spec = self.spec
+        first = [spec.criteria.metrics[0].name]
+        dev = self._rows(spec.role("dev").name)
+        diagnosed = round(dev * (1 - spec.criteria.select))
+        mixed = self._candidates if spec.engineer.prefer_wrong else 0
+        return self._judged_sets() + self.judge((diagnosed, diagnosed + mixed), first)
+
+    def _judged_sets(self) -> Use:
+        """The select half and the guards, once."""
+        criteria = self.spec.criteria
+        select = round(self._rows(self.spec.role("dev").name) * criteria.select)
+        sets = [(select, None), *((self._rows(g.set), [g.metric]) for g in criteria.guards)]
+        return total(self.judge((rows, rows), names) for rows, names in sets)
 
     def run(self) -> Use:
         return total(self.of_run().values()).within(self._cap())
@@ -224,16 +254,24 @@ class Engineering:
         answer = (WORDS, self._row + EXPLAINED[1])
         return self._use("refiner", (0, self._candidates), prompt, answer)
 
+    def _asked_of(self, metric: Metric, calls: Range) -> Use:
+        row = self._row + len(metric.options.get("rubric", ""))
+        prompt = self._prompt("judge", "judge", row, 1.5 * row)
+        return self._of(metric.judge, calls, prompt, (WORDS, EXPLAINED[1]))
+
     def _use(self, name: str, calls: Range, prompt: Range, written: Range) -> Use:
-        """``prompt`` and ``written`` are characters of one call and its visible answer."""
         role: Role | None = getattr(self.spec.engineer, name)
-        if role is None or role.lm is None:
+        return self._of(role.lm if role else None, calls, prompt, written)
+
+    def _of(self, lm: LanguageModel | None, calls: Range, prompt: Range, written: Range) -> Use:
+        """``prompt`` and ``written`` are characters of one call and its visible answer."""
+        if lm is None:
             return NOTHING
         asked = tuple(prompt[end] / CHARACTERS_PER_TOKEN[end] for end in (0, 1))
         said = [written[0] / CHARACTERS_PER_TOKEN[0]]
         said.append(THINKING * written[1] / CHARACTERS_PER_TOKEN[1])
-        said = [min(tokens, role.lm.max_tokens or tokens) for tokens in said]
-        money = self._money(role.lm, calls, (asked[0], asked[1]), (said[0], said[1]))
+        said = [min(tokens, lm.max_tokens or tokens) for tokens in said]
+        money = self._money(lm, calls, (asked[0], asked[1]), (said[0], said[1]))
         each = [PER_CALL[end] + PER_TOKEN[end] * said[end] for end in (0, 1)]
         waves = [math.ceil(calls[end] / AT_ONCE[end]) for end in (0, 1)]
         return Use(
@@ -270,6 +308,10 @@ class Engineering:
     @property
     def _candidates(self) -> int:
         return math.ceil(self.spec.budget.rows_per_round * self.spec.engineer.candidates)
+
+    def _rows(self, name: str) -> int:
+        data = next(d for d in self.spec.data if d.name == name)
+        return data.sample or self.facts.data[name].rows
 
     @property
     def _row(self) -> float:

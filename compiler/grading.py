@@ -6,9 +6,21 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dagent.compiler.dataset import Row
+from dagent.compiler.models import KEYS, read_lm
 from dagent.compiler.read import Reader
 
-GRADERS = ("exact", "normalised", "numeric", "choice", "regex", "json", "code", "sql", "program")
+GRADERS = (
+    "exact",
+    "normalised",
+    "numeric",
+    "choice",
+    "regex",
+    "json",
+    "code",
+    "sql",
+    "judge",
+    "program",
+)
 
 # Options of each grader: those it needs, and those it may be given.
 OPTIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -20,6 +32,7 @@ OPTIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "json": ((), ("schema", "fields")),
     "code": ((), ("timeout",)),
     "sql": ((), ()),
+    "judge": (("lm",), (*KEYS[1:], "rubric")),
     "program": (("program",), ()),
 }
 
@@ -28,11 +41,14 @@ BRINGS: Mapping[str, tuple[str, ...]] = {"code": ("tests",), "sql": ("database",
 
 
 def read_grading(block: Reader) -> tuple[str, dict[str, Any]]:
-    """The grader of a block, and those of its options that were given."""
+    """The grader of a block, and those of its options that were given. ``lm`` of a judge is a
+    ``LanguageModel``, with all that is said of it."""
     grader = block.choice("grader", GRADERS, "exact")
     options: dict[str, Any] = {}
+    if grader == "judge" and (lm := read_lm(block, None)):
+        options["lm"] = lm
     for key in sorted({o for needed, optional in OPTIONS.values() for o in (*needed, *optional)}):
-        if key in block:
+        if key in block and not (grader == "judge" and key in KEYS):
             seconds = key == "timeout"
             options[key] = block.amount(key, "time", None) if seconds else block.value(key)
     return grader, options

@@ -39,7 +39,7 @@ def make_lock(
         "data": {d.name: _data(d, facts.data[d.name]) for d in spec.data},
         "programs": dict(sorted(facts.programs.items())),
         "documents": dict(sorted(facts.documents.items())),
-        "prompts": prompts(spec.engineer),
+        "prompts": prompts(spec),
         **({"prices": dict(facts.price_lists)} if facts.price_lists else {}),
         "models": {
             step.params["model"]: {key: step.params[key] for key in ("revision", "sha256")}

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dagent.compiler.spec import Engineer
+from dagent.compiler.spec import Spec
 
 TABLE = Path(__file__).parent / "prompts.json"
 
@@ -28,11 +28,12 @@ def characters(role: str, predictor: str) -> int:
     return found
 
 
-def prompts(engineer: Engineer) -> dict[str, str]:
-    """Of every role that a language model has."""
+def prompts(spec: Spec) -> dict[str, str]:
+    """Of every role that a language model has, a metric's judge included."""
     roles = ("diagnoser", "planner", "generator", "verifier", "refiner", "author")
-    having = {name: getattr(engineer, name) for name in roles}
-    return {name: version(name) for name, role in having.items() if role and role.lm}
+    having = {name: getattr(spec.engineer, name) for name in roles}
+    found = {name: version(name) for name, role in having.items() if role and role.lm}
+    return found | ({"judge": version("judge")} if spec.criteria.judges else {})
 
 
 @cache

@@ -235,6 +235,11 @@ class Metric:
     average: str
     options: Options
 
+    @property
+    def judge(self) -> LanguageModel | None:
+        """The model that judges answers, where one does."""
+        return self.options.get("lm") if self.grader == "judge" else None
+
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
@@ -267,6 +272,11 @@ class Criteria:
     rule: str
     patience: int | None
     when: Requirement | None
+
+    @property
+    def judges(self) -> tuple[Metric, ...]:
+        """The metrics that a language model judges."""
+        return tuple(m for m in self.metrics if m.grader == "judge")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,9 @@ def grader(metric: Mapping[str, Any], project: Path) -> Grader:
     match metric["grader"]:
         case "exact":
             return lambda answer, row: _same(answer.strip(), row["answer"].strip())
-        case "normalised":
+        case "normalised" | "judge":
+            # Where one judge is asked for many answers, ``judging`` asks it; the rest compare a
+            # row's own answer with another, which needs no opinion.
             return lambda answer, row: _same(normalised(answer), normalised(row["answer"]))
         case "numeric":
             return _numeric(metric.get("tolerance", 0.0), metric.get("relative_tolerance", 0.0))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dagent.compiler.plan import Step
 from dagent.runtime.grade import Grade
 from dagent.runtime.graders import grader
-from dagent.runtime.rows import Row
+from dagent.runtime.rows import Row, read_json
 from dagent.runtime.step import Artifact, Context
 
 
@@ -16,10 +17,17 @@ def judged(
     model: Artifact,
     answering: Mapping[str, Any],
     metrics: Sequence[Mapping[str, Any]],
+    step: Step,
+    inputs: Mapping[str, Artifact],
     context: Context,
 ) -> list[Row]:
     """The rows, each with the student's ``output``, its ``scores`` by metric name (0..1), and why
-    a score is below 1 in ``reasons``."""
+    a score is below 1 in ``reasons``. ``inputs`` hold the thresholds of metrics that a language
+    model judges.
+
+    Raises:
+        OutOfBudget: a judge could not be paid.
+    """
     outputs = context.worker.call(
         "answer",
         context.progress,
@@ -27,11 +35,29 @@ def judged(
         prompts=[row["prompt"] for row in rows],
         **answering,
     )
-    graders = {m["name"]: grader(m, context.project) for m in metrics}
+    grades = [_grades(m, rows, outputs, step, inputs, context) for m in metrics]
+    names = [m["name"] for m in metrics]
     return [
-        _judged(row, output, {name: grade(output, row) for name, grade in graders.items()})
-        for row, output in zip(rows, outputs, strict=True)
+        _judged(row, output, dict(zip(names, found, strict=True)))
+        for row, output, *found in zip(rows, outputs, *grades, strict=True)
     ]
+
+
+def _grades(
+    metric: Mapping[str, Any],
+    rows: Sequence[Row],
+    outputs: Sequence[str],
+    step: Step,
+    inputs: Mapping[str, Artifact],
+    context: Context,
+) -> list[Grade]:
+    if metric["grader"] != "judge":
+        grade = grader(metric, context.project)
+        return [grade(output, row) for row, output in zip(rows, outputs, strict=True)]
+    from dagent.runtime.agents.judge import grades
+
+    threshold = read_json(inputs[f"calibration.{metric['name']}"].path)["threshold"]
+    return grades(metric, rows, outputs, threshold, step, context)
 
 
 def _judged(row: Row, output: str, grades: Mapping[str, Grade]) -> Row:

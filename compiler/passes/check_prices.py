@@ -83,10 +83,13 @@ def _own(
 
 
 def _models(spec: Spec) -> Iterator[tuple[LanguageModel, Span]]:
-    """The models of the roles, each where the spec names it: for the role, or for all."""
+    """The models of roles and metrics, each where the spec names it: for the role, or for all."""
     for name in (*ROLES, *AUTHORING):
         role = getattr(spec.engineer, name)
         if role is not None and role.lm is not None:
             own = ("engineer", name, "lm")
             named = isinstance(locate(spec.root, own), Scalar)
             yield role.lm, spec.at(*(own if named else ("engineer", "lm")))
+    for metric in spec.criteria.metrics:
+        if metric.judge is not None:
+            yield metric.judge, spec.at("criteria", "metric", metric.name, "lm")

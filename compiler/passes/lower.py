@@ -8,6 +8,7 @@ from typing import Any
 
 from dagent.compiler.cost import Cost, asked, seconds
 from dagent.compiler.digests import derived_seed
+from dagent.compiler.engineering import Use
 from dagent.compiler.facts import Facts
 from dagent.compiler.grading import BRINGS
 from dagent.compiler.passes.lower_program import before_programs, program_round
@@ -15,7 +16,7 @@ from dagent.compiler.passes.made import made as _step
 from dagent.compiler.plan import Step
 from dagent.compiler.prompts import version
 from dagent.compiler.rowchecks import ENGINEERS, must_not_share
-from dagent.compiler.spec import DataSet, Metric, Requirement, Role, Spec, Student
+from dagent.compiler.spec import DataSet, LanguageModel, Metric, Requirement, Role, Spec, Student
 from dagent.compiler.stages import GRADED, TEACHER, TEACHES
 from dagent.compiler.tables import table
 
@@ -33,7 +34,7 @@ class Lowering:
     def __init__(self, spec: Spec, facts: Facts, cost: Cost) -> None:
         self.spec, self.facts, self.cost = spec, facts, cost
         student, criteria = spec.student, spec.criteria
-        self.metrics = [_metric(m, facts) for m in criteria.metrics]
+        self.metrics = [self._metric(m) for m in criteria.metrics]
         self.metric = self.metrics[0]
         self.answering = {
             "template": student.template,
@@ -103,6 +104,12 @@ class Lowering:
             "sha256": self.facts.student.sha256,
         }
         yield _step("student", "student", params)
+        for judge in spec.criteria.judges:
+            metric = next(m for m in self.metrics if m["name"] == judge.name)
+            estimate = asked((0.01, 1.0), self.cost.engineering.calibrate_judge(judge))
+            inputs = {"labelled": "split/diagnose"}
+            id = f"calibrate.{judge.name}"
+            yield _step(id, "calibrate", {"metric": metric}, inputs, None, estimate)
         for number, teacher in self.facts.teachers.items():
             name, revision = (spec.train[number - 1].args.get(key) for key in TEACHER)
             params = {"model": name, "revision": revision, "sha256": teacher.sha256}
@@ -181,11 +188,11 @@ class Lowering:
                 **self.grid,
                 **self._agent("diagnoser", n, {"goal": spec.domain.goal}),
             },
-            {"rows": "split/diagnose", "model": f"{before}/current"},
+            {"rows": "split/diagnose", "model": f"{before}/current", **self.calibrations()},
             n,
             asked(
                 cost.answer(diagnose_rows),
-                cost.engineering.diagnose(),
+                cost.engineering.diagnose() + self.judge(diagnose_rows),
                 rows=(diagnose_rows, diagnose_rows),
             ),
         )
@@ -286,9 +293,11 @@ class Lowering:
             "kept": f"{before}/kept",
             "curriculum": f"{r}.plan/curriculum",
             "model": f"{before}/current",
+            **self.calibrations(),
         }
         kept = (cost.rows // 2, cost.rows)
-        yield _step(f"{r}.mix", "mix", params, inputs, n, seconds(cost.mix(), rows=kept))
+        estimate = asked(cost.mix(), self.judge(0, cost.judged_candidates), rows=kept)
+        yield _step(f"{r}.mix", "mix", params, inputs, n, estimate)
         yield from self.trained(n, f"{r}.mix/train", (kept[0] * n, kept[1] * n))
         inputs = {
             "model": f"{r}.train/model",
@@ -437,15 +446,22 @@ class Lowering:
         metrics: list[dict[str, Any]] | None = None,
         after: tuple[str, ...] = (),
     ) -> Step:
+        metrics = metrics or self.metrics
         params = {
-            "metrics": metrics or self.metrics,
+            "metrics": metrics,
             "answering": self.answering,
             "set": set,
             "round": round,
         }
         rows_asked = self._asked(set)
-        estimate = seconds(self.cost.answer(rows_asked), rows=(rows_asked, rows_asked))
-        return _step(id, "evaluate", params, {"rows": rows, "model": model}, round, estimate, after)
+        names = [m["name"] for m in metrics]
+        estimate = asked(
+            self.cost.answer(rows_asked),
+            self.cost.engineering.judge((rows_asked, rows_asked), names),
+            rows=(rows_asked, rows_asked),
+        )
+        inputs = {"rows": rows, "model": model, **self.calibrations(metrics)}
+        return _step(id, "evaluate", params, inputs, round, estimate, after)
 
     def _evaluate_guard(self, n: int, set: str, model: str) -> Step:
         guard = next(g for g in self.spec.criteria.guards if g.set == set)
@@ -538,25 +554,39 @@ class Lowering:
         judged = verifier is not None and verifier.lm is not None and self.spec.engineer.judge
         return {"calibration": "calibrate/calibration"} if judged else {}
 
+    def calibrations(self, metrics: list[dict[str, Any]] | None = None) -> dict[str, str]:
+        """The inputs that carry the thresholds of judges: of ``metrics``, or of the first."""
+        judged = [m["name"] for m in metrics or [self.metric] if m["grader"] == "judge"]
+        return {f"calibration.{name}": f"calibrate.{name}/calibration" for name in judged}
+
+    def judge(self, low: int, high: int | None = None) -> Use:
+        """What judging answers by the first metric takes, where a model does it."""
+        rows = (low, low if high is None else high)
+        return self.cost.engineering.judge(rows, [self.metric["name"]])
+
     def role(self, role: Role, name: str) -> Params:
         body = self._doer(role)
         if role.lm is None:
             return body
-        lm = role.lm
         body = body if role.program else {"options": dict(role.options)}
         return {
             **body,
-            "lm": {
-                "model": lm.name,
-                "api_base": lm.api_base,
-                "api_key_env": lm.api_key,
-                "temperature": lm.temperature,
-                "max_tokens": lm.max_tokens,
-            },
+            "lm": _lm(role.lm),
             # The program itself is what a teacher is asked.
             "prompt": None if name == "teacher" else version(name),
             "sources": dict(self.facts.documents) if name == "generator" else {},
         }
+
+    def _metric(self, metric: Metric) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "name": metric.name,
+            "grader": metric.grader,
+            "average": metric.average,
+        }
+        body |= _grading(metric.grader, metric.options, self.facts)
+        if metric.judge is not None:
+            body |= {"lm": _lm(metric.judge), "prompt": version("judge"), **self.brief()}
+        return body
 
     def _doer(self, role: Role) -> Params:
         if role.lm is not None and role.program is None:
@@ -574,9 +604,14 @@ class Lowering:
         return derived_seed(self.spec.seed, purpose, round)
 
 
-def _metric(metric: Metric, facts: Facts) -> dict[str, Any]:
-    body = {"name": metric.name, "grader": metric.grader, "average": metric.average}
-    return body | _grading(metric.grader, metric.options, facts)
+def _lm(lm: LanguageModel) -> dict[str, Any]:
+    return {
+        "model": lm.name,
+        "api_base": lm.api_base,
+        "api_key_env": lm.api_key,
+        "temperature": lm.temperature,
+        "max_tokens": lm.max_tokens,
+    }
 
 
 def _grading(grader: str, options: Mapping[str, Any], facts: Facts) -> dict[str, Any]:

@@ -48,9 +48,11 @@ def program_round(low: Lowering, n: int) -> Iterator[Step]:
         "rows": f"{r}.decontaminate/rows",
         "kept": "r0.gate/kept",
         "model": "student/model",
+        **low.calibrations(),
     }
     taken = (_least(rows), rows)
-    answered = seconds(low.cost.answer(min(rows, DIFFICULTY_ROWS)), rows=taken)
+    some = min(rows, DIFFICULTY_ROWS)
+    answered = asked(low.cost.answer(some), low.judge(some), rows=taken)
     yield made(f"{r}.submit", "submit", params, inputs, n, answered)
     yield from low.trained(n, f"{r}.submit/train", taken)
     if low.spec.engineer.looks:
@@ -96,6 +98,7 @@ def _author(low: Lowering, n: int) -> Step:
         "seed": low.seed("author", n),
     }
     inputs = {"examples": "split/diagnose", "model": "student/model", **low.taught_by()}
+    inputs |= low.calibrations()
     inputs |= {f"{d.role}.{d.name}": place for d, place in low.handed()}
     if engineer.looks:
         inputs["answers"] = f"r{n - 1}.diagnose/answers"
@@ -110,11 +113,11 @@ def _author(low: Lowering, n: int) -> Step:
 
 def _diagnose(low: Lowering, n: int, model: str) -> Step:
     dev = low.spec.role("dev")
-    asked = dev.sample or low.facts.data[dev.name].rows
-    asked -= round(asked * low.spec.criteria.select)
+    rows = dev.sample or low.facts.data[dev.name].rows
+    rows -= round(rows * low.spec.criteria.select)
     params = {"metric": low.metric, "answering": low.answering, **low.grid}
-    inputs = {"rows": "split/diagnose", "model": model}
-    estimate = seconds(low.cost.answer(asked), rows=(asked, asked))
+    inputs = {"rows": "split/diagnose", "model": model, **low.calibrations()}
+    estimate = asked(low.cost.answer(rows), low.judge(rows), rows=(rows, rows))
     return made(f"r{n}.diagnose", "diagnose", params, inputs, n, estimate)
 
 

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from dagent.compiler.plan import Step
-from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime.agents.asking import speaking
 from dagent.runtime.agents.verifier import (
-    LEAST_AGREEMENT,
     Brief,
     Calibration,
     VerifierAgent,
     calibrate,
+    refuse_guessing,
     verdicts,
 )
 from dagent.runtime.agents.versions import restore
@@ -37,16 +36,12 @@ def calibration(
     role, agent = step.params["verifier"], _agent(program)
     with speaking(role, context, step.id, ("verifier",)):
         found = asyncio.run(calibrate(agent, _brief(step), known))
-    if found.agreement < LEAST_AGREEMENT:
-        raise Refused(
-            Diagnostic(
-                "E656",
-                f"the judge `{role['lm']['model']}` cannot tell right from wrong: it agrees with "
-                f"{found.agreement:.0%} of {found.rows} labelled rows, where guessing gives 50%",
-                suggestion="name a stronger model for `verifier`, optimise it, or write "
-                "`judge = false` with `samples` or a `program`",
-            )
-        )
+    refuse_guessing(
+        found,
+        role["lm"]["model"],
+        "name a stronger model for `verifier`, optimise it, or write `judge = false` with "
+        "`samples` or a `program`",
+    )
     return found
 
 

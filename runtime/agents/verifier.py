@@ -11,7 +11,8 @@ import dspy
 import pydantic
 
 from dagent.compiler.engineering import LABELLED
-from dagent.runtime.agents.asking import ask, together
+from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.runtime.agents.asking import Asked, ask, together
 from dagent.runtime.grade import Grader
 from dagent.runtime.rows import Row, cell
 
@@ -131,9 +132,25 @@ async def calibrate(
     scored = [
         (score, ok)
         for (_, ok), asked in zip(rows, answers, strict=True)
-        if asked and asked.answer and (score := _score(asked.answer)) is not None
+        if asked and (score := examined(asked)) is not None
     ]
     return calibrated(scored)
+
+
+def refuse_guessing(found: Calibration, model: str, remedy: str) -> None:
+    """
+    Raises:
+        Refused: E656, the judge cannot tell right from wrong.
+    """
+    if found.agreement < LEAST_AGREEMENT:
+        raise Refused(
+            Diagnostic(
+                "E656",
+                f"the judge `{model}` cannot tell right from wrong: it agrees with "
+                f"{found.agreement:.0%} of {found.rows} labelled rows, where guessing gives 50%",
+                suggestion=remedy,
+            )
+        )
 
 
 async def verdicts(
@@ -182,8 +199,9 @@ async def _judge(agent: VerifierAgent, brief: Brief, row: Row) -> Any:
     )
 
 
-def _score(answer: Any) -> float | None:
-    score = float(answer.score)
+def examined(asked: Asked) -> float | None:
+    """The score of a judge's answer; None where there is none between 0 and 10."""
+    score = -1.0 if asked.answer is None else float(asked.answer.score)
     return score if 0 <= score <= 10 else None
 
 
@@ -192,7 +210,7 @@ def _judged(asked: Any, threshold: float, model: str) -> tuple[list[dict[str, An
         return [], UNPAID
     if asked.answer is None:
         return [], f"not judged: {asked.fault}"
-    score = _score(asked.answer)
+    score = examined(asked)
     if score is None:
         return [], "not judged: the score is not between 0 and 10"
     said = {"by": "judge", "model": model, "score": score, "threshold": threshold}

@@ -22,6 +22,7 @@ def make(role: str) -> dspy.Module:
     from dagent.runtime.agents.author import ProgramAuthor
     from dagent.runtime.agents.diagnoser import Diagnoser
     from dagent.runtime.agents.generator import GeneratorAgent
+    from dagent.runtime.agents.judge import AnswerJudge
     from dagent.runtime.agents.planner import PlannerAgent
     from dagent.runtime.agents.refiner import Refiner
     from dagent.runtime.agents.verifier import VerifierAgent
@@ -30,6 +31,7 @@ def make(role: str) -> dspy.Module:
         "author": ProgramAuthor,
         "diagnoser": Diagnoser,
         "generator": GeneratorAgent,
+        "judge": AnswerJudge,
         "planner": PlannerAgent,
         "refiner": Refiner,
         "verifier": VerifierAgent,
@@ -70,7 +72,7 @@ def characters(agent: dspy.Module) -> dict[str, int]:
 
 
 def table() -> dict[str, dict[str, Any]]:
-    roles = ("author", "diagnoser", "generator", "planner", "refiner", "verifier")
+    roles = ("author", "diagnoser", "generator", "judge", "planner", "refiner", "verifier")
     agents = {role: make(role) for role in roles}
     return {r: {"version": version(a), "characters": characters(a)} for r, a in agents.items()}
 

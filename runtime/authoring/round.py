@@ -229,7 +229,15 @@ class Student:
         params = self.step.params
         model = self.model or self.inputs["model"]
         rows = read_rows(self.inputs["examples"].path)
-        answered = judged(rows, model, params["answering"], [params["metric"]], self.context)
+        answered = judged(
+            rows,
+            model,
+            params["answering"],
+            [params["metric"]],
+            self.step,
+            self.inputs,
+            self.context,
+        )
         return {
             "score": score(answered, params["metric"]),
             "rows": len(answered),

@@ -84,6 +84,9 @@ def models(value: Any) -> Iterator[Mapping[str, Any]]:
             yield value["lm"]
         for part in value.values():
             yield from models(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from models(part)
 
 
 def look_for_room(longest: Mapping[str, int], found: Rehearsal) -> None:

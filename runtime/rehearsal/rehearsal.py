@@ -122,7 +122,7 @@ def _against(plan: Plan, base: str) -> Plan:
 def _put(value: Any, base: str) -> Any:
     if isinstance(value, Mapping):
         return {k: _acted(v, base) if k == "lm" else _put(v, base) for k, v in value.items()}
-    return value
+    return [_put(part, base) for part in value] if isinstance(value, list) else value
 
 
 def _acted(lm: Mapping[str, Any], base: str) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-"""``calibrate``: the judge examines rows that are known to be right or wrong; its threshold is the
-score that tells them apart best."""
+"""``calibrate``: a judge examines rows that are known to be right or wrong; its threshold is the
+score that tells them apart best. The judge is a verifier's, or a metric's."""
 
 from __future__ import annotations
 
@@ -22,13 +22,18 @@ def check(step: Step, project: Path) -> Iterable[Diagnostic]:
 
 
 def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:
-    from dagent.runtime.agents.checking import calibration
+    from dagent.runtime.agents import checking, judge
     from dagent.runtime.agents.verifier import labelled
 
-    grade = grader(step.params["metric"], context.project)
-    known = labelled(read_rows(inputs["labelled"].path), grade, LABELS_SEED)
+    metric = step.params["metric"]
+    right = read_rows(inputs["labelled"].path)
+    known = labelled(right, grader(metric, context.project), LABELS_SEED)
     program = inputs["program"].path if "program" in inputs else None
-    found = calibration(step, known, program, context)
+    found = (
+        checking.calibration(step, known, program, context)
+        if "verifier" in step.params
+        else judge.calibration(metric, known, right, step, context)
+    )
     return StepOutput(
         {"calibration": write_json(context.scratch / "calibration.json", found.model_dump())},
         {"agreement": found.agreement, "threshold": found.threshold},

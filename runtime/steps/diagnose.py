@@ -29,6 +29,8 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         inputs["model"],
         step.params["answering"],
         [metric],
+        step,
+        inputs,
         context,
     )
     got = average(scores(rows, metric["name"]), rows, metric)

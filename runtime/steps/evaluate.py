@@ -32,6 +32,8 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         inputs["model"],
         step.params["answering"],
         metrics,
+        step,
+        inputs,
         context,
     )
     found: dict[str, dict[str, Any]] = {}

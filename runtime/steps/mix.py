@@ -32,7 +32,9 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     wrong = [False] * len(candidates)
     if params["prefer_wrong"] > 0 and len(candidates) > params["rows"]:
         metric = params["metric"]
-        answered = judged(candidates, inputs["model"], params["answering"], [metric], context)
+        answered = judged(
+            candidates, inputs["model"], params["answering"], [metric], step, inputs, context
+        )
         wrong = [s < 1 for s in scores(answered, metric["name"])]
     items = read_json(inputs["curriculum"].path)["items"]
     added = choose(

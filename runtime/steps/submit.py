@@ -33,7 +33,9 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     if added:
         some = random.Random(params["seed"]).sample(added, min(params["sample"], len(added)))
         metric = params["metric"]
-        answered = judged(some, inputs["model"], params["answering"], [metric], context)
+        answered = judged(
+            some, inputs["model"], params["answering"], [metric], step, inputs, context
+        )
         metrics["difficulty"] = 1 - sum(scores(answered, metric["name"])) / len(answered)
     return StepOutput(
         {

@@ -140,7 +140,8 @@ CASES = [
     (metric(grader="numeric", tolerance=1), []),
     (metric(grader="program", program="programs.py:grade"), []),
     (metric(grader="program", program="programs.py:verify"), ["E317"]),
-    (metric(grader="judge"), ["E190"]),
+    (metric(grader="judge"), ["E505"]),
+    (metric(grader="judge", lm="openai/some"), []),
     # train
     (train(learning_rat=1), ["E602"]),
     (train(learning_rate="fast"), ["E603"]),

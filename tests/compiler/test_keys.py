@@ -91,6 +91,18 @@ MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
         ("lm", "openai/other"),
     )
 }
+JUDGE: dict[str, Any] = {"criteria": {"metric": {"accuracy": {"grader": "judge", **LM}}}}
+MODELS |= {
+    f"criteria.metric.accuracy.{key}": (value, JUDGE)
+    for key, value in (
+        ("api_base", "http://localhost:1/v1"),
+        ("max_tokens", 100),
+        ("temperature", 0.5),
+        ("lm", "openai/other"),
+        ("rubric", "The meaning counts."),
+    )
+}
+MODELS["criteria.metric.accuracy.api_key"] = ("$p", {**KEY, **JUDGE})
 MODELS |= {
     f"engineer.{prefix}api_key": ("$p", {**KEY, **company})
     for prefix, company in (
