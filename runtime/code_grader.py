@@ -3,15 +3,17 @@
 Both run in one namespace, and not as `__main__`: what a script does when started is not asked. That
 the tests came to their end is reported through a function of the parent's with a token drawn anew:
 an exit code or a printed "ok" proves nothing, since the answer could have ended the process before
-the first test. Answer and tests share a process, as with every grader of this kind; code that goes
-looking for the token there can forge the report.
+the first test. Code that goes looking for the token can still report it; so an answer that passed
+must also fail tests in which one expectation was changed (``altered``).
 """
 
 from __future__ import annotations
 
+import random
 import secrets
 import threading
 
+from dagent.runtime.altered import altered
 from dagent.runtime.grade import RIGHT, Grade, Grader, unfenced, wrong
 from dagent.runtime.rows import Row
 from dagent.runtime.sandbox import Limits, Sandbox
@@ -54,11 +56,19 @@ class CodeGrader:
         tests = row.get("tests")
         if not tests:
             return wrong("the row has no `tests`")
+        text = as_text(tests)
+        grade = self._grade(answer, text)
+        changed = altered(text, random.SystemRandom()) if grade.score == 1 else None
+        if changed is not None and self._grade(answer, changed).score == 1:
+            return wrong("it passes tests that no right answer passes")
+        return grade
+
+    def _grade(self, answer: str, tests: str) -> Grade:
         token = secrets.token_hex(16)
         said: dict[str, str] = {}
         outcome = self._sandbox().run(
             _PROGRAM,
-            {"answer.py": unfenced(answer), "tests.py": as_text(tests)},
+            {"answer.py": unfenced(answer), "tests.py": tests},
             token,
             {
                 "passed": lambda given: said.setdefault("token", str(given)),

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import random
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dagent.compiler.digests import content_digest
 from dagent.dsl.diagnostics import Refused
+from dagent.runtime.altered import altered
 from dagent.runtime.graders import grader, ready
 
 TESTS = "assert add(1, 2) == 3\nassert add(-1, 1) == 0\n"
@@ -41,6 +45,82 @@ def test_code_is_graded_by_unit_tests_in_the_sandbox() -> None:
         score, why = said(answer)
         assert (score, reason in why) == (0, True), (answer, why)
     assert said("pass", None) == (0, "the row has no `tests`")
+
+
+FORGED = {
+    "takes the token": """
+import __main__, os, sys
+__main__.passed(sys.stdin.readline().strip())
+os._exit(0)
+""",
+    "hears no failure": """
+import __main__, atexit, os, sys
+token = sys.stdin.readline().strip()
+__main__.failed = lambda reason: None
+def end():
+    __main__.passed(token)
+    os._exit(0)
+atexit.register(end)
+""",
+    "equals everything": """
+class Any:
+    def __eq__(self, other):
+        return True
+def add(a, b):
+    return Any()
+""",
+}
+
+
+@pytest.mark.parametrize("answer", FORGED.values(), ids=FORGED.keys())
+@pytest.mark.parametrize(
+    "tests",
+    [TESTS, "def check(f):\n    assert f(1, 2) == 3\ncheck(globals().get('add'))\n"],
+    ids=["statements", "function"],
+)
+def test_code_that_forges_a_pass_is_wrong(answer: str, tests: str) -> None:
+    grade = grader({"grader": "code", "timeout": 2.0}, Path())
+    assert grade("def add(a, b):\n    return a + b", {"tests": tests}).score == 1
+    score, why = grade(answer, {"tests": tests})
+    assert (score, why) == (0, "it passes tests that no right answer passes")
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+        lambda inner: (
+            st.lists(inner)
+            | st.tuples(inner)
+            | st.dictionaries(st.text(), inner)
+            | st.frozensets(st.integers()).map(set)
+        ),
+        max_leaves=8,
+    )
+)
+def test_an_altered_literal_is_another_one(value: Any) -> None:
+    tests = f"x = '€'; assert given == {value!r}  # note\n"
+    changed = altered(tests, random.Random(0))
+    if changed is None:  # no literal, as NaN, inf and an empty set are none
+        assert any(word in repr(value) for word in ("nan", "inf", "set()"))
+        return
+    assert changed.startswith("x = '€'; assert given == ")
+    exec(tests, {"given": value})
+    with pytest.raises(AssertionError):
+        exec(changed, {"given": value})
+
+
+@pytest.mark.parametrize(
+    "tests",
+    [
+        "def never(f):\n    assert f(1) == 2\n",
+        "if False:\n    assert 1 == 2\n",
+        "assert abs(f(1) - 2) < 1e-6\n",
+        "assert f(1)\n",
+        "assert (\n",
+    ],
+)
+def test_tests_that_may_not_be_reached_are_left(tests: str) -> None:
+    assert altered(tests, random.Random(0)) is None
 
 
 def test_one_sandbox_grades_all_answers_and_nothing_of_one_reaches_the_next() -> None:
