@@ -1248,7 +1248,9 @@ criteria {
         "This machine has no way to isolate code that a model wrote, and the plan runs such code.",
         "Such code could read the test rows and your keys, or damage the machine.",
         "$ dagent execute",
-        "Install bubblewrap and the extra `dagent[sandbox]`; in a container allow user namespaces.",
+        "Install bubblewrap and the extra `dagent[sandbox]`; in a container allow user namespaces. "
+        "On a machine that has nothing to lose, `execute --allow-unsandboxed` runs it all the "
+        "same, and the journal, the report and MLflow say so.",
     ),
     "E841": Code(
         "sandbox broke",

@@ -20,6 +20,7 @@ from dagent.runtime.lanes import Lane, Lanes, of_variant
 from dagent.runtime.lanes import lanes as make_lanes
 from dagent.runtime.lm.answers import AnswerLog
 from dagent.runtime.rows import read_json
+from dagent.runtime.sandbox import unsandboxed
 from dagent.runtime.status import LATEST, execution_id, journal_path, spent
 from dagent.runtime.store import Store, write_atomically
 from dagent.runtime.worker import ProcessWorker, Worker
@@ -90,6 +91,7 @@ def execute(
             metric=plan.metric,
             resumed=bool(journal.events),
             version=__version__,
+            **({"unsandboxed": True} if unsandboxed() else {}),
             **_variants(plan),
         )
         lanes = make_lanes(plan, journal)
@@ -212,6 +214,7 @@ def _end(run: Run, lane: Lane, result_step: str, events: list[Event]) -> dict[st
         "gain": {k: result["gain"][k] for k in ("test_pp", "relative", "ci", "p")},
         "requirements": result["requirements"],
         "met": all(r["met"] for r in result["requirements"]),
+        **({"programs": result["programs"]} if "programs" in result else {}),
     }
 
 

@@ -131,6 +131,7 @@ class Mirror:
                 "dagent.plan_id": first["plan_id"],
                 "dagent.version": event["version"],
                 "dagent.state": "running",
+                **({"dagent.unsandboxed": "true"} if event.get("unsandboxed") else {}),
                 "mlflow.note.content": first.get("goal") or "",
                 "mlflow.source.name": "dagent execute",
                 "mlflow.source.type": "LOCAL",
@@ -148,6 +149,8 @@ class Mirror:
         run = self._run(PARENT if number is None else number, past)
         if number is not None:
             self._metrics(run, event, number, show.step_metrics(event))
+            if show.is_authored(event, past):
+                self._metrics(self._run(PARENT, past), event, number, show.step_metrics(event))
         paths = self._outputs(event)
         files: dict[str, Path | str | Table] = {}
         for name in FILES.get(event["kind"], ()):

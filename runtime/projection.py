@@ -158,13 +158,35 @@ def final_metrics(event: Event) -> dict[str, float]:
             "test/gain_relative": gain.get("relative"),
             "test/p": gain.get("p"),
             **{f"spent/total_{name}": value for name, value in spent.items()},
+            **_program_metrics(event.get("programs") or {}),
         }
     )
+
+
+def _program_metrics(programs: Mapping[str, Any]) -> dict[str, Any]:
+    errors = {f"error_{safe_name(name)}": n for name, n in programs.get("errors", {}).items()}
+    return {f"programs/{k}": v for k, v in {**programs, **errors}.items() if k != "errors"}
 
 
 def step_metrics(event: Event) -> dict[str, float]:
     """What a step measured, under its kind's name."""
     return _numbers({f"{event['kind']}/{k}": v for k, v in (event.get("metrics") or {}).items()})
+
+
+def authored(past: Sequence[Event]) -> dict[int, dict[str, float]]:
+    """Of each round what an author's programs took and their student's public score; round 0 is the
+    untouched student. Empty where programs are not the strategy."""
+    found: dict[int, dict[str, float]] = {}
+    for event in past:
+        if event["event"] == "step_finished" and is_authored(event, past):
+            found.setdefault(event["round"], {}).update(step_metrics(event))
+    return dict(sorted(found.items()))
+
+
+def is_authored(event: Event, past: Sequence[Event]) -> bool:
+    """Whether a finished step tells how a round's programs did: as a series they are the curves."""
+    strategy = started(past)["settings"].get("engineer.strategy")
+    return strategy == "program" and event["kind"] in ("author", "submit", "diagnose")
 
 
 def loss_series(log: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[int, float]]]:

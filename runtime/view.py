@@ -167,6 +167,8 @@ def summary(event: Event, plan: Plan) -> str:
             )
         ),
     ]
+    if "programs" in event:
+        lines.append(f"  programs  {_programs(event['programs'])}")
     if event["stop"]:
         lines.append(f"  stopped   {event['stop']}")
     for requirement in event["requirements"]:
@@ -176,6 +178,13 @@ def summary(event: Event, plan: Plan) -> str:
         "  look      dagent report, dagent try, dagent ui",
     ]
     return "\n".join(lines)
+
+
+def _programs(found: Mapping[str, Any]) -> str:
+    valid = found["valid"]
+    each = f"{found['mats']:.1f} for each valid submission" if valid else "no valid submission"
+    errors = ", ".join(f"{n} {name}" for name, n in found["errors"].items())
+    return f"{found['attempts']} written, {each}" + (f"; failed: {errors}" if errors else "")
 
 
 def comparison(event: Event, plan: Plan) -> str:

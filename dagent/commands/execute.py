@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections import Counter
@@ -31,6 +32,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="STEP",
         help="run this step again although its result is there; repeatable",
     )
+    parser.add_argument(
+        "--allow-unsandboxed",
+        action="store_true",
+        help="DANGEROUS: where this machine has no sandbox, run code that a model wrote as you, "
+        "with your files and network, instead of refusing",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         _forecast(plan, project, args.force)
         return 0
+    _allow_unsandboxed(args.allow_unsandboxed)
     # A polite kill is an interruption like Ctrl-C: the journal says so and the worker is stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     from dagent.runtime.execution import execute
@@ -60,6 +68,21 @@ def run(args: argparse.Namespace) -> int:
     if outcome.behind:
         print(outcome.behind, file=sys.stderr)
     return 0 if outcome.event["met"] else 1
+
+
+def _allow_unsandboxed(allowed: bool) -> None:
+    """From the command line only, and for this execution only; the worker inherits it."""
+    from dagent.runtime.sandbox import ALLOWED
+
+    os.environ.pop(ALLOWED, None)
+    if allowed:
+        os.environ[ALLOWED] = "1"
+        print(
+            "warning: --allow-unsandboxed: where this machine cannot isolate it, code that a "
+            "model wrote runs as you and can read your keys and the test set, and delete your "
+            "files; the journal, the report and MLflow will say so",
+            file=sys.stderr,
+        )
 
 
 def _check_force(plan: Plan, force: list[str]) -> None:

@@ -92,6 +92,7 @@ def reproduce(first: Event, plan: Plan | None, project: Path) -> Part:
         ("student", first["settings"].get("student.model", "")),
         ("seed", first["seed"]),
         ("dagent", first["version"]),
+        ("sandbox", "NONE: --allow-unsandboxed" if first.get("unsandboxed") else ""),
         ("packages", ", ".join(f"{k} {v}" for k, v in sorted(lock.get("packages", {}).items()))),
     ):
         if value != "":

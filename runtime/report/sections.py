@@ -9,6 +9,7 @@ from typing import Any
 from dagent.runtime import projection as show
 from dagent.runtime.projection import Event
 from dagent.runtime.report import charts, facts, parts
+from dagent.runtime.report.authored import programs
 from dagent.runtime.report.markup import Markup, Part, el
 
 
@@ -19,6 +20,7 @@ def of_one(past: Sequence[Event], project: Path) -> list[Part]:
     return [
         answer(past, end, project),
         rounds(past, found),
+        programs(past),
         skills(past, found),
         rows(past, project),
         examples(past, project),

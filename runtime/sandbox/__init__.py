@@ -5,11 +5,19 @@
 b'42\\n'
 """
 
-from dagent.runtime.sandbox.box import Sandbox, run
-from dagent.runtime.sandbox.isolators import BUBBLEWRAP, ISOLATORS, NONE, UNSHARE, Isolator
+from dagent.runtime.sandbox.box import Sandbox, run, unsandboxed
+from dagent.runtime.sandbox.isolators import (
+    ALLOWED,
+    BUBBLEWRAP,
+    ISOLATORS,
+    NONE,
+    UNSHARE,
+    Isolator,
+)
 from dagent.runtime.sandbox.limits import Limits, Outcome
 
 __all__ = [
+    "ALLOWED",
     "BUBBLEWRAP",
     "ISOLATORS",
     "NONE",
@@ -19,4 +27,5 @@ __all__ = [
     "Outcome",
     "Sandbox",
     "run",
+    "unsandboxed",
 ]

@@ -21,7 +21,7 @@ from typing import Any
 from dagent.dsl.diagnostics import Diagnostic, Note, Refused
 from dagent.runtime.sandbox import isolators, seccomp
 from dagent.runtime.sandbox.calls import Calls, Function
-from dagent.runtime.sandbox.isolators import ISOLATORS, Isolator
+from dagent.runtime.sandbox.isolators import Isolator
 from dagent.runtime.sandbox.limits import MIB, Limits, Outcome, Status
 
 _START = 20.0  # seconds that a sandbox may take to come up on a loaded machine
@@ -115,22 +115,30 @@ def run(
         return sandbox.run(program, files, stdin, serve)
 
 
+def unsandboxed() -> bool:
+    """Whether programs run here without isolation: it is allowed, and nothing else works."""
+    if not os.environ.get(isolators.ALLOWED):
+        return False
+    with Sandbox() as sandbox:
+        return not sandbox.isolator.isolated
+
+
 def _start_first(limits: Limits, wanted: Isolator | None) -> tuple[Isolator, bytes, _Guest]:
     """The first way of isolating that works here, tried by using it."""
     causes = []
+    tried = (wanted,) if wanted else isolators.offered()
     filter = b""
-    if wanted is None or wanted.isolated:
-        try:
-            filter = seccomp.program()
-        except (ImportError, OSError, RuntimeError) as error:
-            raise _cannot([f"no filter of system calls: {error}"]) from None
-    for isolator in (wanted,) if wanted else ISOLATORS:
+    try:
+        filter = seccomp.program()
+    except (ImportError, OSError, RuntimeError) as error:
+        tried = tuple(isolator for isolator in tried if not isolator.isolated)
+        causes.append(f"no filter of system calls: {error}")
+    for isolator in tried:
         if lacking := isolators.missing(isolator):
             causes.append(f"{isolator.name}: no `{'`, `'.join(lacking)}` on this machine")
             continue
         try:
-            guest = _Guest(isolator, limits)
-            return isolator, filter, guest
+            return isolator, filter if isolator.isolated else b"", _Guest(isolator, limits)
         except Broken as broken:
             causes.append(f"{isolator.name}: {broken}")
     raise _cannot(causes)
@@ -143,7 +151,7 @@ def _cannot(causes: Sequence[str]) -> Refused:
             "this machine cannot isolate the code that a model wrote",
             notes=tuple(Note(cause) for cause in causes),
             suggestion="install bubblewrap and `dagent[sandbox]`, or run where user namespaces are "
-            "allowed",
+            "allowed; `dagent execute --allow-unsandboxed` runs it with your files and network",
         )
     )
 

@@ -148,6 +148,13 @@ UNSHARE = Isolator(
 # Time, memory and output stay limited; files, network and processes do not.
 NONE = Isolator("no sandbox", (), _nothing, isolated=False)
 ISOLATORS = (BUBBLEWRAP, UNSHARE)
+# Set by `dagent execute --allow-unsandboxed` for this process and the worker below it.
+ALLOWED = "DAGENT_UNSANDBOXED"
+
+
+def offered() -> tuple[Isolator, ...]:
+    """What is tried, best first; no isolation at all only where the command line allows it."""
+    return (*ISOLATORS, NONE) if os.environ.get(ALLOWED) else ISOLATORS
 
 
 def missing(isolator: Isolator) -> tuple[str, ...]:

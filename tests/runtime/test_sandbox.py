@@ -9,11 +9,14 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from dagent.cli import main
 from dagent.dsl.diagnostics import Refused
 from dagent.runtime.sandbox import (
+    ALLOWED,
     ISOLATORS,
     NONE,
     Isolator,
@@ -216,7 +219,7 @@ def test_a_parent_may_hold_more_than_a_thousand_files() -> None:
 def test_a_machine_that_cannot_isolate_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = Isolator("made-up", (), lambda command, limits: ["sh", "-c", "echo no spaces >&2"])
     absent = Isolator("absent", ("no-such-tool",), lambda command, limits: list(command))
-    monkeypatch.setattr("dagent.runtime.sandbox.box.ISOLATORS", (broken, absent))
+    monkeypatch.setattr(isolators, "ISOLATORS", (broken, absent))
     with pytest.raises(Refused) as refused:
         run("print('never')")
     (found,) = refused.value.diagnostics
@@ -225,6 +228,34 @@ def test_a_machine_that_cannot_isolate_is_told(monkeypatch: pytest.MonkeyPatch) 
         "made-up: no spaces",
         "absent: no `no-such-tool` on this machine",
     ]
+
+
+def test_only_the_command_line_lets_it_run_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    stub: ModuleType,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = stub.make_project(tmp_path / "p")
+    monkeypatch.chdir(folder)
+    assert main(["compile"]) == 0
+    monkeypatch.setattr(isolators, "ISOLATORS", ())
+    monkeypatch.setenv(ALLOWED, "1")  # it is forgotten: a profile must not allow it for good
+    seen = []
+
+    def execute(*_: object, **__: object) -> None:
+        try:
+            seen.append(run("import os; print(os.getppid() > 1)").stdout)
+        except Refused as refused:
+            seen.append(refused.diagnostics[0].code)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dagent.runtime.execution.execute", execute)
+    for flags in ([], ["--allow-unsandboxed"]):
+        capsys.readouterr()
+        assert main(["execute", *flags]) == 130
+        assert ("can read your keys and the test set" in capsys.readouterr().err) == bool(flags)
+    assert seen == ["E840", b"True\n"]
 
 
 def test_without_a_filter_nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:

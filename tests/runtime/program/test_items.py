@@ -17,6 +17,8 @@ from dagent.compiler import plan as plans
 from dagent.compiler.pipeline import compile
 from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime.authoring.states import next_state, replay
+from dagent.runtime.report.page import render
+from dagent.runtime.view import summary
 
 ROUNDS = 2
 
@@ -367,6 +369,12 @@ def test_item_11_the_report(done: Any) -> None:
     assert gain["relative"] == pytest.approx((champion - base) / base)
     assert champion > base
     report = done.json("result/result")["programs"]
+    assert done.end["programs"] == report
+    said = summary(done.end, compile(done.folder / "sums.dagent").plan)
+    assert "4 written, 2.0 for each valid submission; failed: 1 KeyError, 1 too few rows" in said
+    page = render(done.events, done.folder)
+    assert "The author wrote 4 programs, 2.0 for each valid submission." in page
+    assert "1 KeyError, 1 too few rows" in page
     assert report["errors"] == {"KeyError": 1, "too few rows": 1}
     assert (report["attempts"], report["valid"], report["mats"]) == (4, 2, 2.0)
     assert report["calls"] == len(done.model.asked)
@@ -493,3 +501,16 @@ def test_author_and_teacher_are_both_charged_for(executed: Any, models: ModuleTy
     by_role = {role for bill in bills for role in ("author", "teacher") if role in bill["scopes"]}
     assert by_role == {"author", "teacher"}
     assert done.end["spent"]["money"] == pytest.approx(sum(b["amounts"]["money"] for b in bills))
+
+
+def test_an_execution_without_a_sandbox_says_so(
+    executed: Any, models: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dagent.runtime.sandbox import ALLOWED, isolators
+
+    monkeypatch.setattr(isolators, "ISOLATORS", ())
+    monkeypatch.setenv(ALLOWED, "1")
+    done = executed(models.by_turn(models.CRASHING, models.good()))
+    assert [a["outcome"] for a in done.attempts] == ["crashed", "valid"]
+    assert done.events[0]["unsandboxed"] is True
+    assert "NONE: --allow-unsandboxed" in render(done.events, done.folder)
