@@ -23,10 +23,13 @@ SHOWN = 5  # refused rows that the author and its program are shown
 
 @dataclass(frozen=True)
 class Checked:
-    """``refused`` are (row as it was submitted, reason)."""
+    """``refused`` are (row as it was submitted, reason). ``echoed`` counts valid rows whose answer
+    every call that gave it had been told: the teacher may have repeated what a program wrote. It
+    may also have named a label or quoted a passage of its prompt, so they are not refused."""
 
     valid: list[Row]
     refused: list[tuple[Any, str]]
+    echoed: int = 0
 
     @cached_property
     def reasons(self) -> Counter[str]:
@@ -63,6 +66,7 @@ def check(
     valid: list[Row] = []
     refused: list[tuple[Any, str]] = []
     seen: dict[str, int] = {}
+    echoed = 0
     for number, raw in enumerate(submitted, 1):
         row, reason = _row(raw, heard, grid)
         reason = reason or screen(row)
@@ -71,9 +75,10 @@ def check(
         if reason is None:
             seen[row["id"]] = number
             valid.append({**row, **lineage})
+            echoed += _echoed(row, calls)
         else:
             refused.append((raw, reason))
-    return Checked(valid, refused)
+    return Checked(valid, refused, echoed)
 
 
 def _row(
@@ -105,6 +110,18 @@ def _row(
         own = {str(value): value for value in grid[allowed]}
         row[key] = own.get(str(raw.get(key)), "")
     return row, None
+
+
+def _echoed(row: Row, calls: Mapping[str, Call]) -> bool:
+    """Whether no call gave the answer of its own: the row's question aside, all were told it."""
+    question = _plain(row["prompt"])
+    for call in (calls[id] for id in row["calls"]):
+        if any(_holds(_plain(text), row["answer"]) for text in said(call.text)):
+            asked = f"{call.system} {call.prompt}"
+            told = (_plain(text).replace(question, " ") for text in (asked, *said(call.prompt)))
+            if not any(_holds(text, row["answer"]) for text in told):
+                return False
+    return True
 
 
 def _plain(text: str) -> str:

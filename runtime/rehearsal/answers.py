@@ -103,6 +103,12 @@ def _score(given: Mapping[str, Any], known: Mapping[str, str]) -> float:
     return RIGHT if known.get(str(given.get("question")), proposed) == proposed else WRONG
 
 
+def _right(question: str, known: Mapping[str, str]) -> str:
+    """The answer to a question that may have been cut short."""
+    whole = (answer for asked, answer in known.items() if question and asked.startswith(question))
+    return known.get(question) or next(whole, MARK)
+
+
 def _text(name: str, given: Mapping[str, Any], known: Mapping[str, str], salt: str, n: int) -> str:
     cells, failures, examples = (given.get(k) or [] for k in ("cells", "failures", "examples"))
     if cells and name in cells[n % len(cells)]:
@@ -117,7 +123,7 @@ def _text(name: str, given: Mapping[str, Any], known: Mapping[str, str], salt: s
         shown = str(example.get("prompt", ""))
         return f"{shown} {MARK} {' '.join([digest] * (1 + len(shown) // 200))}"
     if name == "result":
-        return str(example.get("answer", MARK))
+        return str(example.get("answer") or _right(str(example.get("prompt", "")), known))
     if name in ("skill", "difficulty"):
         return str(example.get(name, ""))
     if name in ("answer", "own_answer", "repaired_answer"):

@@ -34,12 +34,14 @@ def programs(past: Sequence[Event]) -> Part:
                 "new rows wrong",
                 "distinct prompts",
                 "distinct answers",
+                "echoed",
                 "what went wrong",
             ],
             [_row(number, values, past, metric) for number, values in found.items()],
             "Public is the diagnose half, whose rows and score the author sees; private the select "
-            "half, which only the gate reads. Distinct: word pairs that are no repeats.",
-            range(8),
+            "half, which only the gate reads. Distinct: word pairs that are no repeats. Echoed: "
+            "rows whose answer the teacher had been told.",
+            range(9),
         ),
     )
 
@@ -58,6 +60,7 @@ def _row(
         _share(values.get("submit/difficulty")),
         _share(values.get("author/distinct_prompt")),
         _share(values.get("author/distinct_answer")),
+        _count(values.get("author/echoed")),
         ", ".join(f"{n:.0f} {name.replace('_', ' ')}" for name, n in sorted(errors.items())),
     ]
 

@@ -71,6 +71,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         "calls": taken["calls"],
         "candidates": len(rows),
         "refused": len(refused),
+        **({"echoed": ended.checked.echoed} if accepted and ended.checked else {}),
         **{f"error_{name.replace(' ', '_')}": n for name, n in taken["errors"].items()},
         **(diversity(rows, params["seed"]) if rows else {}),
     }

@@ -80,6 +80,8 @@ def answered(prompt: str) -> str:
     """Ten sums where ten are asked for, the value of a sum where one is sent."""
     if found := re.fullmatch(r"(\d+)\+(\d+)", prompt.strip()):
         return f"The result is {int(found[1]) + int(found[2])}."
+    if found := re.search(r"Say: (\d+\.)", prompt):
+        return found[1]
     lot = re.fullmatch(r"Write 10 sums for (\w+) at level (\d)\. Lot (\d+)-(\d+)\.", prompt)
     if lot is None:
         return "I only do sums."

@@ -255,6 +255,24 @@ def test_item_06_a_row_without_its_teacher_call_is_refused(
         assert (row["origin"], row["author"]) == ("openai/teacher", "openai/author")
 
 
+ECHOES = """
+honest = api_generate_batch([f"{a}+7" for a in range(5000, 5120)])
+repeated = api_generate_batch([f"What is {a}+8? Say: {a + 8}." for a in range(6000, 6080)])
+rows = [{"prompt": f"{5000 + n}+7", "answer": a["text"].split()[-1].strip("."), "call": a["call"]}
+        for n, a in enumerate(honest)]
+rows += [{"prompt": f"{6000 + n}+8", "answer": a["text"].strip("."), "call": a["call"]}
+         for n, a in enumerate(repeated)]
+"""
+
+
+def test_item_06_answers_that_the_teacher_had_been_told_are_counted(
+    executed: Any, models: ModuleType
+) -> None:
+    done = executed(models.by_turn(wrote(ECHOES)))
+    assert done.attempts[0]["valid"] == 200
+    assert done.finished("r1.author")["metrics"]["echoed"] == 80
+
+
 def test_item_07_states_follow_from_what_happened_and_replay_from_the_log(
     executed: Any, models: ModuleType, done: Any
 ) -> None:
