@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from dagent.compiler.plan import Plan, Step, input_step, users
 from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.runtime.frozen import check_frozen
 from dagent.runtime.journal import Event, Journal
 from dagent.runtime.lanes import Lane, Lanes, Shared, of_variant
 from dagent.runtime.lm.answers import AnswerLog
@@ -74,12 +75,16 @@ class Run:
             OutOfBudget: outside the rounds; inside, it ends the rounds instead.
         """
         self.check()
+        frozen: set[str] = set()  # the times at which everything was compared with the plan
         for step in self.plan.steps:
             lanes = self.lanes.of(step)
             for lane in lanes:
                 self._afford_round(lane, step)
             if step.round and all(lane.stopped for lane in lanes):
                 continue
+            if (when := _time(step)) not in frozen:
+                check_frozen(self.plan.steps, self.project, when)
+                frozen.add(when)
             try:
                 with self.lanes.at_work(lanes):
                     self._do(step, lanes)
@@ -147,8 +152,11 @@ class Run:
             self.store.unfinished(key),
             self.plan.prices,
         )
+        at = f"at step {step.id}"
         try:
+            check_frozen((step,), self.project, at)
             output = self.runners(step.kind).run(step, inputs, context)
+            check_frozen((step,), self.project, at)
             digests = {
                 name: made.digest if isinstance(made, Artifact) else self.store.put(made).digest
                 for name, made in output.artifacts.items()
@@ -273,6 +281,13 @@ class Run:
             "calls": int(lane.meter.spent("calls", f"round:{gate.round}")),
             "seconds": round(sum(e["seconds"] for e in steps), 3),
         }
+
+
+def _time(step: Step) -> str:
+    """When in a run a step is done, as a finding says it."""
+    if step.params.get("set") == "test":
+        return "before test was opened"
+    return f"at the start of round {step.round}" if step.round else "before the rounds"
 
 
 def _meter(lanes: list[Lane]) -> Any:
