@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
 from transformers.utils import logging as transformers_logging
 
@@ -36,7 +37,7 @@ def _tokenizer(path: str, revision: str | None) -> Any:
 
 
 def load_quantized(path: str) -> tuple[Any, Any]:
-    """As ``load``, the weights in four bits (NF4) on the first GPU, for a QLoRA adapter.
+    """As ``load``, the weights in four bits (NF4) on this process's GPU, for a QLoRA adapter.
 
     ``dagent.runtime.steps.train`` checks beforehand that there is a GPU, and bitsandbytes.
     """
@@ -51,7 +52,7 @@ def load_quantized(path: str) -> tuple[Any, Any]:
     model = AutoModelForCausalLM.from_pretrained(
         path,
         quantization_config=four_bits,
-        device_map={"": 0},
+        device_map={"": PartialState().local_process_index},
         use_safetensors=True,
         trust_remote_code=False,
     )

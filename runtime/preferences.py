@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from dagent.runtime import together
 from dagent.runtime.answering import answer
 from dagent.runtime.grade import Grader
 from dagent.runtime.graders import grader
@@ -61,12 +62,14 @@ def judge(
 ) -> list[Judged]:
     """The student's answers to ``rows``, by ``request["answering"]`` and ``request["metric"]``."""
     if torch.cuda.is_available():
-        model.to("cuda")
+        model.to(together.device())
     asked = dict(request["answering"])
     prompts = prompt_texts(
         tokenizer, [r["prompt"] for r in rows], asked.pop("template"), asked.pop("system")
     )
-    outputs = answer(model, tokenizer, prompts, progress=progress, **asked)
+    outputs = together.shared(
+        lambda texts: answer(model, tokenizer, texts, progress=progress, **asked), prompts
+    )
     grade = graded(request["metric"], request["project"])
     return [
         Judged(row, output, grade(output, row).score >= 1)

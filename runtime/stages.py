@@ -247,9 +247,7 @@ def _rewarded(work: Work, trainer: Any, config: Any) -> Any:
     reward.__name__ = work.request["metric"]["name"]
     rewards: dict[str, Any] = {"reward_funcs": [reward]}
     if work.reward is not None:
-        judge = AutoModelForSequenceClassification.from_pretrained(
-            work.reward, dtype=work.model.dtype, use_safetensors=True
-        )
+        judge = reward_model(work.reward, work.model.dtype)
         rewards = {
             "reward_funcs": [reward, judge],
             "reward_processing_classes": [None, work.tokenizer],
@@ -271,12 +269,17 @@ def reward(work: Work) -> Any:
         f"{name}_ids": work.tokens([p + a for p, a in zip(prompts, texts, strict=True)])
         for name, texts in answers.items()
     }
-    model = AutoModelForSequenceClassification.from_pretrained(
-        work.source, num_labels=1, dtype=work.model.dtype, use_safetensors=True
-    )
+    model = reward_model(work.source, work.model.dtype)
     args = work.config(RewardConfig)
     rows = Dataset.from_dict(columns)
     return work.trainer(RewardTrainer, args, rows, model=model, peft_config=work.lora("SEQ_CLS"))
+
+
+def reward_model(folder: Path, dtype: Any = "auto") -> Any:
+    """The model in ``folder`` with one number as its output; random, where it has none yet."""
+    return AutoModelForSequenceClassification.from_pretrained(
+        folder, num_labels=1, dtype=dtype, use_safetensors=True
+    )
 
 
 class _Distillation(DistillationTrainer):  # type: ignore[misc]

@@ -25,9 +25,10 @@ import torch
 from transformers import TrainerCallback, set_seed
 
 from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.runtime import together
 from dagent.runtime.answering import load, load_quantized
 from dagent.runtime.rows import Row, read_json, read_rows, write_json, write_rows
-from dagent.runtime.stages import STAGES, Work
+from dagent.runtime.stages import STAGES, Work, reward_model
 
 # What a stage measures besides the loss, by TRL's names; kept in the log where a stage has it.
 MEASURES = ("reward", "rewards/margins", "rewards/accuracies", "rewards/chosen", "kl")
@@ -57,7 +58,8 @@ class _Watch(TrainerCallback):  # type: ignore[misc]
         if not math.isfinite(loss):
             raise diverged(f"the loss is {loss} at step {state.global_step}")
         self.shown = {"loss": f"{loss:.3f}"}
-        if time.monotonic() - self.saved >= self.every and state.global_step < state.max_steps:
+        due = together.agreed(lambda: time.monotonic() - self.saved >= self.every)
+        if due and state.global_step < state.max_steps:
             control.should_save = True
             self.saved = time.monotonic()
 
@@ -97,8 +99,9 @@ def run(request: dict[str, Any], progress: Callable[..., None]) -> dict[str, Any
         name = f"{number}.{stage['stage']}"
         folder = Path(request["checkpoints"]) / name
         teacher = request.get("teachers", {}).get(str(number))
-        if not (folder / "done.json").exists():
+        if not together.agreed((folder / "done.json").exists):
             _stage(stage, rows, model, folder, request, reward, teacher, progress)
+            together.wait()
         told = read_json(folder / "done.json")
         curve += [{"stage": name, **point} for point in told["curve"]]
         done.append({"stage": stage["stage"], "rows": told["rows"]})
@@ -108,9 +111,10 @@ def run(request: dict[str, Any], progress: Callable[..., None]) -> dict[str, Any
             reward = folder / "model"
         else:
             model = folder / "model"
-    # Linked, not moved: a run that dies before the result is recorded finds its stages finished.
-    shutil.copytree(model, request["out"], copy_function=os.link)
-    write_rows(Path(request["log"]), curve)
+    if together.first():
+        # Linked, not moved: a run that dies before this is recorded finds its stages finished.
+        shutil.copytree(model, request["out"], copy_function=os.link)
+        write_rows(Path(request["log"]), curve)
     losses = [point["loss"] for point in curve]
     return {"rows": len(rows), "loss": losses[-1] if losses else None, "stages": done}
 
@@ -126,7 +130,7 @@ def _stage(
     progress: Callable[..., None],
 ) -> None:
     """Do one stage, or the rest of it, and leave ``model`` and ``done.json`` in ``folder``."""
-    quantized = request["adapter"] == "qlora"
+    quantized = request["adapter"] == "qlora" and stage["stage"] != "reward"
     folder.mkdir(parents=True, exist_ok=True)
     model, tokenizer = (load_quantized if quantized else load)(str(source))
     set_seed(request["seed"])
@@ -146,19 +150,27 @@ def _stage(
         )
     )
     if trainer is None:  # the student gets no row wrong, and there is nothing to learn from
-        write_json(folder / "done.json", {"curve": [], "rows": 0})
+        if together.first():
+            write_json(folder / "done.json", {"curve": [], "rows": 0})
         return
-    trainer.train(resume_from_checkpoint=_last_checkpoint(folder))
-    trained = trainer.model
-    if quantized:
-        trained.save_pretrained(folder / "adapter")
-        trained = _onto(folder / "adapter", source)
-    elif request["adapter"] == "lora":
+    trainer.train(resume_from_checkpoint=together.agreed(lambda: _last_checkpoint(folder)))
+    # Sharded weights are gathered by all processes; the first one has the whole then.
+    sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
+    state = trainer.accelerator.get_state_dict(trainer.model_wrapped) if sharded else None
+    if not together.first():
+        return
+    trained = trainer.accelerator.unwrap_model(trainer.model_wrapped)
+    adapted = request["adapter"] != "full"
+    if adapted and (quantized or sharded):
+        trained.save_pretrained(folder / "adapter", state_dict=state)
+        trained, state = _onto(folder / "adapter", source, stage["stage"] == "reward"), None
+    elif adapted:
         trained = trained.merge_and_unload()
-    if not all(bool(torch.isfinite(weights).all()) for weights in trained.parameters()):
+    weights = trained.parameters() if state is None else state.values()
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in weights):
         raise diverged("weights are no numbers any more")
     trained.config.use_cache = True
-    trained.save_pretrained(folder / "model")
+    trained.save_pretrained(folder / "model", state_dict=state)
     tokenizer.save_pretrained(folder / "model")
     curve = [_point(p) for p in trainer.state.log_history if "loss" in p]
     write_json(folder / "done.json", {"curve": curve, "rows": len(trainer.train_dataset)})
@@ -184,9 +196,9 @@ def _last_checkpoint(folder: Path) -> str | None:
     return None
 
 
-def _onto(adapter: Path, source: Path) -> Any:
-    """An adapter that was trained on quantised weights, merged into the whole ones."""
+def _onto(adapter: Path, source: Path, reward: bool) -> Any:
+    """An adapter that was trained on quantised or sharded weights, merged into the whole ones."""
     from peft import PeftModel
 
-    model, _ = load(str(source))
+    model = reward_model(source) if reward else load(str(source))[0]
     return PeftModel.from_pretrained(model, adapter).merge_and_unload()

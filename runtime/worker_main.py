@@ -14,11 +14,13 @@ import queue
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from dagent.dsl.diagnostics import Failed, Refused
 from dagent.dsl.unexpected import diagnose
+from dagent.runtime.launching import Reported, launch
 
 # task -> `function(request, progress) -> result`, by module and name
 TASKS = {
@@ -48,12 +50,19 @@ def main() -> None:
     while True:
         request = requests.get()
         try:
-            module, function = TASKS[request["task"]]
-            send(result=getattr(importlib.import_module(module), function)(request, progress))
+            send(result=_do(request, progress))
         except Exception as error:
             with suppress(OSError):  # the log's disk may be what is full
                 traceback.print_exc()
-            send(error=_describe(error))
+            send(error=describe(error))
+
+
+def _do(request: dict[str, Any], progress: Callable[..., None]) -> Any:
+    task, config = request.pop("task"), request.pop("accelerate", None)
+    if config is not None:
+        return launch(task, config, request, progress)
+    module, function = TASKS[task]
+    return getattr(importlib.import_module(module), function)(request, progress)
 
 
 def _listen(requests: queue.Queue[dict[str, Any]]) -> None:
@@ -62,7 +71,10 @@ def _listen(requests: queue.Queue[dict[str, Any]]) -> None:
     os._exit(0)  # the run is over or was killed: end now, in the middle of a training if need be
 
 
-def _describe(error: Exception) -> dict[str, Any]:
+def describe(error: Exception) -> dict[str, Any]:
+    """``error`` as a reply says it."""
+    if isinstance(error, Reported):
+        return error.error
     if isinstance(error, Refused):
         found = error.diagnostics[0]
         return {

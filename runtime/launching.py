@@ -1,0 +1,108 @@
+"""Runs in the worker: a task in as many processes as the user's accelerate config says.
+
+`accelerate launch` starts them, on this machine or several, with DDP, FSDP or DeepSpeed. Each runs
+``dagent.runtime.ranks``, which does the task as the worker would; the first of them reports.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import dagent
+from dagent.dsl.diagnostics import Diagnostic, Failed
+
+LIFELINE = "DAGENT_LIFELINE"  # set for processes whose standard input ends when the worker does
+MARK = "dagent:"  # begins a line of theirs that is a reply; others are what libraries print
+
+
+class Reported(Exception):
+    """An error as a process described it: the ``error`` of the worker's replies."""
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(error["message"])
+        self.error = error
+
+
+def launch(task: str, config: str, request: dict[str, Any], progress: Callable[..., None]) -> Any:
+    """Do ``task`` by the accelerate config at the path ``config``; relative paths in it start at
+    the folder ``request["project"]``.
+
+    Raises:
+        Reported: what one of the processes met.
+        Failed: E814, one of them died.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "request.json"
+        file.write_text(json.dumps({"task": task, **request}), encoding="utf-8")
+        process = subprocess.Popen(
+            [*command(Path(config)), str(file)],
+            stdin=subprocess.PIPE,  # nothing is written: it ends when this process does
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=request["project"],
+            env=_environment(Path(config)),
+        )
+        assert process.stdout is not None
+        result: list[Any] = []
+        error: dict[str, Any] | None = None
+        for line in process.stdout:
+            if not line.startswith(MARK):
+                print(line, end="", file=sys.stderr)
+                continue
+            reply = json.loads(line.removeprefix(MARK))
+            if "progress" in reply:
+                progress(*reply["progress"], **reply["shown"])
+            elif "result" in reply:
+                result.append(reply["result"])
+            else:  # what the others say after the first is what its end did to them
+                error = error or reply["error"]
+        code = process.wait()
+        assert process.stdin is not None
+        process.stdin.close()
+    if error is not None:
+        raise Reported(error)
+    if code or not result:
+        raise Failed(
+            Diagnostic(
+                "E814",
+                f"a process that accelerate launched died, and accelerate ended with code {code}",
+                suggestion="the log says which; if memory ran out, use a smaller "
+                "`per_device_train_batch_size` with more `gradient_accumulation_steps`; the same "
+                "command goes on from the last checkpoint",
+            )
+        )
+    return result[0]
+
+
+def command(config: Path) -> list[str]:
+    """What launches ``dagent.runtime.ranks``, up to its argument."""
+    words = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config)]
+    says = _read(config)
+    if says.get("distributed_type") == "MULTI_CPU" and not says.get("mpirun_config"):
+        words.append("--multi_gpu")  # else accelerate leaves several processes on a CPU to mpirun
+    if says.get("num_machines", 1) == 1 and "main_process_port" not in says:
+        words += ["--main_process_port", "0"]  # a free one: other runs may train at the same time
+    return [*words, "-m", "dagent.runtime.ranks"]
+
+
+def _environment(config: Path) -> dict[str, str]:
+    root = str(Path(dagent.__file__).parents[1])
+    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    found = {**os.environ, LIFELINE: "1", "PYTHONPATH": path}
+    if _read(config).get("use_cpu"):
+        found["ACCELERATE_USE_CPU"] = "true"  # the launcher of several processes does not pass it
+    return found
+
+
+def _read(config: Path) -> dict[str, Any]:
+    says = yaml.safe_load(config.read_text(encoding="utf-8"))
+    return says if isinstance(says, dict) else {}

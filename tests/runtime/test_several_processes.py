@@ -1,0 +1,135 @@
+"""A training in two processes on a CPU, launched by `accelerate launch` (gloo)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dagent.compiler.digests import content_digest
+from dagent.dsl.diagnostics import Failed
+from dagent.runtime.worker import ProcessWorker
+
+pytestmark = pytest.mark.xdist_group("training")
+TWO = """\
+compute_environment: LOCAL_MACHINE
+distributed_type: MULTI_CPU
+use_cpu: true
+num_machines: 1
+num_processes: 2
+mixed_precision: 'no'
+"""
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessWorker]:
+    found = ProcessWorker(tmp_path_factory.mktemp("worker") / "log")
+    found.start()
+    yield found
+    found.stop()
+
+
+@pytest.fixture(scope="module")
+def base(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made: Path = tiny.make_student(tmp_path_factory.mktemp("student") / "base")
+    return made
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Path:
+    file = tmp_path / "accelerate.yaml"
+    file.write_text(TWO)
+    return file
+
+
+def losses(tiny: Any, out: Path, stage: str) -> list[float]:
+    return [point["loss"] for point in tiny.curve(out, stage)]
+
+
+def test_two_processes_train_as_one_does_on_twice_the_batch(
+    tiny: Any, worker: ProcessWorker, base: Path, two: Path, tmp_path: Path
+) -> None:
+    def stages(batch: int) -> Any:
+        size = {"per_device_train_batch_size": batch}
+        return ("sft", {"num_train_epochs": 3, **size}), ("dpo", {"num_train_epochs": 1, **size})
+
+    alone = tiny.train(base, tmp_path / "alone", *stages(8))
+    shown: list[tuple[int, int]] = []
+    request = tiny.request(base, tmp_path / "both", stages(4), accelerate=str(two))
+    done = worker.call("train", lambda *steps, **_: shown.append(steps), **request)
+    assert done["rows"] == len(tiny.ROWS)
+    both = tmp_path / "both"
+    assert (both / "model.safetensors").is_file()
+    for stage in ("1.sft", "2.dpo"):
+        assert losses(tiny, both, stage) == pytest.approx(losses(tiny, alone, stage), abs=2e-3)
+    right = [(row["prompt"], row["answer"]) for row in tiny.ROWS]
+    likely = [sum(tiny.likelihood(model, right)) for model in (base, alone, both)]
+    assert likely[2] == pytest.approx(likely[1], rel=0.02)
+    assert likely[2] > likely[0] / 2
+    assert shown[-1][0] == shown[-1][1]
+
+
+def ranks() -> list[int]:
+    """The processes that run the task."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"dagent.runtime.ranks" in words and b"accelerate.commands.launch" not in words:
+            found.append(int(folder.name))
+    return found
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_the_training_which_goes_on_from_its_checkpoint(
+    tiny: Any, worker: ProcessWorker, base: Path, two: Path, tmp_path: Path
+) -> None:
+    stages = (("sft", {"num_train_epochs": 20}),)
+    whole = tiny.request(base, tmp_path / "whole", stages, accelerate=str(two))
+    worker.call("train", **whole)
+    request = tiny.request(base, tmp_path / "out", stages, accelerate=str(two), every=0)
+
+    def kill(done: int, total: int, **_: object) -> None:
+        mine = [p for p in ranks() if str(two.parent) in environment(p)]
+        if done == 40:
+            os.kill(max(mine), signal.SIGKILL)
+
+    with pytest.raises(Failed, match="E814") as failed:
+        worker.call("train", kill, **request)
+    assert "goes on from the last checkpoint" in (failed.value.diagnostics[0].suggestion or "")
+    assert not (tmp_path / "out").exists()
+    assert list(tmp_path.glob("out.checkpoints/1.sft/checkpoint-*"))
+    worker.call("train", **request)
+    assert content_digest(tmp_path / "out") == content_digest(tmp_path / "whole")
+
+
+def environment(process: int) -> str:
+    return os.readlink(f"/proc/{process}/cwd")
+
+
+@pytest.mark.slow
+def test_no_process_outlives_the_worker(tiny: Any, base: Path, two: Path, tmp_path: Path) -> None:
+    worker = ProcessWorker(tmp_path / "log")
+    stages = (("sft", {"num_train_epochs": 400}),)
+    request = tiny.request(base, tmp_path / "out", stages, accelerate=str(two))
+    mine: list[int] = []
+
+    def kill(done: int, total: int, **_: object) -> None:
+        mine.extend(p for p in ranks() if str(two.parent) in environment(p))
+        assert worker._process
+        os.kill(worker._process.pid, signal.SIGKILL)
+
+    with pytest.raises(Failed, match="E81"):
+        worker.call("train", kill, **request)
+    assert len(set(mine)) == 2
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and any(Path(f"/proc/{p}").exists() for p in mine):
+        time.sleep(0.2)
+    assert not [p for p in mine if Path(f"/proc/{p}").exists()]
