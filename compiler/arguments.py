@@ -46,7 +46,7 @@ TRL: Mapping[str, str] = {
     ),
     **_because(_STUDENT, "model_init_kwargs chat_template_path is_encoder_decoder"),
     "local_rank": "the launcher sets it",
-    "trust_remote_code": "code from a model's repository does not run",
+    "trust_remote_code": "`student` says whether code from its repository runs",
 }
 
 LORA: Mapping[str, str] = {
@@ -80,6 +80,16 @@ GENERATION: Mapping[str, str] = {
     ),
     **_because("the tokenizer says it", "pad_token_id bos_token_id"),
     "max_time": "the same plan must give the same answers on a slower machine",
+}
+
+# Arguments of transformers' generation that vLLM knows, by vLLM's names.
+VLLM: Mapping[str, str] = {
+    **{
+        name: name
+        for name in ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "do_sample")
+    },
+    "min_new_tokens": "min_tokens",
+    "stop_strings": "stop",
 }
 
 # Between which bounds transformers' own processors accept a sampling argument: above the first

@@ -35,6 +35,7 @@ from dagent.dsl.document import Mapping, Scalar, Sequence, plain
 
 ROLES = ("seed", "dev", "test", "guard", "pool")
 ADAPTERS = ("full", "lora", "qlora")
+ENGINES = ("transformers", "vllm")
 MOST_ROUNDS = 1000  # at some ten steps a round, as much as a person or a tool can still read
 # Which parts of a run can be capped, and by what.
 USE = ("calls", "tokens", "money")
@@ -194,6 +195,9 @@ def _student(block: Reader) -> Student:
         batch=block.amount("batch", "rows", 256, least=1),
         generation=block.value("generation") or {},
         device=block.text("device", None),
+        engine=block.choice("engine", ENGINES, ENGINES[0]),
+        trust_remote_code=bool(block.value("trust_remote_code")),
+        accelerate=block.text("accelerate", None),
     )
 
 

@@ -62,6 +62,8 @@ class Facts:
     price_lists: Mapping[str, str] = field(default_factory=dict)
     teachers: Mapping[int, StudentFacts] = field(default_factory=dict)  # by number of the stage
     graders: GraderFacts = field(default_factory=GraderFacts)
+    # Of the accelerate config and what it names, by path: SHA-256
+    accelerate: Mapping[str, str] = field(default_factory=dict)
 
 
 def inside(path: str, project: Path, span: Span, diagnostics: Diagnostics) -> Path | None:

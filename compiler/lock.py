@@ -22,6 +22,7 @@ from dagent.compiler.prompts import prompts
 from dagent.compiler.spec import DataSet, Spec
 
 LOCK_FORMAT = "dagent.lock/1"
+PINNED = ("revision", "sha256", "trust_remote_code")  # of a model
 # Packages whose version can change what a step makes.
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "datasketch", "scipy")
 
@@ -41,8 +42,9 @@ def make_lock(
         "documents": dict(sorted(facts.documents.items())),
         "prompts": prompts(spec),
         **({"prices": dict(facts.price_lists)} if facts.price_lists else {}),
+        **({"accelerate": dict(sorted(facts.accelerate.items()))} if facts.accelerate else {}),
         "models": {
-            step.params["model"]: {key: step.params[key] for key in ("revision", "sha256")}
+            step.params["model"]: {key: step.params[key] for key in PINNED if key in step.params}
             for step in plan.steps
             if step.kind == "student"
         },

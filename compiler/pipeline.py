@@ -24,6 +24,7 @@ from dagent.compiler.cost import Cost
 from dagent.compiler.engineering import attempt_caps
 from dagent.compiler.facts import Facts
 from dagent.compiler.lock import make_lock
+from dagent.compiler.passes.check_accelerate import check_accelerate
 from dagent.compiler.passes.check_arguments import check_arguments
 from dagent.compiler.passes.check_arms import check_arms
 from dagent.compiler.passes.check_budget import check_budget
@@ -172,6 +173,7 @@ def _checked_arm(
     teachers = check_train(spec, project, settings, diagnostics)
     graders = check_graders(spec, project, data, diagnostics)
     facts = Facts(data, student, programs, documents, prices, price_lists, teachers, graders)
+    facts = replace(facts, accelerate=check_accelerate(spec, project, diagnostics))
     check_criteria(spec, data, diagnostics)
     check_arguments(spec, diagnostics)
     check_budget(spec, facts, diagnostics)
@@ -288,6 +290,9 @@ def _settings(spec: Spec) -> dict[str, Any]:
         "student.revision": student.revision,
         "student.adapter": student.adapter,
         "student.device": student.device,
+        "student.accelerate": student.accelerate,
+        "student.engine": None if student.engine == "transformers" else student.engine,
+        "student.trust_remote_code": student.trust_remote_code or None,
         "student.max_new_tokens": student.max_new_tokens,
         "engineer.strategy": engineer.strategy,
         **{f"engineer.{name}": value for name, value in _engineering(engineer).items()},

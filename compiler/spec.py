@@ -90,6 +90,9 @@ class Student:
     batch: int
     generation: Options
     device: str | None
+    engine: str = "transformers"
+    trust_remote_code: bool = False
+    accelerate: str | None = None
 
     @property
     def samples(self) -> bool:

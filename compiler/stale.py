@@ -123,6 +123,8 @@ def _files(project: Path, plan: Plan, lock: Mapping[str, Any]) -> Iterator[Diagn
                 yield from _file(project, source, params["sha256"], what)
     for file, expected in lock.get("programs", {}).items():
         yield from _file(project, file, expected, "the program")
+    for file, expected in lock.get("accelerate", {}).items():
+        yield from _file(project, file, expected, "the accelerate config")
     for file, expected in lock.get("prices", {}).items():
         yield from _file(project, file, expected, "the price list")
     for step in plan.steps:

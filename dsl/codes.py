@@ -282,7 +282,7 @@ CODES: dict[str, Code] = {
         "not supported yet",
         "The language has this, and no step of this version uses it.",
         "Ignoring it would run another experiment than the one declared.",
-        'student { model = "builtin:tiny-python"  trust_remote_code = true }',
+        "budget { rounds <= 3  per round { wall <= 1h } }",
         "Remove it for now.",
     ),
     "E201": Code(
@@ -806,6 +806,13 @@ criteria {
         "$ dagent check spec-with-hub-model.dagent",
         "Add `revision = COMMIT`.",
     ),
+    "E609": Code(
+        "accelerate config that cannot launch a training",
+        "The file is not there, is no config of accelerate, or says what the trainer cannot do.",
+        "The training would fail after the rows were paid for.",
+        'student { model = "builtin:tiny-python"  accelerate = "missing.yaml" }',
+        "Write the file with `accelerate config`, and keep it beside the spec.",
+    ),
     "E610": Code(
         "argument that only Python can give",
         "The argument takes an object of a Python class, and nothing a spec can hold.",
@@ -833,6 +840,27 @@ criteria {
         "It would change nothing, and the reader would think it did.",
         'student { model = "builtin:tiny-python"  generation { do_sample = false  top_p = 0.9 } }',
         "Remove the argument, or `do_sample`.",
+    ),
+    "E614": Code(
+        "argument that the engine does not take",
+        "`generation` names an argument that vLLM has no name for.",
+        "Leaving it out would give other answers than the spec says.",
+        'student { model = "builtin:tiny-python"  engine = vllm  generation { num_beams = 4 } }',
+        "Remove it, or write `engine = transformers`.",
+    ),
+    "E615": Code(
+        "code that comes with a model will run",
+        "The student is loaded with the Python code that its folder or repository brings.",
+        "Such code can do whatever you can; nothing here confines it.",
+        "$ dagent check spec-with-a-model-that-brings-code.dagent",
+        "Read the code. If nothing needs it, remove `trust_remote_code`.",
+    ),
+    "E616": Code(
+        "trusted code without a revision",
+        "A model of the hub may run its code, and no revision says which code that is.",
+        "Whoever changes the repository would run code on your machine.",
+        'student { model = "someone/model"  trust_remote_code = true }',
+        "Add `revision = COMMIT`, of code that you have read.",
     ),
     "E620": Code(
         "config of no known tool",
@@ -1343,6 +1371,20 @@ criteria {
         "Weights in four bits are read by a GPU alone.",
         "$ dagent execute",
         "Write `adapter = lora`, or run the plan on a machine that has them.",
+    ),
+    "E873": Code(
+        "model that brings its own code",
+        "The model can only be loaded by running Python code that comes with it.",
+        "Code of strangers runs only where the spec asks for it by name.",
+        "$ dagent execute",
+        "Read the code, write `trust_remote_code = true` in `student`, or take another model.",
+    ),
+    "E874": Code(
+        "vLLM is not possible here",
+        "`engine = vllm` needs the package `vllm`, and a GPU, which this machine lacks.",
+        "Answers of another engine may differ, so none takes its place by itself.",
+        "$ dagent execute",
+        "Install vLLM on the machine with the GPU, or write `engine = transformers`.",
     ),
     "E880": Code(
         "no such execution",

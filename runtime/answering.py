@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +12,56 @@ from accelerate import PartialState
 from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
 from transformers.utils import logging as transformers_logging
 
+from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime.prompting import prompt_texts
 
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
 
 
-def load(path: str, revision: str | None = None) -> tuple[Any, Any]:
-    """Model and tokenizer from a folder or the hub: safetensors only, no code of its own."""
-    model = AutoModelForCausalLM.from_pretrained(
-        path,
-        revision=revision,
-        dtype="auto" if torch.cuda.is_available() else torch.float32,
-        use_safetensors=True,
-        trust_remote_code=False,
-    )
-    return model, _tokenizer(path, revision)
+def load(path: str, revision: str | None = None, trust: bool = False) -> tuple[Any, Any]:
+    """Model and tokenizer from a folder or the hub: safetensors only, and no code of its own unless
+    it is trusted.
+
+    Raises:
+        Refused: E873 where it cannot be loaded without.
+    """
+    with _own_code(path):
+        model = AutoModelForCausalLM.from_pretrained(
+            path,
+            revision=revision,
+            dtype="auto" if torch.cuda.is_available() else torch.float32,
+            use_safetensors=True,
+            trust_remote_code=trust,
+        )
+        return model, load_tokenizer(path, revision, trust)
 
 
-def _tokenizer(path: str, revision: str | None) -> Any:
-    tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=False)
+def load_tokenizer(path: str, revision: str | None = None, trust: bool = False) -> Any:
+    tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=trust)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 
-def load_quantized(path: str) -> tuple[Any, Any]:
+@contextmanager
+def _own_code(path: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        if "trust_remote_code" not in str(error):
+            raise
+        raise Refused(
+            Diagnostic(
+                "E873",
+                f"the model {Path(path).name} cannot be loaded without the code that it brings",
+                suggestion="read that code, then write `trust_remote_code = true` in `student`; or "
+                "take another model",
+            )
+        ) from None
+
+
+def load_quantized(path: str, trust: bool = False) -> tuple[Any, Any]:
     """As ``load``, the weights in four bits (NF4) on this process's GPU, for a QLoRA adapter.
 
     ``dagent.runtime.steps.train`` checks beforehand that there is a GPU, and bitsandbytes.
@@ -54,15 +79,20 @@ def load_quantized(path: str) -> tuple[Any, Any]:
         quantization_config=four_bits,
         device_map={"": PartialState().local_process_index},
         use_safetensors=True,
-        trust_remote_code=False,
+        trust_remote_code=trust,
     )
-    return model, _tokenizer(path, None)
+    return model, load_tokenizer(path, trust=trust)
 
 
 def run(request: dict[str, Any], progress: Callable[..., None]) -> list[str]:
-    """``{model, prompts, template, system, max_new_tokens, batch, generation, seed}`` -> one answer
-    a prompt."""
-    model, tokenizer = load(request["model"])
+    """``{model, prompts, template, system, max_new_tokens, batch, generation, seed}``, and where
+    they are asked for ``engine`` and ``trust_remote_code`` -> one answer a prompt."""
+    trust = request.get("trust_remote_code", False)
+    if request.get("engine") == "vllm":
+        from dagent.runtime import vllm_answering
+
+        return vllm_answering.run(request, trust, progress)
+    model, tokenizer = load(request["model"], trust=trust)
     if torch.cuda.is_available():
         model.to("cuda")
     texts = prompt_texts(tokenizer, request["prompts"], request["template"], request["system"])
@@ -130,7 +160,7 @@ def answer(
 
 
 def fetch(request: dict[str, Any], progress: Callable[..., None]) -> None:
-    """Save a hub model as a plain folder: ``{model, revision, out}``."""
-    model, tokenizer = load(request["model"], request["revision"])
+    """Save a hub model as a plain folder: ``{model, revision, out, trust_remote_code}``."""
+    model, tokenizer = load(request["model"], request["revision"], request["trust_remote_code"])
     model.save_pretrained(Path(request["out"]))
     tokenizer.save_pretrained(Path(request["out"]))

@@ -100,6 +100,7 @@ def _extract(found: Outcome, folder: Path, worker: Worker) -> None:
         model=str(found.champion),
         out=str(folder),
         name=str(found.start["settings"].get("student.model", "")),
+        trust_remote_code=bool(found.start["settings"].get("student.trust_remote_code")),
     )
     if told["beyond"]:
         raise Refused(

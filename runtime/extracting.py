@@ -14,7 +14,7 @@ NOISE = 1e-4  # singular values below this share of the largest are rounding
 
 
 def run(request: dict[str, Any], progress: Callable[..., None]) -> dict[str, Any]:
-    """``{base, model, out, name}`` -> ``{rank, beyond}``.
+    """``{base, model, out, name, trust_remote_code}`` -> ``{rank, beyond}``.
 
     Merging adds a product of two thin matrices to each adapted weight; what was added is known, and
     its singular value decomposition gives two such matrices back. The folder ``out`` is PEFT's,
@@ -24,8 +24,9 @@ def run(request: dict[str, Any], progress: Callable[..., None]) -> dict[str, Any
     from peft import LoraConfig, get_peft_model
     from peft.utils import set_peft_model_state_dict
 
-    base, _ = load(request["base"])
-    model, tokenizer = load(request["model"])
+    trust = request["trust_remote_code"]
+    base, _ = load(request["base"], trust=trust)
+    model, tokenizer = load(request["model"], trust=trust)
     linear = {n for n, m in base.named_modules() if isinstance(m, torch.nn.Linear)}
     after = model.state_dict()
     factors: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}

@@ -63,10 +63,11 @@ def judge(
     """The student's answers to ``rows``, by ``request["answering"]`` and ``request["metric"]``."""
     if torch.cuda.is_available():
         model.to(together.device())
-    asked = dict(request["answering"])
+    answering = request["answering"]
     prompts = prompt_texts(
-        tokenizer, [r["prompt"] for r in rows], asked.pop("template"), asked.pop("system")
+        tokenizer, [r["prompt"] for r in rows], answering["template"], answering["system"]
     )
+    asked = {name: answering[name] for name in ("max_new_tokens", "batch", "generation", "seed")}
     outputs = together.shared(
         lambda texts: answer(model, tokenizer, texts, progress=progress, **asked), prompts
     )

@@ -57,6 +57,11 @@ class Work:
     reward: Path | None = None
     teacher: Path | None = None
 
+    @property
+    def trust(self) -> bool:
+        """Whether code that the student brings may run."""
+        return bool(self.request.get("trust_remote_code", False))
+
     def config(self, config: Any, **defaults: Any) -> Any:
         """The stage's TRL config; what the spec gives goes before ``defaults``."""
         return config(
@@ -70,6 +75,7 @@ class Work:
                 "output_dir": str(self.folder),
                 "seed": self.request["seed"],
                 "report_to": "none",
+                **({"trust_remote_code": True} if self.trust else {}),
                 "save_strategy": "no",  # the callback decides when
                 "save_total_limit": 1,
                 "disable_tqdm": True,
@@ -247,7 +253,7 @@ def _rewarded(work: Work, trainer: Any, config: Any) -> Any:
     reward.__name__ = work.request["metric"]["name"]
     rewards: dict[str, Any] = {"reward_funcs": [reward]}
     if work.reward is not None:
-        judge = reward_model(work.reward, work.model.dtype)
+        judge = reward_model(work.reward, work.model.dtype, work.trust)
         rewards = {
             "reward_funcs": [reward, judge],
             "reward_processing_classes": [None, work.tokenizer],
@@ -269,16 +275,16 @@ def reward(work: Work) -> Any:
         f"{name}_ids": work.tokens([p + a for p, a in zip(prompts, texts, strict=True)])
         for name, texts in answers.items()
     }
-    model = reward_model(work.source, work.model.dtype)
+    model = reward_model(work.source, work.model.dtype, work.trust)
     args = work.config(RewardConfig)
     rows = Dataset.from_dict(columns)
     return work.trainer(RewardTrainer, args, rows, model=model, peft_config=work.lora("SEQ_CLS"))
 
 
-def reward_model(folder: Path, dtype: Any = "auto") -> Any:
+def reward_model(folder: Path, dtype: Any = "auto", trust: bool = False) -> Any:
     """The model in ``folder`` with one number as its output; random, where it has none yet."""
     return AutoModelForSequenceClassification.from_pretrained(
-        folder, num_labels=1, dtype=dtype, use_safetensors=True
+        folder, num_labels=1, dtype=dtype, use_safetensors=True, trust_remote_code=trust
     )
 
 

@@ -132,7 +132,9 @@ def _stage(
     """Do one stage, or the rest of it, and leave ``model`` and ``done.json`` in ``folder``."""
     quantized = request["adapter"] == "qlora" and stage["stage"] != "reward"
     folder.mkdir(parents=True, exist_ok=True)
-    model, tokenizer = (load_quantized if quantized else load)(str(source))
+    trust = request.get("trust_remote_code", False)
+    read = load_quantized if quantized else load
+    model, tokenizer = read(str(source), trust=trust)
     set_seed(request["seed"])
     trainer = STAGES[stage["stage"]](
         Work(
@@ -163,7 +165,7 @@ def _stage(
     adapted = request["adapter"] != "full"
     if adapted and (quantized or sharded):
         trained.save_pretrained(folder / "adapter", state_dict=state)
-        trained, state = _onto(folder / "adapter", source, stage["stage"] == "reward"), None
+        trained, state = _onto(folder / "adapter", source, stage["stage"] == "reward", trust), None
     elif adapted:
         trained = trained.merge_and_unload()
     weights = trained.parameters() if state is None else state.values()
@@ -196,9 +198,9 @@ def _last_checkpoint(folder: Path) -> str | None:
     return None
 
 
-def _onto(adapter: Path, source: Path, reward: bool) -> Any:
+def _onto(adapter: Path, source: Path, reward: bool, trust: bool) -> Any:
     """An adapter that was trained on quantised or sharded weights, merged into the whole ones."""
     from peft import PeftModel
 
-    model = reward_model(source) if reward else load(str(source))[0]
+    model = reward_model(source, trust=trust) if reward else load(str(source), trust=trust)[0]
     return PeftModel.from_pretrained(model, adapter).merge_and_unload()

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+from dagent.compiler.arguments import VLLM
 from dagent.compiler.digests import content_digest
 from dagent.compiler.facts import StudentFacts, inside
 from dagent.compiler.memory import Shape, shape_of_config
@@ -39,8 +40,46 @@ def check_student(
             spec.key("student", "lora"),
             "write `adapter = lora`, or remove it",
         )
+    if student.engine == "vllm":
+        _check_vllm(spec, diagnostics)
     span = spec.at("student", "model")
-    return check_model(student, span, project, settings, diagnostics, "revision")
+    facts = check_model(student, span, project, settings, diagnostics, "revision")
+    if student.trust_remote_code:
+        _check_trust(spec, project, diagnostics)
+    return facts
+
+
+def _check_vllm(spec: Spec, diagnostics: Diagnostics) -> None:
+    for name in spec.student.generation:
+        if name not in VLLM:
+            diagnostics.error(
+                "E614",
+                f"vLLM takes no `{name}`",
+                spec.key("student", "generation", name),
+                "remove it, or write `engine = transformers`",
+            )
+
+
+def _check_trust(spec: Spec, project: Path, diagnostics: Diagnostics) -> None:
+    """Code that is asked for must be there, must stay the same, and is spoken of aloud."""
+    student, key = spec.student, spec.key("student", "trust_remote_code")
+    brings = student.source == "hub" or any((project / student.model).glob("*.py"))
+    if student.source == "builtin" or not brings:
+        diagnostics.error("E606", f"`{student.model}` brings no code to trust", key, "remove it")
+    elif student.source == "hub" and student.revision is None:
+        diagnostics.error(
+            "E616",
+            f"`{student.model}` brings code, and no `revision` says which",
+            key,
+            "add `revision = COMMIT`, of code that you have read",
+        )
+    else:
+        diagnostics.warn(
+            "E615",
+            f"Python code of `{student.model}` will run here with all your rights",
+            key,
+            "read it first; the lock holds its digest or its revision",
+        )
 
 
 def check_model(

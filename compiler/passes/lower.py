@@ -34,6 +34,8 @@ class Lowering:
     def __init__(self, spec: Spec, facts: Facts, cost: Cost) -> None:
         self.spec, self.facts, self.cost = spec, facts, cost
         student, criteria = spec.student, spec.criteria
+        # What is asked for rarely stands in no parameters where it is not asked for.
+        self.trusted = {"trust_remote_code": True} if student.trust_remote_code else {}
         self.metrics = [self._metric(m) for m in criteria.metrics]
         self.metric = self.metrics[0]
         self.answering = {
@@ -44,6 +46,8 @@ class Lowering:
             "generation": _generation(student),
             # Without drawing nothing depends on a seed, and arms over seeds share the answers.
             "seed": derived_seed(spec.seed, "answer") if student.samples else None,
+            **({"engine": student.engine} if student.engine != "transformers" else {}),
+            **self.trusted,
         }
         dev = facts.data[spec.role("dev").name]
         domain = spec.domain
@@ -102,6 +106,7 @@ class Lowering:
             "model": spec.student.model,
             "revision": spec.student.revision,
             "sha256": self.facts.student.sha256,
+            **self.trusted,
         }
         yield _step("student", "student", params)
         for judge in spec.criteria.judges:
@@ -338,7 +343,13 @@ class Lowering:
             "template": student.template,
             "system": student.system,
             "seed": self.seed("train", n),
+            **self.trusted,
         }
+        if student.accelerate is not None:
+            params["accelerate"] = {
+                "config": student.accelerate,
+                "sha256": dict(sorted(self.facts.accelerate.items())),
+            }
         if any(stage.stage in (*GRADED, *TEACHES) for stage in stages):
             params["answering"] = self.answering
         if any(stage.stage in GRADED for stage in stages):

@@ -8,6 +8,7 @@ from typing import Any
 
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic
+from dagent.runtime.gpu import needs_gpu
 from dagent.runtime.graders import average, by_skill, ready
 from dagent.runtime.judging import judged, scores
 from dagent.runtime.rows import read_rows, write_json, write_rows
@@ -21,6 +22,8 @@ version = 2
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
     """The first evaluation asks for all: every step is judged by the same metrics."""
     if step.params["round"] == 0 and step.params["set"] == "select":
+        if step.params["answering"].get("engine") == "vllm":
+            yield from needs_gpu("E874", "engine = vllm", "vllm", "engine = transformers")
         for metric in step.params["metrics"]:
             yield from ready(metric, project)
 

@@ -14,9 +14,8 @@ from dagent.runtime.step import Artifact, Context, StepOutput
 kind = "student"
 version = 1
 # The weights of other frameworks and pickles stay behind: the student is loaded from safetensors.
-LEFT_BEHIND = shutil.ignore_patterns(
-    "*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "__pycache__", "*.py", ".git*"
-)
+LEFT_BEHIND = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "__pycache__", ".git*")
+CODE = "*.py"
 
 
 def source(model: str, project: Path) -> Path | None:
@@ -38,11 +37,17 @@ def check(step: Step, project: Path) -> Iterable[Diagnostic]:
 
 def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:
     out = context.scratch / "model"
+    trust = step.params.get("trust_remote_code", False)
     folder = source(step.params["model"], context.project)
     if folder is None:
         context.worker.call(
-            "fetch", model=step.params["model"], revision=step.params["revision"], out=str(out)
+            "fetch",
+            model=step.params["model"],
+            revision=step.params["revision"],
+            out=str(out),
+            trust_remote_code=trust,
         )
     else:
-        shutil.copytree(folder, out, ignore=LEFT_BEHIND)
+        left = LEFT_BEHIND if trust else (*LEFT_BEHIND, CODE)
+        shutil.copytree(folder, out, ignore=shutil.ignore_patterns(*left))
     return StepOutput({"model": out}, note=step.params["model"])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
-import importlib.util
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.runtime.gpu import needs_gpu
+from dagent.runtime.locked import unchanged
 from dagent.runtime.rows import read_rows, write_json, write_rows
 from dagent.runtime.step import Artifact, Context, Params, StepOutput
 
@@ -20,29 +20,15 @@ CHECKPOINT_SECONDS = 300  # what a killed training loses at most, and one step
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
-    if step.params["adapter"] != "qlora":
-        return
-    lacks = []
-    if not _has_gpu():
-        lacks.append("a CUDA GPU")
-    if importlib.util.find_spec("bitsandbytes") is None:
-        lacks.append("the package `bitsandbytes`")
-    if lacks:
-        yield Diagnostic(
-            "E872",
-            f"`adapter = qlora` needs {' and '.join(lacks)}, which this machine lacks",
-            suggestion="write `adapter = lora` and compile again, or run the plan where they are",
-        )
+    if step.params["adapter"] == "qlora":
+        yield from needs_gpu("E872", "adapter = qlora", "bitsandbytes", "adapter = lora")
+    for path, sha256 in _launched(step.params).get("sha256", {}).items():
+        yield from unchanged("the accelerate config", project / path, sha256)
 
 
-def _has_gpu() -> bool:
-    """As CUDA's driver says; to ask torch would cost seconds."""
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return False
-    count = ctypes.c_int()
-    return not driver.cuInit(0) and not driver.cuDeviceGetCount(ctypes.byref(count)) and bool(count)
+def _launched(params: Params) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = params.get("accelerate") or {}
+    return found
 
 
 def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:
@@ -94,6 +80,7 @@ def train(
 ) -> dict[str, Any]:
     """What the worker says of the training: ``rows``, ``loss``, ``stages``. ``inputs`` hold the
     student as ``model`` and the models that a distillation learns from as ``teacher.NAME``."""
+    project, config = context.project.absolute(), _launched(params).get("config")
     done: dict[str, Any] = context.worker.call(
         "train",
         context.progress,
@@ -108,7 +95,7 @@ def train(
         log=str(log),
         checkpoints=str(checkpoints),
         every=CHECKPOINT_SECONDS,
-        project=str(context.project.absolute()),
-        **params,
+        project=str(project),
+        **{**params, **({"accelerate": str(project / config)} if config else {})},
     )
     return done

@@ -49,6 +49,8 @@ def folder(project: Any) -> Path:
         ("small", dev[:20]),
     ):
         (made / f"{name}.jsonl").write_text("".join(text))
+    shutil.copytree(made / "model", made / "coded")
+    (made / "coded" / "modeling.py").write_text("import torch\n")
     (made / "broken.py").write_text("def generate(:\n")
     (made / "one.dagent").write_text("seed = 1\n")
     (made / "two.dagent").write_text("seed = 2\n")

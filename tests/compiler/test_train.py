@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from dagent.compiler.blocks import read_spec
 from dagent.compiler.passes.check_train import check_train
 from dagent.compiler.plan import dumps
@@ -63,3 +65,65 @@ def test_a_chain_is_expected_to_take_longer_than_its_first_stage(project: Any) -
         return estimate[1]
 
     assert high("sft") < high("sft", "sft") < high("sft", "dpo") < high("sft", "grpo")
+
+
+TWO = """\
+distributed_type: {kind}
+num_machines: {machines}
+num_processes: {processes}
+"""
+
+
+def test_an_accelerate_config_is_locked_and_reaches_the_training(project: Any) -> None:
+    project.text(TWO.format(kind="FSDP", machines=1, processes=2), "two.yaml")
+    change = {"student": {"accelerate": "two.yaml"}}
+    made = project.compile(change)
+    digest = made.plan.step("r1.train").params["accelerate"]["sha256"]["two.yaml"]
+    assert made.lock["accelerate"] == {"two.yaml": digest}
+    assert "accelerate" not in project.compile().plan.step("r1.train").params
+    project.text(TWO.format(kind="FSDP", machines=1, processes=4), "two.yaml")
+    again = project.compile(change)
+    assert again.plan.step("r1.train").key != made.plan.step("r1.train").key
+    assert again.plan.step("r0.evaluate").key == made.plan.step("r0.evaluate").key
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("nothing: 1", "no `distributed_type`"),
+        ("- a list", "no `distributed_type`"),
+        (TWO.format(kind="MEGATRON_LM", machines=1, processes=2), "`MEGATRON_LM`"),
+        (TWO.format(kind="MULTI_GPU", machines=1, processes=-1), "counts"),
+        (TWO.format(kind="MULTI_GPU", machines=2, processes=3), "do not share out"),
+        (TWO.format(kind="MULTI_GPU", machines=2, processes=4), "`main_process_ip`"),
+    ],
+)
+def test_an_accelerate_config_that_cannot_launch(project: Any, text: str, says: str) -> None:
+    project.text(text, "config.yaml")
+    (found,) = project.found({"student": {"accelerate": "config.yaml"}})
+    assert found.code == "E609"
+    assert says in found.message
+
+
+def test_four_bits_are_not_sharded(project: Any) -> None:
+    project.text(TWO.format(kind="DEEPSPEED", machines=1, processes=2), "config.yaml")
+    change = {"student": {"accelerate": "config.yaml", "adapter": "qlora"}}
+    assert project.codes(change) == ["E609"]
+
+
+def test_trusted_code_is_said_aloud_and_locked(project: Any) -> None:
+    code = project.folder / "model" / "modeling.py"
+    code.write_text("import torch\n")
+    change = {"student": {"trust_remote_code": True}}
+    made = project.compile(change)
+    assert [d.code for d in made.warnings if "all your rights" in d.message] == ["E615"]
+    locked = made.lock["models"]["./model"]
+    assert locked["trust_remote_code"] is True
+    assert made.plan.settings["student.trust_remote_code"] is True
+    code.write_text("import os\n")
+    assert project.compile(change).lock["models"]["./model"]["sha256"] != locked["sha256"]
+    assert "trust_remote_code" not in project.compile().lock["models"]["./model"]
+
+
+def test_trust_in_nothing_is_refused(project: Any) -> None:
+    assert project.codes({"student": {"trust_remote_code": True}}) == ["E606"]

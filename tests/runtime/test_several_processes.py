@@ -13,6 +13,7 @@ import pytest
 
 from dagent.compiler.digests import content_digest
 from dagent.dsl.diagnostics import Failed
+from dagent.runtime.launching import launch
 from dagent.runtime.worker import ProcessWorker
 
 pytestmark = pytest.mark.xdist_group("training")
@@ -52,7 +53,7 @@ def losses(tiny: Any, out: Path, stage: str) -> list[float]:
 
 
 def test_two_processes_train_as_one_does_on_twice_the_batch(
-    tiny: Any, worker: ProcessWorker, base: Path, two: Path, tmp_path: Path
+    tiny: Any, base: Path, two: Path, tmp_path: Path
 ) -> None:
     def stages(batch: int) -> Any:
         size = {"per_device_train_batch_size": batch}
@@ -60,8 +61,8 @@ def test_two_processes_train_as_one_does_on_twice_the_batch(
 
     alone = tiny.train(base, tmp_path / "alone", *stages(8))
     shown: list[tuple[int, int]] = []
-    request = tiny.request(base, tmp_path / "both", stages(4), accelerate=str(two))
-    done = worker.call("train", lambda *steps, **_: shown.append(steps), **request)
+    request = tiny.request(base, tmp_path / "both", stages(4))
+    done = launch("train", str(two), request, lambda *steps, **_: shown.append(steps))
     assert done["rows"] == len(tiny.ROWS)
     both = tmp_path / "both"
     assert (both / "model.safetensors").is_file()
@@ -70,7 +71,7 @@ def test_two_processes_train_as_one_does_on_twice_the_batch(
     right = [(row["prompt"], row["answer"]) for row in tiny.ROWS]
     likely = [sum(tiny.likelihood(model, right)) for model in (base, alone, both)]
     assert likely[2] == pytest.approx(likely[1], rel=0.02)
-    assert likely[2] > likely[0] / 2
+    assert likely[2] > 0.8 * likely[0]
     assert shown[-1][0] == shown[-1][1]
 
 

@@ -110,18 +110,19 @@ def test_mix_takes_what_there_is() -> None:
 def test_qlora_is_refused_before_anything_runs_where_it_cannot_be(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    from dagent.runtime import gpu
     from dagent.runtime.steps import train
 
     def found(adapter: str) -> list[str]:
         step = Step("r1.train", "train", 1, {"adapter": adapter})
         return [f"{d.code} {d.message}" for d in train.check(step, tmp_path)]
 
-    monkeypatch.setattr(train, "_has_gpu", lambda: False)
+    monkeypatch.setattr(gpu, "_has_gpu", lambda: False)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert found("lora") == []
     (said,) = found("qlora")
     assert said.startswith("E872")
     assert "a CUDA GPU and the package `bitsandbytes`" in said
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
-    monkeypatch.setattr(train, "_has_gpu", lambda: True)
+    monkeypatch.setattr(gpu, "_has_gpu", lambda: True)
     assert found("qlora") == []

@@ -1,0 +1,159 @@
+"""What models bring that needs care: code of their own, no pad token; and another engine."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dagent.compiler.plan import Step
+from dagent.dsl.diagnostics import Refused
+
+pytestmark = pytest.mark.xdist_group("training")
+CODE = """
+from transformers import LlamaConfig, LlamaForCausalLM
+
+class OwnConfig(LlamaConfig):
+    model_type = "own"
+
+class OwnForCausalLM(LlamaForCausalLM):
+    config_class = OwnConfig
+
+    def forward(self, *args, **named):
+        named.pop("unheard_of", None)
+        return super().forward(*args, **named)
+"""
+
+
+@pytest.fixture(scope="module")
+def base(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made: Path = tiny.make_student(tmp_path_factory.mktemp("student") / "base")
+    return made
+
+
+@pytest.fixture
+def coded(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The student as a model that transformers does not know without the code beside it."""
+    for module in ("transformers.dynamic_module_utils", "transformers.utils"):
+        monkeypatch.setattr(f"{module}.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.syspath_prepend(str(tmp_path / "modules"))
+    folder = tmp_path / "coded"
+    shutil.copytree(base, folder)
+    (folder / "own.py").write_text(CODE)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {
+        "model_type": "own",
+        "architectures": ["OwnForCausalLM"],
+        "auto_map": {"AutoConfig": "own.OwnConfig", "AutoModelForCausalLM": "own.OwnForCausalLM"},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_code_that_a_model_brings_runs_only_where_it_is_asked_for(
+    tiny: Any, coded: Path, tmp_path: Path
+) -> None:
+    stages = ("sft", {"num_train_epochs": 6}), ("dpo", {"max_steps": 2})
+    with pytest.raises(Refused, match="E873") as refused:
+        tiny.train(coded, tmp_path / "out", *stages)
+    assert "trust_remote_code = true" in (refused.value.diagnostics[0].suggestion or "")
+    trained = tiny.train(coded, tmp_path / "out", *stages, adapter="lora", trust_remote_code=True)
+    assert (trained / "own.py").read_text() == CODE  # what comes out is as whole as what went in
+    points = tiny.curve(trained, "1.sft")
+    assert points[-1]["loss"] < points[0]["loss"]
+    prompts = [row["prompt"] for row in tiny.ROWS]
+    with pytest.raises(Refused, match="E873"):
+        tiny.answers(trained, prompts)
+    assert len(tiny.answers(trained, prompts, trust_remote_code=True)) == len(prompts)
+
+
+def test_the_students_code_reaches_the_store_only_where_it_is_trusted(
+    coded: Path, tmp_path: Path
+) -> None:
+    from dagent.runtime.steps import student
+
+    def files(**params: Any) -> set[str]:
+        scratch = tmp_path / str(len(params))
+        scratch.mkdir()
+        step = Step("student", "student", 1, {"model": "./coded", "revision": None, **params})
+        context: Any = SimpleNamespace(scratch=scratch, project=tmp_path)
+        made = student.run(step, {}, context).artifacts["model"]
+        assert isinstance(made, Path)
+        return {file.name for file in made.iterdir()}
+
+    assert files(trust_remote_code=True) - files() == {"own.py"}
+
+
+def test_a_student_without_a_pad_token_learns_where_to_stop(
+    tiny: Any, base: Path, tmp_path: Path
+) -> None:
+    """Its pad token is then the one that ends an answer, which must be learned all the same."""
+    folder = tmp_path / "padless"
+    shutil.copytree(base, folder)
+    file = folder / "tokenizer_config.json"
+    config = json.loads(file.read_text())
+    config.pop("pad_token")
+    file.write_text(json.dumps(config))
+    rows = [{"prompt": a * n, "answer": "B" * n} for a in "abcd" for n in (1, 2)] * 4
+    stage = ("sft", {"num_train_epochs": 12, "learning_rate": 1e-2})
+    trained = tiny.train(folder, tmp_path / "out", stage, rows=rows)
+    from dagent.runtime.answering import load_tokenizer
+
+    tokenizer = load_tokenizer(str(trained))
+    assert tokenizer.pad_token == tokenizer.eos_token
+    said = tiny.answers(trained, [row["prompt"] for row in rows[:8]], max_new_tokens=8)
+    assert said == [row["answer"] for row in rows[:8]]
+
+
+class Engine:
+    """vLLM's ``LLM`` at its interface, answering by transformers."""
+
+    made: list[dict[str, Any]] = []
+
+    def __init__(self, model: str, **options: Any) -> None:
+        from dagent.runtime.answering import load
+
+        self.made.append(options)
+        self.model, self.tokenizer = load(model)
+
+    def generate(self, prompts: Any, params: Any, use_tqdm: bool) -> list[Any]:
+        import torch
+
+        assert params["temperature"] == 0.0
+        out = []
+        for prompt in prompts:
+            ids = torch.tensor([prompt["prompt_token_ids"]])
+            made = self.model.generate(ids, max_new_tokens=params["max_tokens"], do_sample=False)
+            text = self.tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True)
+            out.append(SimpleNamespace(outputs=[SimpleNamespace(text=text)]))
+        return out
+
+
+def test_vllm_is_given_the_same_tokens_and_its_memory_is_taken_back(
+    tiny: Any, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cleaned: list[bool] = []
+    vllm, distributed = ModuleType("vllm"), ModuleType("vllm.distributed")
+    vllm.LLM, vllm.SamplingParams = Engine, dict  # type: ignore[attr-defined]
+    distributed.cleanup_dist_env_and_memory = lambda: cleaned.append(True)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "vllm", vllm)
+    monkeypatch.setitem(sys.modules, "vllm.distributed", distributed)
+    prompts = [row["prompt"] for row in tiny.ROWS[:6]]
+    assert tiny.answers(base, prompts, engine="vllm") == tiny.answers(base, prompts)
+    assert cleaned == [True]
+    assert Engine.made == [{"trust_remote_code": False, "load_format": "safetensors", "seed": 0}]
+
+
+def test_vllm_is_refused_before_anything_runs_where_it_cannot_be(tmp_path: Path) -> None:
+    from dagent.runtime.steps import evaluate
+
+    params = {"round": 0, "set": "select", "metrics": [], "answering": {"engine": "vllm"}}
+    (found,) = evaluate.check(Step("r0.evaluate", "evaluate", 2, params), tmp_path)
+    assert found.code == "E874"
+    assert "the package `vllm`" in found.message
+    assert "engine = transformers" in (found.suggestion or "")
