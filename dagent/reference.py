@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dagent.compiler.pipeline import check
-from dagent.dsl.codes import CODES
+from dagent.dsl.codes import HUNDREDS
 from dagent.dsl.diagnostics import Diagnostics
 from dagent.dsl.fmt import format_source
 from dagent.dsl.schema import Schema, load
@@ -33,18 +33,6 @@ _UNITS = {
     "rows": "rows", "tokens": "tokens", "rounds": "rounds", "calls": "calls", "money": "money",
     "time": "time", "fraction": "share", "points": "points",
 }  # fmt: skip
-_HUNDREDS = {
-    "0": "Text and syntax",
-    "1": "Structure and names",
-    "2": "Values and units",
-    "3": "Data, roles and programs",
-    "4": "Budget",
-    "5": "Criteria",
-    "6": "Student and training",
-    "7": "Composition",
-    "8": "Execution and the machine",
-    "9": "dagent itself",
-}
 
 
 # A spec to try keys in, and under which name a block is tried.
@@ -188,20 +176,18 @@ def language(text: str) -> str:
 def errors() -> str:
     """``docs/errors.md``."""
     parts = [
-        "# Errors\n\nMade from `dsl/codes.py` by `python -m dagent.reference`; not edited by "
+        "# Errors\n\nMade from `dsl/codes/` by `python -m dagent.reference`; not edited by "
         "hand. `dagent explain CODE` prints the same.\n"
     ]
-    hundred = ""
-    for code, entry in CODES.items():
-        if code[1] != hundred:
-            hundred = code[1]
-            parts.append(f"## {_HUNDREDS[hundred]}\n")
-        kind = "console" if entry.example.startswith("$") else "dagent"
-        kind = "yaml" if entry.example.startswith("---") else kind
-        parts.append(
-            f"### {code}: {entry.title}\n\n{entry.what} {entry.why}\n\n"
-            f"```{kind}\n{entry.example.rstrip()}\n```\n\n{entry.fix}\n"
-        )
+    for title, codes in HUNDREDS.items():
+        parts.append(f"## {title}\n")
+        for code, entry in codes.items():
+            kind = "console" if entry.example.startswith("$") else "dagent"
+            kind = "yaml" if entry.example.startswith("---") else kind
+            parts.append(
+                f"### {code}: {entry.title}\n\n{entry.what} {entry.why}\n\n"
+                f"```{kind}\n{entry.example.rstrip()}\n```\n\n{entry.fix}\n"
+            )
     return "\n".join(parts)
 
 

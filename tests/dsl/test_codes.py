@@ -13,6 +13,7 @@ from dagent.compiler.pipeline import check
 from dagent.dsl.codes import CODES
 
 ROOT = Path(__file__).resolve().parents[2]
+ENTRY = re.compile(r'^    "(E\d{3})": Code', re.MULTILINE)
 QUOTED = re.compile(r"[\"'](E\d{3})[\"']")
 # What a whole spec needs; an example brings its own blocks of these kinds.
 BASE = {
@@ -33,10 +34,20 @@ def test_every_code_is_used_and_every_used_code_is_known() -> None:
     used: set[str] = set()
     for folder in ("dsl", "compiler", "runtime", "dagent"):
         for path in (ROOT / folder).rglob("*.py"):
-            if path.name != "codes.py":
+            if path.parent.name != "codes":
                 used |= set(QUOTED.findall(path.read_text(encoding="utf-8")))
-    assert used - set(CODES) == set(), "used and not in codes.py"
-    assert set(CODES) - used == set(), "in codes.py and not used"
+    assert used - set(CODES) == set(), "used and not in dsl/codes"
+    assert set(CODES) - used == set(), "in dsl/codes and not used"
+
+
+def test_a_code_has_one_entry_in_the_file_of_its_hundred() -> None:
+    for path in sorted((ROOT / "dsl" / "codes").glob("e*.py")):
+        entries = re.findall(
+            r'^    "(E\d{3})": Code', path.read_text(encoding="utf-8"), re.MULTILINE
+        )
+        assert entries, path.name
+        assert entries == sorted(set(entries)), path.name
+        assert {code[1] for code in entries} == {path.name[1]}
 
 
 def test_table_is_sorted_and_whole() -> None:
