@@ -28,7 +28,12 @@ PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "d
 
 
 def make_lock(
-    path: Path, plan: Plan, composed: Composed, spec: Spec, facts: Facts
+    path: Path,
+    plan: Plan,
+    composed: Composed,
+    spec: Spec,
+    facts: Facts,
+    variant: str | None = None,
 ) -> dict[str, Any]:
     """The lock's content. ``spec`` in it is the file's bare name until ``lock_at`` places it."""
     return {
@@ -37,6 +42,7 @@ def make_lock(
         "spec": path.name,
         "sources": dict(composed.sources),
         "set": dict(composed.values),
+        **({"variant": variant} if variant else {}),
         "data": {d.name: _data(d, facts.data[d.name]) for d in spec.data},
         "programs": dict(sorted(facts.programs.items())),
         "documents": dict(sorted(facts.documents.items())),

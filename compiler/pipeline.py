@@ -45,7 +45,7 @@ from dagent.compiler.plan import Plan, PlannedArm, Step
 from dagent.compiler.prices import Price
 from dagent.compiler.settings import Settings, remembered
 from dagent.compiler.spec import Engineer, Spec
-from dagent.compiler.variants import CheckedArm, lower_all, planned, variants
+from dagent.compiler.variants import CheckedArm, alone, lower_all, planned, variants
 from dagent.dsl import document
 from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Refused
 from dagent.dsl.parse import parse, read
@@ -81,9 +81,11 @@ def compile(path: Path, settings: Settings | None = None) -> Compiled:
     diagnostics = Diagnostics()
     composed = compose(path, settings, diagnostics)
     arms = _checked(path, composed, settings, diagnostics)
-    spec, facts = arms[0].spec, arms[0].facts
-    seeds = seeds_of(composed.root, spec.seed)
+    seeds = seeds_of(composed.root, arms[0].spec.seed)
     compared = len(arms) > 1 or composed.root.entry("arms") is not None
+    if settings.variant is not None:
+        arms, compared = (alone(arms, seeds, settings.variant),), False
+    spec, facts = arms[0].spec, arms[0].facts
     lowered = lower_all(arms, seeds) if compared else arms[0].steps(spec.seed)
     steps = lowered
     for rewrite in PASSES:
@@ -101,7 +103,7 @@ def compile(path: Path, settings: Settings | None = None) -> Compiled:
         merged=len(prune(lowered)) - len(steps),
         prices={k: _price(p) for arm in arms for k, p in sorted(arm.facts.prices.items())},
     )
-    lock = make_lock(path, plan, composed, spec, facts)
+    lock = make_lock(path, plan, composed, spec, facts, settings.variant)
     return Compiled(plan, lock, tuple(diagnostics), composed.root)
 
 

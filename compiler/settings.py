@@ -49,7 +49,8 @@ def remembered(recall: Recall) -> Recall:
 @dataclass(frozen=True)
 class Settings:
     """``set`` are the ``NAME=VALUE`` texts of ``--set``; ``env`` the environment to read; ``pins``
-    the commits of data sets on the hub, where not those of the lock beside the spec.
+    the commits of data sets on the hub, where not those of the lock beside the spec; ``variant``
+    the one variant of the arms, as ``ARM/sSEED``, that is compiled alone.
 
     What checks again and again while somebody types puts other functions in: ``documents`` for the
     text of a spec or an import, which an editor may hold unsaved; ``recall`` for what ``make`` says
@@ -62,3 +63,4 @@ class Settings:
     documents: Documents = from_disk
     recall: Recall = afresh
     pins: Pins | None = None
+    variant: str | None = None

@@ -164,7 +164,8 @@ def _check_spec(path: Path, plan: Plan, lock: Mapping[str, Any], found: Diagnost
 
     values = (f"{name}={_text(value)}" for name, value in lock.get("set", {}).items())
     try:
-        again = compile(spec, Settings(set=tuple(values), pins=pins_of(lock)))
+        settings = Settings(set=tuple(values), pins=pins_of(lock), variant=lock.get("variant"))
+        again = compile(spec, settings)
     except Refused as refused:
         raise Refused(
             (

@@ -16,6 +16,8 @@ from dagent.compiler.kinds import KINDS
 from dagent.compiler.passes.lower import lower
 from dagent.compiler.plan import PlannedArm, Step, Variant, input_step
 from dagent.compiler.spec import Spec
+from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.dsl.nearest import did_you_mean
 
 COMPARE = "compare"
 
@@ -61,6 +63,21 @@ def variants(
         for seed in seeds:
             id = variant_id(arm.name, seed)
             yield Variant(id, arm.name, seed, input_step(inputs[f"result:{id}"]))
+
+
+def alone(arms: Sequence[CheckedArm], seeds: Sequence[int], variant: str) -> CheckedArm:
+    """The arm of one variant, as a spec of its own with the variant's seed. Its steps do what they
+    do beside the others, so what was done for the one is there for the other.
+
+    Raises:
+        Refused: E524, the arms have no such variant.
+    """
+    known = {variant_id(arm.name, seed): (arm, seed) for arm in arms for seed in seeds}
+    if variant not in known:
+        remedy = did_you_mean(variant, known, f"there are: {', '.join(known)}")
+        raise Refused(Diagnostic("E524", f"there is no variant `{variant}`", suggestion=remedy))
+    arm, seed = known[variant]
+    return replace(arm, spec=replace(arm.spec, seed=seed))
 
 
 def variant_id(arm: str, seed: int) -> str:

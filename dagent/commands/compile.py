@@ -38,6 +38,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="value of a parameter, or of `seed`; may be repeated",
     )
     parser.add_argument(
+        "--variant",
+        metavar="ARM/sSEED",
+        help="one variant of the arms alone, such as `matched/s3`: for a machine of its own",
+    )
+    parser.add_argument(
         "--budget-check",
         action="store_true",
         help="refuse a run that by the high estimate could exceed a cap or the device",
@@ -78,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json or args.format == "json":
         args.json, args.format = True, "json"
     spec: Path = args.spec or find_spec(Path())
-    compiled = compile(spec, Settings(tuple(args.set), os.environ))
+    compiled = compile(spec, Settings(tuple(args.set), os.environ, variant=args.variant))
     here = with_rates(compiled.plan, spec.parent)
     # Caps are those of each variant.
     capped = [plans.alone(here, variant.id) for variant in here.variants] or [here]

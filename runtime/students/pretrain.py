@@ -8,6 +8,9 @@ The shipped weights are the defaults of ``Recipe``: seed 0, 2,000,000 rows, 12,0
 (about six epochs). The rows took 73 s on 16 cores, the training 223 s on an H100 that served four
 such runs at once; two CPU cores would need some four hours, by the speed of their fine-tunes. The
 same seed gives the same rows everywhere, and the same weights up to the rounding of the device.
+
+Students of other domains are made the same way: ``examples/ledger/base.py`` calls ``main`` with
+its own ``Domain``.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import itertools
 import math
 import multiprocessing
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -25,13 +29,25 @@ import torch
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from .primitives import primitives
-from .tokenizer import ASSISTANT, END, USER, build_tokenizer
-
-MAX_TOKENS = 40
-"""Rows longer than this, chat tokens included, are left out."""
+from .tokenizer import ASSISTANT, END, PIECES, USER, build_tokenizer
 
 IGNORED = -100
 """The label that the loss skips: the prompt and the padding."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What a student is pretrained on: ``rows(seed)`` gives endless pairs of prompt and answer,
+    ``pieces`` become whole tokens, and rows longer than ``max_tokens``, chat tokens included, are
+    left out."""
+
+    rows: Callable[[int], Iterator[tuple[str, str]]]
+    pieces: tuple[str, ...]
+    max_tokens: int
+
+
+PYTHON = Domain(primitives, PIECES, max_tokens=40)
+"""The domain of the built-in student."""
 
 
 @dataclass(frozen=True)
@@ -73,33 +89,37 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForC
     return LlamaForCausalLM(config)
 
 
-def shard(rows: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tokens and labels of ``rows`` primitives: two int16 tensors (rows, MAX_TOKENS)."""
-    tokenizer = build_tokenizer()
+def shard(domain: Domain, rows: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens and labels of ``rows`` rows: two int16 tensors (rows, domain.max_tokens)."""
+    tokenizer = build_tokenizer(domain.pieces)
     user, assistant, end = tokenizer.convert_tokens_to_ids([USER, ASSISTANT, END])
-    tokens = torch.full((rows, MAX_TOKENS), tokenizer.pad_token_id, dtype=torch.int16)
-    labels = torch.full((rows, MAX_TOKENS), IGNORED, dtype=torch.int16)
-    source, filled = primitives(seed), 0
+    shape = (rows, domain.max_tokens)
+    tokens = torch.full(shape, tokenizer.pad_token_id, dtype=torch.int16)
+    labels = torch.full(shape, IGNORED, dtype=torch.int16)
+    source, filled = domain.rows(seed), 0
     while filled < rows:
-        programs, outputs = zip(*itertools.islice(source, 1000), strict=True)
-        pairs = zip(tokenizer(programs).input_ids, tokenizer(outputs).input_ids, strict=True)
-        for program, output in pairs:
-            row = [user, *program, assistant, *output, end]
-            if len(row) > MAX_TOKENS or filled == rows:
+        prompts, answers = zip(*itertools.islice(source, 1000), strict=True)
+        pairs = zip(tokenizer(prompts).input_ids, tokenizer(answers).input_ids, strict=True)
+        for prompt, given in pairs:
+            row = [user, *prompt, assistant, *given, end]
+            if len(row) > domain.max_tokens or filled == rows:
                 continue
             tokens[filled, : len(row)] = torch.tensor(row)
-            answer = slice(len(program) + 2, len(row))
+            answer = slice(len(prompt) + 2, len(row))
             labels[filled, answer] = tokens[filled, answer]
             filled += 1
     return tokens, labels
 
 
-def make_rows(recipe: Recipe, shards: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
+def make_rows(
+    domain: Domain, recipe: Recipe, shards: int = 64
+) -> tuple[torch.Tensor, torch.Tensor]:
     """All pretraining rows, made by as many processes as there are cores."""
     sizes = [recipe.rows // shards] * shards
     seeds = [recipe.seed * 10_000 + number for number in range(shards)]
     with multiprocessing.get_context("spawn").Pool() as pool:
-        tokens, labels = zip(*pool.starmap(shard, zip(sizes, seeds, strict=True)), strict=True)
+        parts = pool.starmap(partial(shard, domain), zip(sizes, seeds, strict=True))
+    tokens, labels = zip(*parts, strict=True)
     return torch.cat(tokens), torch.cat(labels)
 
 
@@ -163,8 +183,8 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path)
     tokenizer.save_pretrained(out)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(domain: Domain = PYTHON) -> None:
+    parser = argparse.ArgumentParser(description="Train a tiny student from scratch.")
     parser.add_argument("--out", type=Path, required=True, help="folder to write the student to")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     for field in fields(Recipe):
@@ -172,9 +192,9 @@ def main() -> None:
         parser.add_argument(flag, type=type(field.default), default=field.default)
     given = vars(parser.parse_args())
     out, device = given.pop("out"), given.pop("device")
-    recipe, tokenizer = Recipe(**given), build_tokenizer()
+    recipe, tokenizer = Recipe(**given), build_tokenizer(domain.pieces)
     model = build_model(recipe, tokenizer)
-    train(model, make_rows(recipe), recipe, device)
+    train(model, make_rows(domain, recipe), recipe, device)
     save(model, tokenizer, out)
 
 

@@ -1,4 +1,5 @@
-"""The tokenizer of the built-in student: printable ASCII, plus whole tokens for Python's words.
+"""The tokenizer of tiny students: printable ASCII, plus whole tokens for a domain's words, which
+for the built-in student are Python's.
 
 A program is split into the longest known pieces, so that ``print("abc"[::-1])`` is eight tokens
 rather than eighteen: a small model then spends its few layers on what the program does. Decoding
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import re
 import string
+from collections.abc import Sequence
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -43,11 +45,13 @@ CHAT_TEMPLATE = (
 """One turn is ``<|user|>prompt<|assistant|>answer<|end|>``; the system role reads as user."""
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
+def build_tokenizer(pieces: Sequence[str] = PIECES) -> PreTrainedTokenizerFast:
     """The tokenizer in standard form, ready for ``save_pretrained``."""
     characters = [c for c in string.printable if c.isprintable() or c in "\n\t"]
-    vocabulary = {piece: i for i, piece in enumerate((*SPECIAL, *characters, *PIECES))}
-    longest_first = sorted(PIECES, key=len, reverse=True)
+    vocabulary = {
+        piece: i for i, piece in enumerate(dict.fromkeys((*SPECIAL, *characters, *pieces)))
+    }
+    longest_first = sorted(pieces, key=len, reverse=True)
     pattern = "|".join([*map(re.escape, longest_first), r"[\s\S]"])
     core = Tokenizer(models.WordLevel(vocabulary, unk_token=UNK))
     core.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), behavior="isolated")
