@@ -70,12 +70,12 @@ def alone(arms: Sequence[CheckedArm], seeds: Sequence[int], variant: str) -> Che
     do beside the others, so what was done for the one is there for the other.
 
     Raises:
-        Refused: E524, the arms have no such variant.
+        Refused: E831, the arms have no such variant.
     """
     known = {variant_id(arm.name, seed): (arm, seed) for arm in arms for seed in seeds}
     if variant not in known:
         remedy = did_you_mean(variant, known, f"there are: {', '.join(known)}")
-        raise Refused(Diagnostic("E524", f"there is no variant `{variant}`", suggestion=remedy))
+        raise Refused(Diagnostic("E831", f"there is no variant `{variant}`", suggestion=remedy))
     arm, seed = known[variant]
     return replace(arm, spec=replace(arm.spec, seed=seed))
 

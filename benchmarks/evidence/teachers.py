@@ -3,8 +3,8 @@
 A real teacher is not wrong at random: it has rules that it gets wrong, and nothing in the row's
 text shows it. Here a rule applies wherever its condition holds, on ``SHARE`` of those rows, chosen
 by their text, so that the same prompt always gets the same wrong answer. Only the verifier, which
-works the answer out again, can tell. Each function is a generator like ``programs.generate``, beside
-which this file is put.
+works the answer out again, can tell. Each function is a generator like ``programs.generate``, and
+this file is put beside that one.
 """
 
 from __future__ import annotations

@@ -151,3 +151,20 @@ def test_the_commands_speak_of_arms(
     said = capsys.readouterr().out
     assert said.count("learning_rate: 0.001 -> nothing") == 1
     assert "r1…r2.train, 6 times over arms and seeds" in said
+
+
+def test_a_variant_compiled_alone_is_that_of_the_whole_and_stays_fresh(
+    project: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = plan(project, arms("uniform"))
+    monkeypatch.chdir(project.folder)
+    assert main(["compile", "--variant", "uniform/s2"]) == 0
+    apart = from_json(json.loads((project.folder / "dagent.plan.json").read_text()))
+    assert {s.id: s.key for s in apart.steps} == {
+        s.id: s.key for s in alone(whole, "uniform/s2").steps
+    }
+    assert not apart.variants
+    assert main(["execute", "--dry-run"]) == 0  # compiled anew, it is the same variant's plan
+    capsys.readouterr()
+    assert main(["compile", "--variant", "unifrom/s2"]) == 1
+    assert "did you mean `uniform/s2`?" in capsys.readouterr().err
