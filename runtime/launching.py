@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,10 @@ import yaml
 
 import dagent
 from dagent.dsl.diagnostics import Diagnostic, Failed
+from dagent.runtime.rows import write_json
 
 LIFELINE = "DAGENT_LIFELINE"  # set for processes whose standard input ends when the worker does
+REQUEST = "request.json"
 MARK = "dagent:"  # begins a line of theirs that is a reply; others are what libraries print
 
 
@@ -34,22 +35,24 @@ class Reported(Exception):
 
 def launch(task: str, config: str, request: dict[str, Any], progress: Callable[..., None]) -> Any:
     """Do ``task`` by the accelerate config at the path ``config``; relative paths in it start at
-    the folder ``request["project"]``.
+    the folder ``request["project"]``. The request lies in the folder ``request["checkpoints"]``,
+    which other machines must see under the same name.
 
     Raises:
         Reported: what one of the processes met.
         Failed: E814, one of them died.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch) / "request.json"
-        file.write_text(json.dumps({"task": task, **request}), encoding="utf-8")
+    folder = Path(request["checkpoints"])
+    folder.mkdir(parents=True, exist_ok=True)
+    file = write_json(folder / REQUEST, {"task": task, **request})
+    try:
         process = subprocess.Popen(
             [*command(Path(config)), str(file)],
             stdin=subprocess.PIPE,  # nothing is written: it ends when this process does
             stdout=subprocess.PIPE,
             text=True,
             cwd=request["project"],
-            env=_environment(Path(config)),
+            env=environment(Path(config)),
         )
         assert process.stdout is not None
         result: list[Any] = []
@@ -68,6 +71,8 @@ def launch(task: str, config: str, request: dict[str, Any], progress: Callable[.
         code = process.wait()
         assert process.stdin is not None
         process.stdin.close()
+    finally:
+        file.unlink()
     if error is not None:
         raise Reported(error)
     if code or not result:
@@ -94,7 +99,8 @@ def command(config: Path) -> list[str]:
     return [*words, "-m", "dagent.runtime.ranks"]
 
 
-def _environment(config: Path) -> dict[str, str]:
+def environment(config: Path) -> dict[str, str]:
+    """Of the launcher, and so of what it launches."""
     root = str(Path(dagent.__file__).parents[1])
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     found = {**os.environ, LIFELINE: "1", "PYTHONPATH": path}

@@ -65,8 +65,8 @@ def _untrained(
     failed: str | None = None,
 ) -> StepOutput:
     outcome = write_json(context.scratch / "outcome.json", {"failed": failed})
-    made = {"model": inputs["model"], "log": write_rows(log, []), "outcome": outcome}
-    return StepOutput(made, {"rows": rows}, note)
+    made = {"log": write_rows(log, []), "outcome": outcome}
+    return StepOutput({"model": inputs["model"], **made}, {"rows": rows}, note)
 
 
 def train(

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from dagent.compiler.digests import content_digest
 from dagent.dsl.diagnostics import Failed
@@ -98,7 +102,7 @@ def test_a_killed_process_ends_the_training_which_goes_on_from_its_checkpoint(
     request = tiny.request(base, tmp_path / "out", stages, accelerate=str(two), every=0)
 
     def kill(done: int, total: int, **_: object) -> None:
-        mine = [p for p in ranks() if str(two.parent) in environment(p)]
+        mine = [p for p in ranks() if str(two.parent) in working_in(p)]
         if done == 40:
             os.kill(max(mine), signal.SIGKILL)
 
@@ -111,7 +115,7 @@ def test_a_killed_process_ends_the_training_which_goes_on_from_its_checkpoint(
     assert content_digest(tmp_path / "out") == content_digest(tmp_path / "whole")
 
 
-def environment(process: int) -> str:
+def working_in(process: int) -> str:
     return os.readlink(f"/proc/{process}/cwd")
 
 
@@ -123,7 +127,7 @@ def test_no_process_outlives_the_worker(tiny: Any, base: Path, two: Path, tmp_pa
     mine: list[int] = []
 
     def kill(done: int, total: int, **_: object) -> None:
-        mine.extend(p for p in ranks() if str(two.parent) in environment(p))
+        mine.extend(p for p in ranks() if str(two.parent) in working_in(p))
         assert worker._process
         os.kill(worker._process.pid, signal.SIGKILL)
 
@@ -134,3 +138,73 @@ def test_no_process_outlives_the_worker(tiny: Any, base: Path, two: Path, tmp_pa
     while time.monotonic() < deadline and any(Path(f"/proc/{p}").exists() for p in mine):
         time.sleep(0.2)
     assert not [p for p in mine if Path(f"/proc/{p}").exists()]
+
+
+MACHINES = """\
+compute_environment: LOCAL_MACHINE
+distributed_type: MULTI_CPU
+use_cpu: true
+num_machines: 2
+num_processes: 2
+same_network: true
+main_process_ip: 127.0.0.1
+main_process_port: {port}
+machine_rank: {rank}
+"""
+
+
+@pytest.mark.slow
+def test_another_machine_follows(tiny: Any, base: Path, tmp_path: Path) -> None:
+    """Two launchers, as on two machines that share a folder."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    configs = [tmp_path / "first.yaml", tmp_path / "second.yaml"]
+    for rank, file in enumerate(configs):
+        file.write_text(MACHINES.format(port=port, rank=rank))
+    follower = subprocess.Popen(
+        [sys.executable, "-m", "dagent.runtime.following", str(configs[1]), str(tmp_path)],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        stages = (("sft", {"num_train_epochs": 3, "per_device_train_batch_size": 4}),)
+        request = tiny.request(base, tmp_path / "out", stages)
+        request["checkpoints"] = str(tmp_path / ".dagent" / "store" / "unfinished" / "abcd")
+        done = launch("train", str(configs[0]), request, lambda *_, **__: None)
+    finally:
+        follower.kill()
+        follower.wait()
+    assert done["rows"] == len(tiny.ROWS)
+    alone = ("sft", {"num_train_epochs": 3, "per_device_train_batch_size": 8})
+    expected = losses(tiny, tiny.train(base, tmp_path / "alone", alone), "1.sft")
+    assert losses(tiny, tmp_path / "out", "1.sft") == pytest.approx(expected, abs=2e-3)
+
+
+FSDP = """\
+compute_environment: LOCAL_MACHINE
+distributed_type: FSDP
+num_machines: 1
+num_processes: 2
+mixed_precision: 'no'
+fsdp_config:
+  fsdp_version: 2
+  fsdp_auto_wrap_policy: TRANSFORMER_BASED_WRAP
+  fsdp_transformer_layer_cls_to_wrap: LlamaDecoderLayer
+  fsdp_state_dict_type: FULL_STATE_DICT
+  fsdp_reshard_after_forward: true
+"""
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="accelerate shards on GPUs alone")
+@pytest.mark.parametrize("adapter", ["full", "lora"])
+def test_sharded_weights_come_out_whole(
+    tiny: Any, base: Path, tmp_path: Path, adapter: str
+) -> None:
+    config = tmp_path / "accelerate.yaml"
+    config.write_text(FSDP)
+    stages = (("sft", {"num_train_epochs": 3, "per_device_train_batch_size": 4, "bf16": False}),)
+    request = tiny.request(base, tmp_path / "out", stages, adapter=adapter)
+    launch("train", str(config), request, lambda *_, **__: None)
+    right = [(row["prompt"], row["answer"]) for row in tiny.ROWS]
+    assert sum(tiny.likelihood(tmp_path / "out", right)) > sum(tiny.likelihood(base, right)) + 10
+    assert not list((tmp_path / "out").glob("adapter*"))
