@@ -49,6 +49,17 @@ TRL: Mapping[str, str] = {
     "trust_remote_code": "`student` says whether code from its repository runs",
 }
 
+# Arguments that earlier versions of TRL and transformers had, and what took their place.
+FORMER: Mapping[str, str] = {
+    "max_seq_length": "max_length",
+    "max_prompt_length": "max_length",
+    "neftune_alpha": "neftune_noise_alpha",
+    "warmup_ratio": "warmup_steps",
+    "rpo_alpha": "loss_weights",
+    "group_by_length": "train_sampling_strategy",
+    "no_cuda": "use_cpu",
+}
+
 LORA: Mapping[str, str] = {
     **_because(_STUDENT, "base_model_name_or_path revision"),
     "task_type": "dagent trains causal language models",

@@ -9,5 +9,8 @@ GRADED = ("dpo", "kto", "orpo", "reward", "grpo", "rloo")
 REWARDED = ("grpo", "rloo")
 TEACHES = ("distillation", "gkd")
 TEACHER = ("teacher_model_name_or_path", "teacher_model_revision")
-# Graders that the worker can call for each answer while it trains.
-IN_WORKER = ("exact", "normalised", "numeric", "choice", "regex", "program")
+# Graders that the worker can call for each answer while it trains: all but a language model, whose
+# calls are metered and journaled where the budget is.
+IN_WORKER = (
+    "exact", "normalised", "numeric", "choice", "regex", "json", "code", "sql", "program",
+)  # fmt: skip

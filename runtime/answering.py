@@ -24,9 +24,9 @@ def load(path: str, revision: str | None = None, trust: bool = False) -> tuple[A
     it is trusted.
 
     Raises:
-        Refused: E873 where it cannot be loaded without.
+        Refused: E873 where it cannot be loaded without; E601 where there are no safetensors.
     """
-    with _own_code(path):
+    with _loading(path):
         model = AutoModelForCausalLM.from_pretrained(
             path,
             revision=revision,
@@ -45,9 +45,21 @@ def load_tokenizer(path: str, revision: str | None = None, trust: bool = False) 
 
 
 @contextmanager
-def _own_code(path: str) -> Iterator[None]:
+def _loading(path: str) -> Iterator[None]:
     try:
         yield
+    except OSError as error:
+        if ".safetensors" not in str(error):
+            raise
+        raise Refused(
+            Diagnostic(
+                "E601",
+                f"the model {Path(path).name} has no weights in safetensors, and those in a pickle "
+                "can run code when they are read",
+                suggestion="take a revision that has them, or load it once by hand and save it with "
+                "`save_pretrained`, which writes safetensors",
+            )
+        ) from None
     except ValueError as error:
         if "trust_remote_code" not in str(error):
             raise

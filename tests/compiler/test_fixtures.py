@@ -96,7 +96,6 @@ ONE_SYNTAX = {
 OF_NO_SPEC = {
     *("E001", "E002", "E004", "E005", "E006", "E007", "E705"),
     *("E620", "E621"),  # of a config of another tool
-    "E642",  # of a grader that no spec can name yet
     *("E324", "E328", "E656"),  # of a library that is missing, the network and files of the user's
     *(code for code in CODES if code > "E712"),
 }

@@ -9,6 +9,7 @@ from importlib.metadata import version
 import pytest
 
 from dagent.compiler import arguments
+from dagent.compiler.passes.check_arguments import problem
 from dagent.compiler.tables import FILE, Table, table
 from dagent.dsl.schema import load
 
@@ -29,6 +30,17 @@ def test_what_dagent_says_of_arguments_is_of_some_that_exist(
     owned: Mapping[str, object], tables: list[Table]
 ) -> None:
     assert set(owned) <= set().union(*(t.arguments for t in tables))
+
+
+@pytest.mark.parametrize("name", arguments.FORMER)
+def test_what_took_an_arguments_place_is_there_and_it_is_not(name: str) -> None:
+    assert all(name not in t.arguments for t in TRL)
+    assert any(arguments.FORMER[name] in t.arguments for t in TRL)
+    (at,) = [t for t in TRL if t.config == "trl.DPOConfig"]
+    found = problem(name, 1, at, arguments.TRL)
+    assert found
+    assert found.code == "E602"
+    assert arguments.FORMER[name] in (found.remedy or "")
 
 
 def test_a_stage_has_its_own_arguments_and_the_shared_ones() -> None:

@@ -89,6 +89,20 @@ def test_the_students_code_reaches_the_store_only_where_it_is_trusted(
     assert files(trust_remote_code=True) - files() == {"own.py"}
 
 
+def test_weights_in_a_pickle_are_not_read(base: Path, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    from dagent.runtime.answering import load
+
+    folder = tmp_path / "pickled"
+    shutil.copytree(base, folder)
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(Refused, match="E601: the model pickled has no weights in safetensors"):
+        load(str(folder))
+
+
 def test_a_student_without_a_pad_token_learns_where_to_stop(
     tiny: Any, base: Path, tmp_path: Path
 ) -> None:

@@ -132,6 +132,34 @@ def test_a_teacher_is_approached(
     assert distance(trained) < 0.7 * distance(base)
 
 
+BRINGING = {
+    "json": ({"fields": ["*"]}, {"answer": '{"a": 1}'}),
+    "sql": (
+        {"databases": {}},
+        {"answer": "SELECT 1", "schema_sql": "CREATE TABLE t (a INTEGER);"},
+    ),
+    "code": ({}, {"answer": "def f():\n    return 1", "tests": "assert f() == 1"}),
+}
+
+
+@pytest.mark.parametrize("grader", BRINGING)
+def test_graders_that_judge_by_more_than_the_answer_reward_and_make_pairs(
+    tiny: Any, base: Path, tmp_path: Path, grader: str
+) -> None:
+    from dagent.runtime.preferences import graded
+
+    options, brings = BRINGING[grader]
+    metric = {"name": "accuracy", "grader": grader, **options}
+    rows = [{"prompt": f"{n}", **brings} for n in range(4)]
+    grade = graded(metric, str(tmp_path))
+    assert grade(rows[0]["answer"], rows[0]).score == 1
+    drawn = {"max_steps": 1, "num_generations": 2, "logging_steps": 1}
+    stages = ("dpo", {"max_steps": 1}), ("grpo", drawn)
+    trained = tiny.train(base, tmp_path / "out", *stages, metric=metric, rows=rows)
+    assert read_json(tmp_path / "out.checkpoints" / "1.dpo" / "done.json")["rows"] == len(rows)
+    assert tiny.curve(trained, "2.grpo")[0]["reward"] == 0
+
+
 def test_a_teacher_of_another_vocabulary_is_refused(tiny: Any, base: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(base, other)
