@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState
 from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
 from transformers.utils import logging as transformers_logging
 
 from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.runtime import together
 from dagent.runtime.prompting import prompt_texts
 
 transformers_logging.set_verbosity_error()
@@ -56,7 +56,7 @@ def _loading(path: str) -> Iterator[None]:
                 "E601",
                 f"the model {Path(path).name} has no weights in safetensors, and those in a pickle "
                 "can run code when they are read",
-                suggestion="take a revision that has them, or load it once by hand and save it with "
+                suggestion="take a revision that has them, or load it by hand and save it with "
                 "`save_pretrained`, which writes safetensors",
             )
         ) from None
@@ -74,7 +74,7 @@ def _loading(path: str) -> Iterator[None]:
 
 
 def load_quantized(path: str, trust: bool = False) -> tuple[Any, Any]:
-    """As ``load``, the weights in four bits (NF4) on this process's GPU, for a QLoRA adapter.
+    """As ``load``, the weights in four bits (NF4) on this process's device, for a QLoRA adapter.
 
     ``dagent.runtime.steps.train`` checks beforehand that there is a GPU, and bitsandbytes.
     """
@@ -89,7 +89,7 @@ def load_quantized(path: str, trust: bool = False) -> tuple[Any, Any]:
     model = AutoModelForCausalLM.from_pretrained(
         path,
         quantization_config=four_bits,
-        device_map={"": PartialState().local_process_index},
+        device_map={"": together.device()},
         use_safetensors=True,
         trust_remote_code=trust,
     )

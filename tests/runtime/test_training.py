@@ -190,6 +190,25 @@ def test_where_nothing_is_wrong_the_student_stays_as_it_is(
         assert content_digest(trained) == content_digest(base)
 
 
+def test_an_adapter_is_trained_on_four_bits_and_merged_into_the_whole_weights(
+    tiny: Any, right: Answered, tmp_path: Path
+) -> None:
+    """On a CPU, where bitsandbytes can do it too, slowly."""
+    pytest.importorskip("bitsandbytes")
+    base = tiny.make_student(tmp_path / "base", hidden=64)  # it packs blocks of 64
+    lora = {"adapter": "qlora", "lora": tiny.LORA}
+    stages = ("sft", {"num_train_epochs": 6}), ("dpo", {"max_steps": 2})
+    trained = tiny.train(base, tmp_path / "out", *stages, **lora)
+    assert sum(tiny.likelihood(trained, right)) > sum(tiny.likelihood(base, right)) + 10
+    assert not list(trained.glob("adapter*"))
+    assert "quantization_config" not in (trained / "config.json").read_text()
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (base, trained)]
+    assert sizes[0] == sizes[1]
+    small = {"max_steps": 2, "num_generations": 4, "max_completion_length": 2}
+    chain = ("reward", {"max_steps": 4}), ("grpo", small)
+    assert tiny.train(base, tmp_path / "rewarded", *chain, **lora).is_dir()
+
+
 class Died(Exception):
     pass
 

@@ -28,7 +28,7 @@ ANSWERING = {
 }
 
 
-def make_student(folder: Path, seed: int = 0) -> Path:
+def make_student(folder: Path, seed: int = 0, hidden: int = 32) -> Path:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -39,7 +39,7 @@ def make_student(folder: Path, seed: int = 0) -> Path:
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=32,
+        hidden_size=hidden,
         intermediate_size=64,
         num_hidden_layers=2,
         num_attention_heads=4,
