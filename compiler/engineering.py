@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dagent.compiler.facts import Facts
 from dagent.compiler.prices import Price, place
@@ -149,17 +149,24 @@ class Engineering:
 
     def teacher(self) -> Use:
         """At best a program that makes several rows of an answer; at worst every attempt spends
-        all its calls. What is asked is the program's own affair."""
+        all its calls, within a round's even share of the run's. What is asked is its own affair."""
         row, rows = self._row, self.spec.budget.rows_per_round
         most = self.spec.engineer.attempts * attempt_caps(self.spec)["calls"]
         prompt = (row / 2, len(self.spec.domain.goal) + EXAMPLES * (row + WORDS) + 2 * WORDS)
         written = (row / 2, ROWS_PER_CALL * (row + WORDS + EXPLAINED[1]))
         fewest = min(most, math.ceil(rows / 2 / ROWS_PER_CALL))
         use = self._use("teacher", (fewest, int(most)), prompt, written)
-        return use.within(self._cap("round")).within(self._cap("teacher")).within(self._cap())
+        use = use.within(self._cap("round"))
+        for cap in (self._cap("teacher"), self._cap()):
+            use = use.within(cap and cap / self.spec.budget.rounds)
+        return use
 
     def authoring(self) -> Use:
-        return self.author() + self.teacher()
+        """Both; the money is that of whose price is known, as in the sum over steps."""
+        uses = (self.author(), self.teacher())
+        known = [use.money for use in uses if use.money is not None]
+        whole = total(replace(use, money=use.money or (0, 0)) for use in uses)
+        return whole if known else replace(whole, money=None)
 
     # --- together -----------------------------------------------------------------------------
 

@@ -2,12 +2,13 @@
 
 A prompt as DSPy writes it lists its inputs as ``[[ ## name ## ]]`` and its outputs as JSON with
 their schemas. Values come from the inputs where these have one by the same name. Rows are rows of
-the domain with a stand-in's mark, so that they are new and nobody takes them for real.
+the domain with a stand-in's marks, so that they are new and nobody takes them for real.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from dagent.runtime.rehearsal.author import program
 from dagent.runtime.rehearsal.serving import inputs
 
 MARK = "stand-in"
+_MARKED = re.compile(rf" {MARK}-[a-z]+")
+_FIVE_WORDS = re.compile(r"(?:\S+\s+){4}\S+")
 _OUTPUT = re.compile(r'^  "(\w+)": ("\{\1\}.*?"),?$', re.MULTILINE)
 _SCHEMA = "JSON schema: "
 RIGHT, WRONG = 9.0, 1.0  # scores of a judge
@@ -103,6 +106,19 @@ def _score(given: Mapping[str, Any], known: Mapping[str, str]) -> float:
     return RIGHT if known.get(str(given.get("question")), proposed) == proposed else WRONG
 
 
+def _marked(text: str, salt: str) -> str:
+    """The text with marks in it: so many that it shares no passage with what it was made from, and
+    is no near-duplicate of others made from that."""
+    numbers = itertools.count()
+
+    def mark() -> str:
+        letters = hashlib.sha256(f"{salt}.{next(numbers)}".encode()).digest()[:10]
+        return f" {MARK}-{''.join(chr(97 + byte % 26) for byte in letters)}"
+
+    end = "".join(mark() for _ in range(2 + len(text) // 50))
+    return _FIVE_WORDS.sub(lambda words: words[0] + mark(), text) + end
+
+
 def _right(question: str, known: Mapping[str, str]) -> str:
     """The answer to a question that may have been cut short."""
     whole = (answer for asked, answer in known.items() if question and asked.startswith(question))
@@ -118,17 +134,14 @@ def _text(name: str, given: Mapping[str, Any], known: Mapping[str, str], salt: s
     if failures and name in ("evidence", "difficulties"):
         return str(failures[0]["id" if name == "evidence" else "difficulty"])
     example = examples[int(salt[:4], 16) % len(examples)] if examples else {}
-    digest = hashlib.sha256(salt.encode()).hexdigest()
     if name == "question":
-        shown = str(example.get("prompt", ""))
-        return f"{shown} {MARK} {' '.join([digest] * (1 + len(shown) // 200))}"
+        return _marked(str(example.get("prompt", "")), salt)
     if name == "result":
         return str(example.get("answer") or _right(str(example.get("prompt", "")), known))
     if name in ("skill", "difficulty"):
         return str(example.get(name, ""))
     if name in ("answer", "own_answer", "repaired_answer"):
-        question = str(given.get("question", ""))
-        return known.get(question.partition(f" {MARK} ")[0], MARK)
+        return known.get(_MARKED.sub("", str(given.get("question", ""))), MARK)
     if name == "repaired_question":
         return str(given.get("question", MARK))
     return MARK

@@ -129,6 +129,10 @@ def nothing_left(step: Step, action: Action) -> str:
     made = action.metrics
     if step.kind == "generate" and not made.get("candidates"):
         return "not one candidate could be read"
+    if step.kind == "submit" and not made.get("added"):
+        return "too few rows of the submission are left to train on"
+    if step.kind == "decontaminate" and step.round and made.get("leaks") and not made["clean"]:
+        return "every row overlaps with dev, test or a guard"
     if step.kind == "author" and not made.get("valid"):
         return f"no valid submission in {made['attempts']:g} programs"
     return ""
