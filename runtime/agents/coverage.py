@@ -37,8 +37,12 @@ class NearDuplicates:
         shingles = _shingles(prompt)
         prefix = sorted(shingles)[: int((1 - SIMILAR) * len(shingles)) + 1]
         for other in dict.fromkeys(o for s in prefix for o in self._index[s]):
-            both = self._sets[other]
-            if len(shingles & both) >= SIMILAR * len(shingles | both):
+            known = self._sets[other]
+            sizes = len(shingles) + len(known)
+            if min(len(shingles), len(known)) * (1 + SIMILAR) < SIMILAR * sizes:
+                continue  # were it all in the other, it would be too small a part
+            both = len(shingles & known)
+            if both >= SIMILAR * (sizes - both):
                 return other
         self._sets[id] = shingles
         for shingle in prefix:

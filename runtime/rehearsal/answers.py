@@ -18,8 +18,10 @@ from dagent.runtime.rehearsal.author import program
 from dagent.runtime.rehearsal.serving import inputs
 
 MARK = "stand-in"
-_MARKED = re.compile(rf" {MARK}-[a-z]+")
+_MARKED = re.compile(rf" ~(?:[a-z]{{10}}|{MARK})")
 _FIVE_WORDS = re.compile(r"(?:\S+\s+){4}\S+")
+# Inputs that are no plain text; a row's answer may look like JSON and be none of these.
+_LISTS = frozenset({"budget", "cells", "count", "examples", "failures", "limits", "methods"})
 _OUTPUT = re.compile(r'^  "(\w+)": ("\{\1\}.*?"),?$', re.MULTILINE)
 _SCHEMA = "JSON schema: "
 RIGHT, WRONG = 9.0, 1.0  # scores of a judge
@@ -34,7 +36,10 @@ def answer(request: Mapping[str, Any], known: Mapping[str, str], faults: bool = 
     outputs = _OUTPUT.findall(messages[0]["content"].split("Outputs will be")[-1])
     if not outputs:
         return MARK
-    given = {name: _read(value) for name, value in inputs(request).items()}
+    given = {
+        name: json.loads(value) if name in _LISTS else value
+        for name, value in inputs(request).items()
+    }
     if "program" in dict(outputs):
         return json.dumps({"plan": f"a plan of a {MARK}", "program": program(given, faults)})
     salt = hashlib.sha256(json.dumps(messages).encode()).hexdigest()
@@ -43,13 +48,6 @@ def answer(request: Mapping[str, Any], known: Mapping[str, str], faults: bool = 
         for name, note in outputs
     }
     return json.dumps(said)
-
-
-def _read(value: str) -> Any:
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value
 
 
 def _schema(note: str) -> Schema:
@@ -113,10 +111,10 @@ def _marked(text: str, salt: str) -> str:
 
     def mark() -> str:
         letters = hashlib.sha256(f"{salt}.{next(numbers)}".encode()).digest()[:10]
-        return f" {MARK}-{''.join(chr(97 + byte % 26) for byte in letters)}"
+        return f" ~{''.join(chr(97 + byte % 26) for byte in letters)}"
 
-    end = "".join(mark() for _ in range(2 + len(text) // 50))
-    return _FIVE_WORDS.sub(lambda words: words[0] + mark(), text) + end
+    end = "".join(mark() for _ in range(4 + len(text) // 50))
+    return f"{_FIVE_WORDS.sub(lambda words: words[0] + mark(), text)}{end} ~{MARK}"
 
 
 def _right(question: str, known: Mapping[str, str]) -> str:
