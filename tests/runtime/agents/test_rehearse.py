@@ -151,3 +151,24 @@ def test_a_call_that_does_not_fit_the_context_is_found(
     said = capsys.readouterr().out
     assert "its context holds 8,192" in said
     assert said.count("would break") == 1
+
+
+@pytest.mark.parametrize("template", ["classification", "extraction"])
+def test_a_template_is_rehearsed_once_a_model_engineers_it(
+    template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Answers that are JSON, and questions that are sentences with much in common."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "--template", template]) == 0
+    spec = tmp_path / "spec.dagent"
+    text = spec.read_text()
+    start, end = text.index("engineer {"), text.index("}\n\nbudget")
+    text = f"{text[:start]}engineer {{\n{ALL}{text[end:]}"
+    text = re.sub(r"rounds <= \d+", "rounds <= 1", re.sub(r"rows <= \w+ rows", "rows <= 40", text))
+    spec.write_text(text)
+    assert main(["compile"]) == 0
+    capsys.readouterr()
+    code = main(["rehearse"])
+    said = capsys.readouterr().out
+    assert code == 0, said
+    assert " 40 rows added" in said
