@@ -170,14 +170,15 @@ def _index(found: Outcome, name: str, rows: int) -> dict[str, Any]:
 def _usage(found: Outcome, *, adapter: bool, base: str) -> str:
     template, system = found.answering["template"], found.answering["system"]
     where = "FOLDER OF THE BASE" if base.startswith((".", "/", "builtin:")) else base
+    trust = ", trust_remote_code=True" if found.answering.get("trust_remote_code") else ""
     loading = (
         "from peft import PeftModel\n"
         "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-        f'base = AutoModelForCausalLM.from_pretrained("{where}")\n'
+        f'base = AutoModelForCausalLM.from_pretrained("{where}"{trust})\n'
         'model = PeftModel.from_pretrained(base, "model")\n'
         if adapter
         else "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-        'model = AutoModelForCausalLM.from_pretrained("model")\n'
+        f'model = AutoModelForCausalLM.from_pretrained("model"{trust})\n'
     )
     asked = (
         f"text = {template!r}.replace('{{prompt}}', question)\n"
@@ -190,6 +191,7 @@ def _usage(found: Outcome, *, adapter: bool, base: str) -> str:
         else 'text = question + "\\n"\n'
     )
     note = "" if not adapter else f"The adapter belongs on `{base}`.\n\n"
+    note += "" if not trust else "It runs Python code that the base brought: read it first.\n\n"
     return (
         f"{note}```python\n{loading}"
         'tokenizer = AutoTokenizer.from_pretrained("model")\n'

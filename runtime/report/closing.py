@@ -92,6 +92,10 @@ def reproduce(first: Event, plan: Plan | None, project: Path) -> Part:
         ("student", first["settings"].get("student.model", "")),
         ("seed", first["seed"]),
         ("dagent", first["version"]),
+        (
+            "code of the model",
+            "RUN: trust_remote_code" if first["settings"].get("student.trust_remote_code") else "",
+        ),
         ("sandbox", "NONE: --allow-unsandboxed" if first.get("unsandboxed") else ""),
         ("packages", ", ".join(f"{k} {v}" for k, v in sorted(lock.get("packages", {}).items()))),
     ):

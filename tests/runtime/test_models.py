@@ -171,3 +171,19 @@ def test_vllm_is_refused_before_anything_runs_where_it_cannot_be(tmp_path: Path)
     assert found.code == "E874"
     assert "the package `vllm`" in found.message
     assert "engine = transformers" in (found.suggestion or "")
+
+
+def test_the_report_says_that_code_of_the_model_ran(stub: ModuleType, tmp_path: Path) -> None:
+    from dagent.runtime.journal import read_events
+    from dagent.runtime.report.page import render
+    from dagent.runtime.status import journal_path, latest
+
+    def report(name: str, student: str) -> str:
+        spec = stub.SPEC.replace('model = "./student"', f'model = "./student"{student}')
+        folder = stub.make_project(tmp_path / name, spec)
+        (folder / "student" / "own.py").write_text("")
+        stub.run_project(folder)
+        return str(render(read_events(journal_path(folder, latest(folder) or "")), folder))
+
+    assert "RUN: trust_remote_code" in report("trusted", "  trust_remote_code = true")
+    assert "trust_remote_code" not in report("plain", "")
