@@ -370,8 +370,9 @@ def _simplified(answer: str) -> bool:
 
 
 def grade(answer: str, row: dict) -> float:
-    """The metric of the spec: 1 for an answer that is right in any form, else 0."""
-    return float(verify({**row, "answer": answer.strip()}) is None)
+    """The metric of the spec: 1 for the row's answer, or one that is right in another form."""
+    said = answer.strip()
+    return float(said == row["answer"] or verify({**row, "answer": said}) is None)
 
 
 # --- what every domain needs: split, generate, verify ------------------------------------------
