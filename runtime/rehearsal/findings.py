@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,30 @@ def look_for_room(longest: Mapping[str, int], found: Rehearsal) -> None:
                 f"a call may take {tokens:,} tokens, and its context holds {window:,}",
                 "lower `max_tokens`, or name a model with more room",
             )
+
+
+def look_for_students_room(
+    model: Path, questions: Collection[str], new_tokens: int, found: Rehearsal
+) -> None:
+    """Whether a student whose files are here holds the longest question and an answer to it."""
+    config, tokenizer = model / "config.json", model / "tokenizer.json"
+    if not (questions and config.is_file() and tokenizer.is_file()):
+        return
+    window = json.loads(config.read_text(encoding="utf-8")).get("max_position_embeddings")
+    try:
+        from tokenizers import Tokenizer
+    except ImportError:
+        return
+    longest = max(questions, key=len)
+    asked = len(Tokenizer.from_file(str(tokenizer)).encode(longest).ids)
+    if isinstance(window, int) and asked + new_tokens > window:
+        found.broke(
+            "student",
+            f"its longest question takes {asked:,} tokens, an answer may take {new_tokens:,}, and "
+            f"its context holds {window:,}",
+            "lower `max_new_tokens` of `student`, leave such rows out, or name a student with more "
+            "room",
+        )
 
 
 def try_right_rows(step: Step, rows: Sequence[Row], project: Path, found: Rehearsal) -> None:

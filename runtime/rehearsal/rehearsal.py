@@ -29,6 +29,7 @@ from dagent.runtime.rehearsal.findings import (
     Rehearsal,
     look_for_keys,
     look_for_room,
+    look_for_students_room,
     models,
     nothing_left,
     try_right_rows,
@@ -92,6 +93,11 @@ def _walk(
             found.broke(f"{whose}round {lane.rounds}", f"the budget ends: {lane.stopped}", CAP)
     found.longest, found.faults = server.longest, server.met
     look_for_room(server.longest, found)
+    student_model = run.outputs.get("student/model")
+    asking = [s.params["answering"] for s in plan.steps if s.kind == "evaluate"]
+    if student_model is not None and asking:
+        most = max(answering["max_new_tokens"] for answering in asking)
+        look_for_students_room(student_model.path, known().keys(), most, found)
     found.use = list(_use(plan, spent(journal.events, adopted=not plan.variants)))
 
 

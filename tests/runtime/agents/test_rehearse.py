@@ -71,11 +71,26 @@ def test_a_plan_is_walked_to_its_end(
     shown = {line.split()[1]: line.split()[2] for line in said}
     assert {s["id"] for s in steps} <= set(shown)
     assert {shown[s["id"]] for s in steps} == {"ok"}
-    assert any("calls: " in line and "at most" in line for line in said)
+    assert any("calls: " in line and "the estimate says up to" in line for line in said)
     assert any("faults met" in line for line in said) == (faults and engineer != PLAIN)
     left = files(folder) - before
     assert not any(part in name for name in left for part in ("champion", "rehearsal/", "mlflow"))
     assert not any(name.startswith(".dagent/store/") for name in left)
+
+
+def test_a_question_that_does_not_fit_the_students_context_is_found(
+    project: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = project(PLAIN)
+    spec = folder / "sums.dagent"
+    own = 'model = "builtin:tiny-python"  max_new_tokens = 126 tokens'
+    spec.write_text(spec.read_text().replace('model = "./student"', own))
+    assert main(["compile"]) == 0
+    capsys.readouterr()
+    assert main(["rehearse"]) == 1
+    said = capsys.readouterr().out
+    assert "would break: student: its longest question takes 7 tokens" in said
+    assert "its context holds 128" in said
 
 
 def test_an_author_that_leaves_nothing_valid_is_found(
