@@ -28,6 +28,7 @@ from dagent.compiler.spec import (
     Spec,
     Stage,
     Student,
+    Task,
 )
 from dagent.compiler.where import NotAllowed, Where, parse_where
 from dagent.dsl.diagnostics import Diagnostics
@@ -290,10 +291,42 @@ def _guard(name: str, block: Reader, first: str) -> Guard:
             block.where,
             "add `max_drop = 2pp`",
         )
+    task = _task(name, block)
     return Guard(
         set=name,
-        metric=block.text("metric", first),
+        # A task judges by its own metric, and what it gave stands under the guard's name.
+        metric=name if task else block.text("metric", first),
         max_drop=block.amount("max_drop", "points", 0.0),
+        task=task,
+    )
+
+
+def _task(name: str, block: Reader) -> Task | None:
+    if "task" not in block:
+        for key in ("tasks", "shots", "limit"):
+            if key in block:
+                block.diagnostics.error(
+                    "E325",
+                    f"`{key}` says nothing without `task`",
+                    block.key_span(key),
+                    f'remove it, or add `task = "lm_eval:{name}"`',
+                )
+                block.node(key)
+        return None
+    shots, (harness, _, task) = block.value("shots"), block.text("task", "").partition(":")
+    if harness != "lm_eval" or not task:
+        block.diagnostics.error(
+            "E507",
+            f"`{block.text('task', '')}` is no task of lm-evaluation-harness",
+            block.span("task"),
+            f'write `task = "lm_eval:{name}"`',
+        )
+    return Task(
+        name=task,
+        folder=block.text("tasks", None),
+        shots=None if shots is None else int(shots),
+        limit=block.amount("limit", "rows", None, least=1),
+        metric=block.text("metric", None),
     )
 
 

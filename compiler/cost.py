@@ -15,7 +15,7 @@ from dagent.compiler import memory
 from dagent.compiler.engineering import Engineering, Use
 from dagent.compiler.facts import Facts
 from dagent.compiler.plan import Estimate
-from dagent.compiler.spec import Spec, Stage
+from dagent.compiler.spec import Guard, Spec, Stage
 from dagent.compiler.stages import GRADED, REWARDED, TEACHES
 from dagent.compiler.tables import table
 
@@ -25,6 +25,7 @@ START_SECONDS = (0.01, 1.0)  # per step: reading, writing, digests
 PER_ROW = (1e-5, 2e-3)  # a program that makes, checks or compares one row
 CHARACTERS_PER_TOKEN = (6.0, 1.0)  # words of English; single characters
 UNKNOWN_PARAMETERS = (1e8, 1e10)  # a student on the hub whose name does not tell
+TASK_ROWS = 1000  # of a task of lm-evaluation-harness
 DEFAULT_BATCH, DEFAULT_EPOCHS = 8, 3  # TRL's own defaults
 
 Range = tuple[float, float]
@@ -44,7 +45,7 @@ class Cost:
         for number in range(1, spec.budget.rounds + 1):
             parts += [self.answer(dev), self.programs(self.candidates), self.mix()]
             parts += [self.train(number)] + 9 * [START_SECONDS]
-            parts += [self.answer(self._rows_of(g.set)) for g in spec.criteria.guards]
+            parts += [self.guard(g) for g in spec.criteria.guards]
         for low, high in parts:
             total[0] += low
             total[1] += high
@@ -66,6 +67,15 @@ class Cost:
         student = self.spec.student
         batches = math.ceil(rows / student.batch)
         return self._seconds(2, rows, batches * student.max_new_tokens)
+
+    def guard(self, guard: Guard) -> Range:
+        return self.answer(self.guarded(guard))
+
+    def guarded(self, guard: Guard) -> int:
+        """Rows of a guard; of a task, which is read when the plan runs, what is usual."""
+        if guard.task:
+            return guard.task.limit or TASK_ROWS
+        return self._rows_of(guard.set)
 
     def programs(self, rows: int) -> Range:
         return rows * PER_ROW[0] + START_SECONDS[0], rows * PER_ROW[1] + START_SECONDS[1]

@@ -226,7 +226,10 @@ class Engineering:
         """The select half and the guards, once."""
         criteria = self.spec.criteria
         select = round(self._rows(self.spec.role("dev").name) * criteria.select)
-        sets = [(select, None), *((self._rows(g.set), [g.metric]) for g in criteria.guards)]
+        sets = [
+            (select, None),
+            *((self._rows(g.set), [g.metric]) for g in criteria.guards if not g.task),
+        ]
         return total(self.judge((rows, rows), names) for rows, names in sets)
 
     def run(self) -> Use:

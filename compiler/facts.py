@@ -64,6 +64,7 @@ class Facts:
     graders: GraderFacts = field(default_factory=GraderFacts)
     # Of the accelerate config and what it names, by path: SHA-256
     accelerate: Mapping[str, str] = field(default_factory=dict)
+    tasks: Mapping[str, str] = field(default_factory=dict)  # folder of a guard's tasks -> SHA-256
 
 
 def inside(path: str, project: Path, span: Span, diagnostics: Diagnostics) -> Path | None:

@@ -76,6 +76,13 @@ KINDS: dict[str, Kind] = {
         Kind("train", 2, ("rows", "model"), ("model", "log", "outcome"), "trains the student"),
         Kind("evaluate", 2, ("rows", "model"), ("answers", "metrics"), "answers and grades a set"),
         Kind(
+            "benchmark",
+            1,
+            ("model",),
+            ("answers", "metrics"),
+            "runs a task of lm-evaluation-harness",
+        ),
+        Kind(
             "gate",
             4,
             ("model", "answers"),

@@ -24,7 +24,17 @@ from dagent.compiler.spec import DataSet, Spec
 LOCK_FORMAT = "dagent.lock/1"
 PINNED = ("revision", "sha256", "trust_remote_code")  # of a model
 # Packages whose version can change what a step makes.
-PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "datasketch", "scipy")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "accelerate",
+    "datasets",
+    "datasketch",
+    "scipy",
+    "lm_eval",
+)
 
 
 def make_lock(

@@ -28,7 +28,7 @@ from dagent.compiler.passes.check_accelerate import check_accelerate
 from dagent.compiler.passes.check_arguments import check_arguments
 from dagent.compiler.passes.check_arms import check_arms
 from dagent.compiler.passes.check_budget import check_budget
-from dagent.compiler.passes.check_criteria import check_criteria
+from dagent.compiler.passes.check_criteria import check_criteria, check_tasks
 from dagent.compiler.passes.check_data import check_data
 from dagent.compiler.passes.check_device import check_device
 from dagent.compiler.passes.check_document import check_document
@@ -176,6 +176,7 @@ def _checked_arm(
     graders = check_graders(spec, project, data, diagnostics)
     facts = Facts(data, student, programs, documents, prices, price_lists, teachers, graders)
     facts = replace(facts, accelerate=check_accelerate(spec, project, diagnostics))
+    facts = replace(facts, tasks=check_tasks(spec, project, diagnostics))
     check_criteria(spec, data, diagnostics)
     check_arguments(spec, diagnostics)
     check_budget(spec, facts, diagnostics)

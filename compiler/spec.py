@@ -257,12 +257,25 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True)
+class Task:
+    """A task of lm-evaluation-harness; ``folder`` holds the user's own, ``metric`` is one of the
+    task's. None is what the task itself says."""
+
+    name: str
+    folder: str | None
+    shots: int | None
+    limit: int | None
+    metric: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Guard:
     """``max_drop`` as a fraction: 0.02 is two points."""
 
     set: str
     metric: str
     max_drop: float
+    task: Task | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +331,8 @@ class Spec:
         """The metrics that judge answers to the rows of a set."""
         if data.role in ("dev", "test"):
             return tuple(m.name for m in self.criteria.metrics)
-        return tuple(g.metric for g in self.criteria.guards if g.set == data.name)
+        guards = (g for g in self.criteria.guards if not g.task)
+        return tuple(g.metric for g in guards if g.set == data.name)
 
 
 def place(root: document.Mapping, path: document.Path, *, of_key: bool = False) -> Span:

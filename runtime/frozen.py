@@ -53,6 +53,8 @@ def pinned(params: Any, project: Path) -> Iterator[tuple[tuple[str, Path], str]]
 def _named(params: Mapping[str, Any], project: Path) -> Iterator[tuple[str, Path]]:
     if "program" in params:
         yield "the program", project / params["program"].rpartition(":")[0]
+    elif params.get("tasks"):
+        yield "the tasks", project / params["tasks"]
     elif "path" in params:
         yield "the data set", project / params["path"]
     elif str(params.get("hub", "")).startswith(LOCAL):

@@ -25,6 +25,7 @@ from dagent.runtime.launching import Reported, launch
 # task -> `function(request, progress) -> result`, by module and name
 TASKS = {
     "answer": ("dagent.runtime.answering", "run"),
+    "benchmark": ("dagent.runtime.benchmarking", "run"),
     "extract": ("dagent.runtime.extracting", "run"),
     "fetch": ("dagent.runtime.answering", "fetch"),
     "train": ("dagent.runtime.training", "run"),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping
+from pathlib import Path
 
-from dagent.compiler.facts import DataFacts
+from dagent.compiler.digests import content_digest
+from dagent.compiler.facts import DataFacts, inside
 from dagent.compiler.quantity import shown
 from dagent.compiler.read import within
 from dagent.compiler.spec import Requirement, Spec
@@ -53,6 +55,8 @@ def _quantile(p: float) -> float:
 def _check_guards(spec: Spec, diagnostics: Diagnostics) -> None:
     sets = {d.name: d for d in spec.data}
     for guard in spec.criteria.guards:
+        if guard.task:
+            continue
         _known_metric(
             spec, guard.metric, spec.at("criteria", "guard", guard.set, "metric"), diagnostics
         )
@@ -72,6 +76,26 @@ def _check_guards(spec: Spec, diagnostics: Diagnostics) -> None:
                 "name a data set with `role = guard`",
                 [Note("its role is given here", spec.at("data", guard.set, "role"))],
             )
+
+
+def check_tasks(spec: Spec, project: Path, diagnostics: Diagnostics) -> dict[str, str]:
+    """The digest of every folder with tasks of the user's own."""
+    found: dict[str, str] = {}
+    for guard in spec.criteria.guards:
+        if guard.task is None or guard.task.folder is None:
+            continue
+        span = spec.at("criteria", "guard", guard.set, "tasks")
+        folder = inside(guard.task.folder, project, span, diagnostics)
+        if folder is not None and not folder.is_dir():
+            diagnostics.error(
+                "E507",
+                f"there is no folder `{guard.task.folder}` with tasks",
+                span,
+                "correct the path; it is relative to the spec",
+            )
+        elif folder is not None:
+            found[guard.task.folder] = content_digest(folder)
+    return found
 
 
 def _known_metric(spec: Spec, name: str, span: Span, diagnostics: Diagnostics) -> None:

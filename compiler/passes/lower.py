@@ -11,12 +11,23 @@ from dagent.compiler.digests import derived_seed
 from dagent.compiler.engineering import Use
 from dagent.compiler.facts import Facts
 from dagent.compiler.grading import BRINGS
+from dagent.compiler.lock import installed
 from dagent.compiler.passes.lower_program import before_programs, program_round
 from dagent.compiler.passes.made import made as _step
 from dagent.compiler.plan import Step
 from dagent.compiler.prompts import version
 from dagent.compiler.rowchecks import ENGINEERS, must_not_share
-from dagent.compiler.spec import DataSet, LanguageModel, Metric, Requirement, Role, Spec, Student
+from dagent.compiler.spec import (
+    DataSet,
+    Guard,
+    LanguageModel,
+    Metric,
+    Requirement,
+    Role,
+    Spec,
+    Student,
+    Task,
+)
 from dagent.compiler.stages import GRADED, TEACHER, TEACHES
 from dagent.compiler.tables import table
 
@@ -476,8 +487,28 @@ class Lowering:
 
     def _evaluate_guard(self, n: int, set: str, model: str) -> Step:
         guard = next(g for g in self.spec.criteria.guards if g.set == set)
+        if guard.task:
+            return self._benchmark(n, guard, guard.task, model)
         metrics = [m for m in self.metrics if m["name"] == guard.metric]
         return self._evaluate(f"r{n}.guard.{set}", f"data.{set}/rows", model, set, n, metrics)
+
+    def _benchmark(self, n: int, guard: Guard, task: Task, model: str) -> Step:
+        rows = self.cost.guarded(guard)
+        params = {
+            "name": guard.set,
+            "task": task.name,
+            "tasks": task.folder,
+            "sha256": self.facts.tasks.get(task.folder or ""),
+            "lm_eval": installed().get("lm_eval"),
+            "shots": task.shots,
+            "limit": task.limit,
+            "metric": task.metric,
+            "system": self.spec.student.system,
+            "batch": self.spec.student.batch,
+            **self.trusted,
+        }
+        estimate = seconds(self.cost.guard(guard), rows=(rows, rows))
+        return _step(f"r{n}.guard.{guard.set}", "benchmark", params, {"model": model}, n, estimate)
 
     def _asked(self, set: str) -> int:
         """How many rows a set has."""

@@ -194,4 +194,12 @@ CODES = {
         "$ dagent execute",
         "Check its name, config and split, the network and the access token; then execute again.",
     ),
+    "E329": Code(
+        "task cannot be run",
+        "lm-evaluation-harness does not know the task, cannot read its data, or gives no score of "
+        "0 to 1 for each of its rows.",
+        "A guard that cannot be measured guards nothing.",
+        "$ dagent execute",
+        "Check the task's name and metric (`lm_eval ls tasks`), the folder `tasks`, the network.",
+    ),
 }

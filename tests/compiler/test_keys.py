@@ -92,6 +92,16 @@ MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
     )
 }
 JUDGE: dict[str, Any] = {"criteria": {"metric": {"accuracy": {"grader": "judge", **LM}}}}
+TASK: dict[str, Any] = {
+    "criteria": {"guard": {"old": {"task": "lm_eval:gsm8k"}}},
+    "data": {"old": None},  # a task brings its own rows
+}
+MODELS |= {
+    "criteria.guard.old.task": ("lm_eval:gsm8k", {"data": {"old": None}}),
+    "criteria.guard.old.tasks": ("tasks", TASK),
+    "criteria.guard.old.shots": (5, TASK),
+    "criteria.guard.old.limit": ("100 rows", TASK),
+}
 MODELS |= {
     f"criteria.metric.accuracy.{key}": (value, JUDGE)
     for key, value in (
@@ -301,6 +311,7 @@ def test_every_key_counts_or_is_refused(project: Any, name: str) -> None:
     for copy in ("other.jsonl", "dev.txt"):
         (folder / copy).write_text((folder / "dev.jsonl").read_text())
     (folder / "answer.schema.json").write_text('{"type": "object"}')
+    (project.folder / "tasks").mkdir(exist_ok=True)
     for database in "ab":  # named by the rows' skills
         (folder / database).touch()
     value, company = VALUES.get(name, (None, {}))
