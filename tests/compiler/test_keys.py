@@ -6,6 +6,7 @@ Every leaf of the schema is set to a value that the schema allows, in a spec tha
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,9 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
     "student.revision": ("main", {"student": {"model": "owner/name"}}),
     "student.lora": ({"r": 4}, {"student": {"adapter": "lora"}}),
     "student.device": ("1x24GB", {}),
+    "student.engine": ("vllm", {}),
+    "student.accelerate": ("several.yaml", {}),
+    "student.trust_remote_code": (True, {"student": {"model": "./coded"}}),
     "student.generation": ({"top_p": 0.9}, {}),
     "student.adapter": ("lora", {}),
     "student.template": ("{prompt}!", {}),
@@ -310,6 +314,9 @@ def test_every_key_counts_or_is_refused(project: Any, name: str) -> None:
     (folder / "prices.json").write_text(json.dumps(listed))
     for copy in ("other.jsonl", "dev.txt"):
         (folder / copy).write_text((folder / "dev.jsonl").read_text())
+    (folder / "several.yaml").write_text("distributed_type: MULTI_GPU\nnum_processes: 2\n")
+    shutil.copytree(folder / "model", folder / "coded")
+    (folder / "coded" / "modeling.py").touch()
     (folder / "answer.schema.json").write_text('{"type": "object"}')
     (project.folder / "tasks").mkdir(exist_ok=True)
     for database in "ab":  # named by the rows' skills
