@@ -13,6 +13,7 @@ from dagent.runtime.projection import Event, started
 from dagent.runtime.report import closing, sections
 from dagent.runtime.report.arms import comparison
 from dagent.runtime.report.markup import Markup, Part, el, join
+from dagent.runtime.report.unshown import unshown
 from dagent.runtime.status import execution_id, status
 
 
@@ -32,6 +33,7 @@ def render(events: Sequence[Event], project: Path, *, alive: bool = False) -> st
         ),
         closing.spend(events, plan, stands),
         closing.data(events, plan, project),
+        unshown(events, plan),
         closing.reproduce(first, plan, project),
         el(
             "footer",

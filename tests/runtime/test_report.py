@@ -179,6 +179,16 @@ def test_it_says_what_is_left_when_the_store_is_gone(stub: ModuleType, tmp_path:
     assert "Where every row went" not in text
 
 
+def test_it_says_what_it_does_not_show(done: Path, compared: Path) -> None:
+    one, arms = (words(parsed(render(events_of(f), f))) for f in (done, compared))
+    assert "What this does not show" in one
+    assert "no guard was watched" in one
+    assert "How another seed would end" in one
+    assert "points: on 40 select rows" in one
+    assert "simpler data of the same budget were not tried" in one
+    assert "simpler data of the same budget were not tried" not in arms
+
+
 def test_what_a_user_wrote_is_text() -> None:
     assert el("p", "<script>", title='"') == '<p title="&quot;">&lt;script&gt;</p>'
     assert el("p", Markup("<b>1</b>"), [1, None, "&"]) == "<p><b>1</b>1&amp;</p>"

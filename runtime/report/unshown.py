@@ -1,0 +1,61 @@
+"""What a report does not show: said of the execution at hand, so that nobody reads it into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from dagent.compiler.passes.check_criteria import detectable_gain
+from dagent.compiler.plan import Plan, Step
+from dagent.runtime.projection import Event
+from dagent.runtime.report.markup import Part, el
+
+
+def unshown(past: Sequence[Event], plan: Plan | None) -> Part:
+    if plan is None:
+        return None
+    return el(
+        "section",
+        el("h2", "What this does not show"),
+        el("ul", [el("li", said) for said in _said(past, plan)]),
+    )
+
+
+def _said(past: Sequence[Event], plan: Plan) -> Iterator[str]:
+    yield "How the student does on questions that are not drawn as those of test were."
+    if len({v.seed for v in plan.variants}) < 2:
+        yield (
+            "How another seed would end. The interval speaks of the rows of test; that trainings "
+            "differ by their seed is not in it."
+        )
+    if not plan.variants:
+        yield (
+            "That the loop is worth its cost: simpler data of the same budget were not tried. Add "
+            "`arms { … }` to compare."
+        )
+    gate = next((s for s in plan.steps if s.kind == "gate" and s.round), None)
+    if gate is None:
+        return
+    if not gate.params["guards"]:
+        yield "That the student kept what it could do besides: no guard was watched."
+    splits = (e for e in past if e["event"] == "step_finished" and e["kind"] == "split")
+    if split := next(splits, None):
+        rows = round(split["metrics"]["select"])
+        least = 100 * detectable_gain(rows, gate.params["alpha"])
+        yield (
+            f"Gains of a round below {least:.1f} points: on {rows} select rows the gate sees "
+            "smaller ones less than four times in five."
+        )
+    yield from _of_metrics(gate)
+
+
+def _of_metrics(gate: Step) -> Iterator[str]:
+    first, *others = gate.params["metrics"]
+    if others:
+        named = ", ".join(f"`{m['name']}`" for m in others)
+        yield f"Whether {named} rose beyond noise: the gain is tested on `{first['name']}` alone."
+    for metric in (first, *others):
+        if metric["grader"] == "judge":
+            yield (
+                f"That a person would grade as `{metric['name']}` does: its judge is "
+                f"`{metric['lm']['model']}`, calibrated on right answers in one wording."
+            )
