@@ -132,6 +132,62 @@ def test_one_sandbox_grades_all_answers_and_nothing_of_one_reaches_the_next() ->
     assert "NameError" in found.reason
 
 
+@pytest.mark.parametrize(
+    ("answer", "right", "score"),
+    [
+        ("1,234", "1234", 1),
+        ("1,234.50", "1234.5", 1),
+        ("12 %", "12", 1),
+        ("12 %", "0.12", 0),
+        ("1e3", "1000", 1),
+        ("-1.5E-3", "-0.0015", 1),
+        ("-0.0", "0", 1),
+        ("nan", "nan", 0),
+        ("no", "0", 0),
+        ("", "0", 0),
+        ("$5.00.", "5", 1),
+        ("3 kg", "3", 1),
+        ("٤٢", "42", 1),
+        ("```\n7\n```", "7", 1),
+        ("first 3, then 4", "4", 1),
+        (".5", "0.5", 1),
+        ("1e999", "1", 0),
+    ],
+)
+def test_numeric(answer: str, right: str, score: float) -> None:
+    assert grader({"grader": "numeric"}, Path())(answer, {"answer": right}).score == score
+
+
+@pytest.mark.parametrize(
+    ("answer", "right", "score"),
+    [
+        ("Café", "Cafe\u0301", 1),
+        ("ＡＢＣ", "abc", 1),
+        ("a\u00a0\n b", "A b", 1),
+        ("Straße", "STRASSE", 1),
+        ("ab", "a b", 0),
+    ],
+)
+def test_normalised(answer: str, right: str, score: float) -> None:
+    assert grader({"grader": "normalised"}, Path())(answer, {"answer": right}).score == score
+
+
+@pytest.mark.parametrize(
+    ("answer", "right", "score"),
+    [
+        ("B.", "B", 1),
+        ("(b)", "B", 1),
+        ("The answer is B, not A", "B", 1),
+        ("not sure", "not", 0),
+        ("Bad", "B", 0),
+        ("", "B", 0),
+    ],
+)
+def test_choice(answer: str, right: str, score: float) -> None:
+    grade = grader({"grader": "choice", "choices": ["A", "B", "not", "not sure"]}, Path())
+    assert grade(answer, {"answer": right}).score == score
+
+
 SCHEMA = {
     "type": "object",
     "properties": {"name": {"type": "string"}, "items": {"type": "array"}},
