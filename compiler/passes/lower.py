@@ -10,28 +10,20 @@ from dagent.compiler.cost import Cost, asked, seconds
 from dagent.compiler.digests import derived_seed
 from dagent.compiler.engineering import Use
 from dagent.compiler.facts import Facts
-from dagent.compiler.grading import BRINGS
 from dagent.compiler.lock import installed
 from dagent.compiler.passes.lower_program import before_programs, program_round
 from dagent.compiler.passes.made import made as _step
+from dagent.compiler.passes.parameters import Parameters, Params, goal
 from dagent.compiler.plan import Step
-from dagent.compiler.prompts import version
 from dagent.compiler.rowchecks import ENGINEERS, must_not_share
 from dagent.compiler.spec import (
     DataSet,
     Guard,
-    LanguageModel,
-    Metric,
-    Requirement,
     Role,
     Spec,
-    Student,
     Task,
 )
-from dagent.compiler.stages import GRADED, TEACHER, TEACHES
-from dagent.compiler.tables import table
-
-Params = Mapping[str, Any]
+from dagent.compiler.stages import TEACHER
 
 
 def lower(spec: Spec, facts: Facts, cost: Cost) -> tuple[Step, ...]:
@@ -44,30 +36,7 @@ class Lowering:
 
     def __init__(self, spec: Spec, facts: Facts, cost: Cost) -> None:
         self.spec, self.facts, self.cost = spec, facts, cost
-        student, criteria = spec.student, spec.criteria
-        # What is asked for rarely stands in no parameters where it is not asked for.
-        self.trusted = {"trust_remote_code": True} if student.trust_remote_code else {}
-        self.metrics = [self._metric(m) for m in criteria.metrics]
-        self.metric = self.metrics[0]
-        self.answering = {
-            "template": student.template,
-            "system": student.system,
-            "max_new_tokens": student.max_new_tokens,
-            "batch": student.batch,
-            "generation": _generation(student),
-            # Without drawing nothing depends on a seed, and arms over seeds share the answers.
-            "seed": derived_seed(spec.seed, "answer") if student.samples else None,
-            **({"engine": student.engine} if student.engine != "transformers" else {}),
-            **self.trusted,
-        }
-        dev = facts.data[spec.role("dev").name]
-        domain = spec.domain
-        self.grid: dict[str, list[Any]] = {
-            "skills": list(dev.skills if domain.skills is None else domain.skills),
-            "difficulties": list(
-                dev.difficulties if domain.difficulties is None else domain.difficulties
-            ),
-        }
+        self.says = Parameters(spec, facts)
 
     def steps(self) -> Iterator[Step]:
         yield from self._sources()
@@ -89,12 +58,12 @@ class Lowering:
             params = {
                 "name": data.name,
                 "role": data.role,
-                **self._source(data),
+                **self.says.source(data),
                 "columns": dict(data.columns),
                 "where": data.where and data.where.text,
                 "sample": data.sample,
                 "seed": drawn,
-                **self._carried(data),
+                **self.says.carried(data),
             }
             yield _step(
                 f"data.{data.name}",
@@ -117,11 +86,11 @@ class Lowering:
             "model": spec.student.model,
             "revision": spec.student.revision,
             "sha256": self.facts.student.sha256,
-            **self.trusted,
+            **self.says.trusted,
         }
         yield _step("student", "student", params)
         for judge in spec.criteria.judges:
-            metric = next(m for m in self.metrics if m["name"] == judge.name)
+            metric = next(m for m in self.says.metrics if m["name"] == judge.name)
             estimate = asked((0.01, 1.0), self.cost.engineering.calibrate_judge(judge))
             inputs = {"labelled": "split/diagnose"}
             id = f"calibrate.{judge.name}"
@@ -139,7 +108,7 @@ class Lowering:
         yield _step(
             "r0.gate",
             "gate",
-            self._gate_params(0),
+            self.says.gate(0),
             {
                 "model": "student/model",
                 "answers": "r0.evaluate/answers",
@@ -155,7 +124,7 @@ class Lowering:
         if self._calibrated():
             inputs = {"labelled": "split/diagnose", **self._optimised("verifier")}
             estimate = asked((0.01, 1.0), self.cost.engineering.calibrate())
-            yield _step("calibrate", "calibrate", self._checks(), inputs, None, estimate)
+            yield _step("calibrate", "calibrate", self.says.checks(), inputs, None, estimate)
 
     def _optimise(self) -> Iterator[Step]:
         """Programs of the agents, made better before the first round; every round uses them."""
@@ -165,10 +134,10 @@ class Lowering:
                 "optimiser": how.optimiser,
                 "calls": how.calls,
                 "holdout": how.holdout,
-                "agent": self.role(getattr(self.spec.engineer, name), name),
-                **self._checks(),
-                **self.brief(),
-                **self.grid,
+                "agent": self.says.role(getattr(self.spec.engineer, name), name),
+                **self.says.checks(),
+                **self.says.brief(),
+                **self.says.grid,
                 "rows": self.cost.rows if name == "planner" else None,
                 "seed": derived_seed(self.spec.seed, f"optimise.{name}"),
             }
@@ -199,9 +168,9 @@ class Lowering:
             f"{r}.diagnose",
             "diagnose",
             {
-                "metric": self.metric,
-                "answering": self.answering,
-                **self.grid,
+                "metric": self.says.metric,
+                "answering": self.says.answering,
+                **self.says.grid,
                 **self._agent("diagnoser", n, {"goal": spec.domain.goal}),
             },
             {"rows": "split/diagnose", "model": f"{before}/current", **self.calibrations()},
@@ -217,8 +186,8 @@ class Lowering:
             "rows": rows,
             "goal": spec.domain.goal,
             "answer": spec.domain.answer,
-            **self.grid,
-            "planner": self.role(engineer.planner, "planner"),
+            **self.says.grid,
+            "planner": self.says.role(engineer.planner, "planner"),
             "explore": engineer.explore,
             "floor": engineer.floor,
             "cap": engineer.cap,
@@ -238,13 +207,16 @@ class Lowering:
             "round": n,
             "candidates": engineer.candidates,
             "rows": rows,
-            "generator": self.role(engineer.generator, "generator"),
+            "generator": self.says.role(engineer.generator, "generator"),
             "seed": self.seed("generate", n),
         }
         inputs = {"curriculum": f"{r}.plan/curriculum", "kept": f"{before}/kept"}
         inputs |= {f"{d.role}.{d.name}": rows for d, rows in self.handed()}
         if engineer.generator.lm:
-            params |= self.brief() | {"rounds": spec.budget.rounds, "checks": self._checks()}
+            params |= self.says.brief() | {
+                "rounds": spec.budget.rounds,
+                "checks": self.says.checks(),
+            }
             inputs |= self._grounds() | self._optimised("generator")
             inputs["archive"] = f"{before}/archive"
         made = (rows, cost.candidates)
@@ -261,7 +233,7 @@ class Lowering:
         r, before = f"r{n}", f"r{n - 1}.gate"
         cost, engineer = self.cost, self.spec.engineer
         checked = seconds(cost.programs(cost.candidates))
-        params = self._checks()
+        params = self.says.checks()
         inputs = {"candidates": f"{r}.generate/candidates"}
         if engineer.verifier and engineer.verifier.lm:
             params |= {"round": n, "seed": self.seed("verify", n)}
@@ -277,8 +249,8 @@ class Lowering:
         verified = f"{r}.verify"
         if engineer.refiner and engineer.refiner.lm:
             verified = f"{r}.refine"
-            refiner = self.role(engineer.refiner, "refiner")
-            params = {**params, "round": n, "refiner": refiner, **self.brief()}
+            refiner = self.says.role(engineer.refiner, "refiner")
+            params = {**params, "round": n, "refiner": refiner, **self.says.brief()}
             inputs = {k: v for k, v in inputs.items() if k != "candidates"}
             inputs |= {o: f"{r}.verify/{o}" for o in ("verified", "rejects")}
             refined = asked(cost.programs(cost.candidates), cost.engineering.refine())
@@ -301,8 +273,8 @@ class Lowering:
             "cap": engineer.cap,
             "accumulate": engineer.accumulate,
             "seed": self.seed("mix", n),
-            "metric": self.metric,
-            "answering": self.answering,
+            "metric": self.says.metric,
+            "answering": self.says.answering,
         }
         inputs = {
             "rows": f"{r}.decontaminate/rows",
@@ -336,36 +308,10 @@ class Lowering:
         r, cost = f"r{n}", self.cost
         inputs = {"rows": rows, "model": "student/model", **self.taught_by()}
         estimate = seconds(cost.train(n), rows=count, memory=cost.training_memory)
-        yield _step(f"{r}.train", "train", self.training(n), inputs, n, estimate)
+        yield _step(f"{r}.train", "train", self.says.training(n), inputs, n, estimate)
         yield self._evaluate(f"{r}.evaluate", "split/select", f"{r}.train/model", "select", n)
         for guard in self.spec.criteria.guards:
             yield self._evaluate_guard(n, guard.set, f"{r}.train/model")
-
-    def training(self, n: int) -> Params:
-        """What the worker needs to train, besides model and rows."""
-        student, stages = self.spec.student, self.spec.train
-        params: dict[str, Any] = {
-            "stages": [
-                {"stage": s.stage, "args": {k: v for k, v in s.args.items() if k not in TEACHER}}
-                for s in stages
-            ],
-            "adapter": student.adapter,
-            "lora": dict(student.lora),
-            "template": student.template,
-            "system": student.system,
-            "seed": self.seed("train", n),
-            **self.trusted,
-        }
-        if student.accelerate is not None:
-            params["accelerate"] = {
-                "config": student.accelerate,
-                "sha256": dict(sorted(self.facts.accelerate.items())),
-            }
-        if any(stage.stage in (*GRADED, *TEACHES) for stage in stages):
-            params["answering"] = self.answering
-        if any(stage.stage in GRADED for stage in stages):
-            params["metric"] = self.metric
-        return params
 
     def taught_by(self) -> dict[str, str]:
         """The models that a distillation learns from, as inputs of what trains."""
@@ -376,7 +322,7 @@ class Lowering:
         for guard in self.spec.criteria.guards:
             guards[f"guard.{guard.set}"] = f"r{n}.guard.{guard.set}/metrics"
             guards[f"base_guard.{guard.set}"] = f"r0.guard.{guard.set}/metrics"
-        return _step(f"r{n}.gate", "gate", self._gate_params(n), {**inputs, **guards}, n)
+        return _step(f"r{n}.gate", "gate", self.says.gate(n), {**inputs, **guards}, n)
 
     # --- after the rounds ---------------------------------------------------------------------
 
@@ -387,8 +333,8 @@ class Lowering:
         yield self._evaluate("test.base", rows, "student/model", "test", None, after=(last,))
         yield self._evaluate("test.champion", rows, f"{last}/champion", "test", None)
         params = {
-            "metrics": self.metrics,
-            "requirements": [_goal(r) for r in spec.criteria.requirements],
+            "metrics": self.says.metrics,
+            "requirements": [goal(r) for r in spec.criteria.requirements],
         }
         inputs = {
             "base": "test.base/answers",
@@ -413,38 +359,6 @@ class Lowering:
         sets = [d for d in self.spec.data if d.role in ENGINEERS]
         return [(d, place[d.role].format(d.name)) for d in sets]
 
-    def _source(self, data: DataSet) -> Params:
-        facts = self.facts.data[data.name]
-        if data.path:
-            return {"path": data.path, "format": data.format, "sha256": facts.sha256}
-        domain = self.spec.domain
-        listed: Params = {}
-        if data.role == "dev":  # what the checks of its rows need to know
-            listed = {"skills": domain.skills, "difficulties": domain.difficulties}
-        source: Params
-        if data.program:
-            sha256 = self.facts.programs[data.program.rpartition(":")[0]]
-            source = {"program": data.program, "sha256": sha256}
-        else:
-            source = {
-                "hub": data.hub,
-                "config": data.config,
-                "split": data.split,
-                "revision": facts.revision,
-                "sha256": facts.sha256,
-            }
-        return {**source, **{k: list(v) for k, v in listed.items() if v is not None}}
-
-    def _carried(self, data: DataSet) -> Params:
-        """Further columns for graders, and the graders that every row must bring them for."""
-        judges = self.spec.judged_by(data)
-        graders = {m.grader for m in self.spec.criteria.metrics if m.name in judges}
-        graded = sorted(graders & BRINGS.keys())
-        return {
-            **({"extra": list(data.extra)} if data.extra else {}),
-            **({"graded": graded} if graded else {}),
-        }
-
     def _compared(self, data: DataSet) -> list[DataSet]:
         """Earlier sets that must share no prompt with one whose rows are not known yet."""
         if self.facts.data[data.name].known:
@@ -468,10 +382,10 @@ class Lowering:
         metrics: list[dict[str, Any]] | None = None,
         after: tuple[str, ...] = (),
     ) -> Step:
-        metrics = metrics or self.metrics
+        metrics = metrics or self.says.metrics
         params = {
             "metrics": metrics,
-            "answering": self.answering,
+            "answering": self.says.answering,
             "set": set,
             "round": round,
         }
@@ -489,7 +403,7 @@ class Lowering:
         guard = next(g for g in self.spec.criteria.guards if g.set == set)
         if guard.task:
             return self._benchmark(n, guard, guard.task, model)
-        metrics = [m for m in self.metrics if m["name"] == guard.metric]
+        metrics = [m for m in self.says.metrics if m["name"] == guard.metric]
         return self._evaluate(f"r{n}.guard.{set}", f"data.{set}/rows", model, set, n, metrics)
 
     def _benchmark(self, n: int, guard: Guard, task: Task, model: str) -> Step:
@@ -505,7 +419,7 @@ class Lowering:
             "metric": task.metric,
             "system": self.spec.student.system,
             "batch": self.spec.student.batch,
-            **self.trusted,
+            **self.says.trusted,
         }
         estimate = seconds(self.cost.guard(guard), rows=(rows, rows))
         return _step(f"r{n}.guard.{guard.set}", "benchmark", params, {"model": model}, n, estimate)
@@ -516,24 +430,6 @@ class Lowering:
         data = self.spec.role(name) if name else next(d for d in self.spec.data if d.name == set)
         rows = data.sample or self.facts.data[data.name].rows
         return round(rows * self.spec.criteria.select) if set == "select" else rows
-
-    def _gate_params(self, n: int) -> Params:
-        criteria = self.spec.criteria
-        on_select = [r for r in criteria.requirements if r.set == "select"]
-        return {
-            "round": n,
-            "metrics": self.metrics,
-            "rule": criteria.rule if n else "paired",  # the base has no rival
-            "alpha": criteria.alpha,
-            "floors": [_goal(r) for r in on_select if r.skill is not None],
-            "guards": [
-                {"set": g.set, "metric": g.metric, "max_drop": g.max_drop} for g in criteria.guards
-            ],
-            "stop": {
-                "patience": criteria.patience,
-                "when": None if criteria.when is None else _goal(criteria.when),
-            },
-        }
 
     def leaks(self) -> Params:
         return {"templates": self.spec.engineer.templates}
@@ -547,42 +443,17 @@ class Lowering:
         refiner = self.spec.engineer.refiner
         return f"r{n}.refine/verified" if refiner and refiner.lm else f"r{n}.verify/verified"
 
-    def brief(self) -> dict[str, Any]:
-        """What an agent is told of the domain."""
-        return {"goal": self.spec.domain.goal, "answer": self.spec.domain.answer or ""}
-
     def _grounds(self) -> dict[str, str]:
         """Rows that show a generator what a row looks like: seeds, else the diagnose half."""
         seeds = {f"seed.{d.name}": rows for d, rows in self.handed() if d.role == "seed"}
         return seeds or {"seed.diagnose": "split/diagnose"}
-
-    def _checks(self) -> dict[str, Any]:
-        """What verifying a row takes, wherever it is done."""
-        engineer = self.spec.engineer
-        checks: dict[str, Any] = {"verifier": None, "metric": self.metric}
-        if engineer.verify:
-            checks["checks"] = [
-                {
-                    "name": check.name,
-                    "grader": check.grader,
-                    **_grading(check.grader, check.options, self.facts),
-                }
-                for check in engineer.verify
-            ]
-        if engineer.verifier is not None:
-            checks["verifier"] = self.role(engineer.verifier, "verifier")
-            if engineer.verifier.lm:
-                asked = {"samples": engineer.samples, "judge": engineer.judge}
-                checks["verifier"] = {**checks["verifier"], **asked}
-                checks |= self.brief()
-        return checks
 
     def _agent(self, name: str, n: int, more: Params) -> dict[str, Any]:
         """The parameters of a part that only a language model does; none where there is none."""
         role: Role | None = getattr(self.spec.engineer, name)
         if role is None or role.lm is None:
             return {}
-        return {"round": n, name: self.role(role, name), **more}
+        return {"round": n, name: self.says.role(role, name), **more}
 
     def _optimised(self, name: str) -> dict[str, str]:
         """The input that carries a role's optimised program."""
@@ -598,91 +469,13 @@ class Lowering:
 
     def calibrations(self, metrics: list[dict[str, Any]] | None = None) -> dict[str, str]:
         """The inputs that carry the thresholds of judges: of ``metrics``, or of the first."""
-        judged = [m["name"] for m in metrics or [self.metric] if m["grader"] == "judge"]
+        judged = [m["name"] for m in metrics or [self.says.metric] if m["grader"] == "judge"]
         return {f"calibration.{name}": f"calibrate.{name}/calibration" for name in judged}
 
     def judge(self, low: int, high: int | None = None) -> Use:
         """What judging answers by the first metric takes, where a model does it."""
         rows = (low, low if high is None else high)
-        return self.cost.engineering.judge(rows, [self.metric["name"]])
-
-    def role(self, role: Role, name: str) -> Params:
-        body = self._doer(role)
-        if role.lm is None:
-            return body
-        body = body if role.program else {"options": dict(role.options)}
-        return {
-            **body,
-            "lm": _lm(role.lm),
-            # The program itself is what a teacher is asked.
-            "prompt": None if name == "teacher" else version(name),
-            "sources": dict(self.facts.documents) if name == "generator" else {},
-        }
-
-    def _metric(self, metric: Metric) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "name": metric.name,
-            "grader": metric.grader,
-            "average": metric.average,
-        }
-        body |= _grading(metric.grader, metric.options, self.facts)
-        if metric.judge is not None:
-            body |= {"lm": _lm(metric.judge), "prompt": version("judge"), **self.brief()}
-        return body
-
-    def _doer(self, role: Role) -> Params:
-        if role.lm is not None and role.program is None:
-            return {}
-        if role.policy is not None:
-            return {"policy": role.policy, "sha256": None, "options": dict(role.options)}
-        assert role.program is not None
-        return {
-            "program": role.program,
-            "sha256": self.facts.programs[role.program.rpartition(":")[0]],
-            "options": dict(role.options),
-        }
+        return self.cost.engineering.judge(rows, [self.says.metric["name"]])
 
     def seed(self, purpose: str, round: int) -> int:
         return derived_seed(self.spec.seed, purpose, round)
-
-
-def _lm(lm: LanguageModel) -> dict[str, Any]:
-    return {
-        "model": lm.name,
-        "api_base": lm.api_base,
-        "api_key_env": lm.api_key,
-        "temperature": lm.temperature,
-        "max_tokens": lm.max_tokens,
-    }
-
-
-def _grading(grader: str, options: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
-    """A grader's options, with what the files that it reads held."""
-    body = dict(options)
-    if grader == "program":
-        body["sha256"] = facts.programs[options["program"].rpartition(":")[0]]
-    if grader == "json" and "schema" in options:
-        body["schema"] = facts.graders.schemas[options["schema"]]
-    if grader == "sql":
-        body["databases"] = dict(facts.graders.databases)
-    return body
-
-
-def _generation(student: Student) -> dict[str, Any]:
-    """Arguments of ``generate``; a float is written as one, since transformers refuses ``1``."""
-    known = table("generation").arguments if student.generation else {}
-    given = {
-        name: float(value) if known[name].types == ("number",) and value is not None else value
-        for name, value in student.generation.items()
-    }
-    return {**given, "do_sample": student.samples}
-
-
-def _goal(goal: Requirement) -> dict[str, Any]:
-    return {
-        "metric": goal.metric,
-        "op": goal.op,
-        "value": goal.value,
-        "set": goal.set,
-        "skill": goal.skill,
-    }

@@ -40,8 +40,8 @@ def program_round(low: Lowering, n: int) -> Iterator[Step]:
         "rows": rows,
         "least": _least(rows),
         "sample": DIFFICULTY_ROWS,
-        "metric": low.metric,
-        "answering": low.answering,
+        "metric": low.says.metric,
+        "answering": low.says.answering,
         "seed": low.seed("submit", n),
     }
     inputs = {
@@ -87,14 +87,14 @@ def _author(low: Lowering, n: int) -> Step:
         "attempts": engineer.attempts,
         "trainings": engineer.trainings,
         "seconds": attempt_caps(spec)["wall"],
-        "author": low.role(engineer.author, "author"),
-        "teacher": low.role(engineer.teacher, "teacher"),
+        "author": low.says.role(engineer.author, "author"),
+        "teacher": low.says.role(engineer.teacher, "teacher"),
         "documents": dict(low.facts.documents),
-        **low.brief(),
-        **low.grid,
-        "metric": low.metric,
-        "answering": low.answering,
-        "training": low.training(n),
+        **low.says.brief(),
+        **low.says.grid,
+        "metric": low.says.metric,
+        "answering": low.says.answering,
+        "training": low.says.training(n),
         "seed": low.seed("author", n),
     }
     inputs = {"examples": "split/diagnose", "model": "student/model", **low.taught_by()}
@@ -115,7 +115,7 @@ def _diagnose(low: Lowering, n: int, model: str) -> Step:
     dev = low.spec.role("dev")
     rows = dev.sample or low.facts.data[dev.name].rows
     rows -= round(rows * low.spec.criteria.select)
-    params = {"metric": low.metric, "answering": low.answering, **low.grid}
+    params = {"metric": low.says.metric, "answering": low.says.answering, **low.says.grid}
     inputs = {"rows": "split/diagnose", "model": model, **low.calibrations()}
     estimate = asked(low.cost.answer(rows), low.judge(rows), rows=(rows, rows))
     return made(f"r{n}.diagnose", "diagnose", params, inputs, n, estimate)
