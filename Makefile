@@ -10,7 +10,7 @@ SEEDS  ?= 0 1 2 3 4
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-seeds test test-all lint format types docs vscode wheel clean
+.PHONY: help demo demo-seeds evidence evidence-report test test-all lint format types docs vscode wheel clean
 .ONESHELL:
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -33,6 +33,12 @@ demo: $(VENV)/.ready ## set up, then run the main job on the quickstart
 
 demo-seeds: $(VENV)/.ready ## the quickstart over five seeds, a line of result each
 	$(BIN)/python benchmarks/quickstart_seeds.py $(SEEDS)
+
+evidence: $(VENV)/.ready ## run what is missing of the comparison of three domains (hours; resumes)
+	$(BIN)/python benchmarks/evidence/run.py --jobs $(JOBS)
+
+evidence-report: $(VENV)/.ready ## its tables, tests and figure anew, from the committed results
+	$(BIN)/python benchmarks/evidence/report.py
 
 test: $(VENV)/.ready ## set up, then the tests (at most ten minutes on two cores)
 	$(BIN)/python -m pytest -n $(JOBS) -m 'not slow'
