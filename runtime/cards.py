@@ -54,9 +54,7 @@ def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
         f"| {d.name} | {d.role} | {d.rows:,} | `{d.digest}` |"
         for d in facts.data_sets(found.past, found.plan, found.project)
     ]
-    guards = [
-        d for d in facts.data_sets(found.past, found.plan, found.project) if d.role == "guard"
-    ]
+    guards = _guards(found)
     return _card(
         head,
         f"# {name}",
@@ -86,7 +84,7 @@ def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
         f"- Measured on rows of one domain, made like those of `{_role(found, 'test')}`. Elsewhere "
         "it may be worse than its base.\n"
         + (
-            "- Kept from falling on: " + ", ".join(f"`{d.name}`" for d in guards) + "."
+            "- Kept from falling on: " + ", ".join(f"`{name}`" for name in guards) + "."
             if guards
             else "- No guard set was watched: what the base could do besides was not measured."
         )
@@ -94,6 +92,12 @@ def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
         "## Licence",
         _licence_says(licence, "the base model"),
     )
+
+
+def _guards(found: Outcome) -> list[str]:
+    """The data sets and tasks that every gate held the student to."""
+    gate = next(step for step in found.plan.steps if step.kind == "gate")
+    return [guard["set"] for guard in gate.params["guards"]]
 
 
 def data_card(found: Outcome, name: str, kept: Sequence[Row], rejects: Sequence[Row] | None) -> str:
