@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import dagent.specs
+from dagent.compiler.facts import nameable
 from dagent.compiler.names import Names
 from dagent.compiler.passes.check_document import check_document
 from dagent.compiler.plan import digest
@@ -112,10 +113,7 @@ class _Loader:
         self, item: Scalar, path: Path, chain: tuple[tuple[Path, Span | None], ...]
     ) -> Mapping | None:
         name = str(item.value)
-        if "\0" in name:
-            self.diagnostics.error(
-                "E707", "a path cannot hold a null character", item.span, "correct it"
-            )
+        if not nameable(name, path.parent, item.span, self.diagnostics):
             return None
         if Path(name).is_absolute():
             self.diagnostics.error(

@@ -67,14 +67,31 @@ class Facts:
     tasks: Mapping[str, str] = field(default_factory=dict)  # folder of a guard's tasks -> SHA-256
 
 
+def nameable(path: str, folder: Path, span: Span, diagnostics: Diagnostics) -> bool:
+    """Whether the system can look up ``path`` at all; if not, why is reported."""
+    try:
+        (folder / path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True  # whether it must be there is for others to say
+    except ValueError:  # so Python says it of this one character
+        diagnostics.error("E707", "a path cannot hold a null character", span, "correct it")
+        return False
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        diagnostics.error(
+            "E707", f"the system refuses this path: {reason}", span, "correct the path"
+        )
+        return False
+    return True
+
+
 def inside(path: str, project: Path, span: Span, diagnostics: Diagnostics) -> Path | None:
     """The file or folder that a spec's path names, or None (reported) if it leaves the project.
 
     Links are followed: what counts is where the content lies.
     """
     target = project / path
-    if "\0" in path:
-        diagnostics.error("E707", "a path cannot hold a null character", span, "correct it")
+    if not nameable(path, project, span, diagnostics):
         return None
     if Path(path).is_absolute() or not target.resolve().is_relative_to(project.resolve()):
         diagnostics.error(

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+from errno import EACCES, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, EROFS
 from pathlib import Path
 
 from dagent.dsl.diagnostics import Diagnostic, Refused
+
+_PATH_IS_WRONG = {EACCES, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, EROFS}
 
 
 def write(path: Path, text: str) -> None:
     """All of the file or nothing, through links, with the rights it had.
 
     Raises:
-        Refused: E007 where the folder is missing or may not be written to.
+        Refused: E007 where the folder is missing or may not be written to, or the name is too long.
     """
     path = path.resolve()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -25,7 +28,9 @@ def write(path: Path, text: str) -> None:
         if path.exists():
             temporary.chmod(path.stat().st_mode)
         temporary.replace(path)
-    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+    except OSError as error:
+        if error.errno not in _PATH_IS_WRONG:
+            raise
         reason = (error.strerror or str(error)).lower()
         message = f"`{path}` cannot be written: {reason}"
         raise Refused(Diagnostic("E007", message, file=str(path))) from None

@@ -20,6 +20,7 @@ from dagent.dsl.nearest import nearest
 from dagent.dsl.scalars import resolve
 from dagent.dsl.schema import load
 from dagent.dsl.source import Source, Span
+from dagent.dsl.texts import characters
 from dagent.dsl.yaml_errors import report
 
 _Event = Any  # PyYAML's events; their marks are never None here, which the stubs do not know
@@ -230,7 +231,8 @@ class _Reader:
         text = self.source.text[start:end]
         span = self.source.span(start, start + len(text.rstrip()))
         plain = event.style is None or event.style == ""
-        return Scalar(resolve(event.value) if plain else event.value, span, quoted=not plain)
+        value = resolve(event.value) if plain else characters(event.value)
+        return Scalar(value, span, quoted=not plain)
 
     def sequence(self, event: _Event, start: int, events: Iterator[_Event], depth: int) -> _Sized:
         made: list[_Sized] = []

@@ -6,6 +6,8 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from dagent.dsl.texts import characters
+
 
 @dataclass(frozen=True, eq=False)
 class Source:
@@ -13,6 +15,10 @@ class Source:
 
     name: str
     text: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        # An editor may send half a surrogate pair, of which no digest can be made.
+        object.__setattr__(self, "text", characters(self.text))
 
     @cached_property
     def _line_starts(self) -> list[int]:

@@ -28,11 +28,17 @@ def unescape(raw: str, bad: Callable[[int, str], None]) -> str:
         bad(match.start(), match[0])
         return match[0]
 
+    return characters(_ESCAPE.sub(replace, raw))
+
+
+def characters(text: str) -> str:
+    """The text with surrogates made characters, as JSON writes what lies beyond 16 bits: a pair is
+    one, and half a pair, which no file could hold, is the replacement character."""
+
     def join(match: re.Match[str]) -> str:
-        # JSON writes what lies beyond 16 bits as a pair; half a pair is no character.
         return "\ufffd" if match[1] else match[0].encode("utf-16", "surrogatepass").decode("utf-16")
 
-    return _SURROGATE.sub(join, _ESCAPE.sub(replace, raw))
+    return _SURROGATE.sub(join, text)
 
 
 def trim(raw: str) -> str:

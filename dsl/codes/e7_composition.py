@@ -49,7 +49,7 @@ CODES = {
     ),
     "E707": Code(
         "path outside the project",
-        "A path leads out of the folder of the spec.",
+        "A path leads out of the folder of the spec, or is none that the system can look up.",
         "Such a plan would not work on another machine.",
         'data dev { role = dev  path = "../../elsewhere.jsonl" }\n'
         'data test { role = test  path = "test.jsonl" }',

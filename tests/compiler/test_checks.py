@@ -57,6 +57,8 @@ CASES = [
     (data(path="no.jsonl"), ["E301"]),
     (data(path="../x.jsonl"), ["E707"]),
     (data(path="/etc/passwd", format="csv"), ["E707"]),
+    (data(path="a" * 300 + ".jsonl"), ["E707"]),
+    (data(path="a/" * 3000 + "x.jsonl"), ["E707"]),
     (data(path="test.jsonl"), ["E303"]),
     (data(role="guard"), ["E305", "E313"]),
     ({"data": {"dev2": {"role": "dev", "path": "guard.jsonl"}}}, ["E312"]),

@@ -151,7 +151,10 @@ def test_a_part_that_the_library_has_not(project: Any) -> None:
     assert found.suggestion == "did you mean `dagent:lora-small`?"
 
 
-@pytest.mark.parametrize(("name", "code"), [("no.dagent", "E701"), ("/etc/x.dagent", "E707")])
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("no.dagent", "E701"), ("/etc/x.dagent", "E707"), ("a" * 300 + ".dagent", "E707")],
+)
 def test_imports_that_cannot_be(project: Any, name: str, code: str) -> None:
     (found,) = refused(project, f'import "{name}"')
     assert found.code == code

@@ -253,3 +253,19 @@ def test_a_hundred_thousand_mutated(seed: int, project: Path) -> None:
 def test_deep(suffix: str, piece: str) -> None:
     with at_most(30):
         survive(suffix, piece * 3000)
+
+
+@pytest.mark.parametrize("suffix", ENDINGS)
+@pytest.mark.parametrize("half", ["\ud800", "\\ud800"])
+def test_half_a_surrogate_pair(half: str, suffix: str, project: Path) -> None:
+    """Raw, as an editor may send it, and escaped, as JSON writes it."""
+    spec = (ROOT / "examples/quickstart/quickstart.dagent").read_text(encoding="utf-8")
+    source = Source(f"a{suffix}", spec.replace("Predict", half))
+    if suffix == ".yaml":
+        twin = (ROOT / "docs" / "quickstart.yaml").read_text(encoding="utf-8")
+        source = Source("a.yaml", re.sub("goal: .*", lambda _: f'goal: "{half} x"', twin))
+    survive(suffix, source.text)
+    compiled(project, suffix, source.text)
+    root = parse(source, Diagnostics())
+    assert root is not None
+    assert plain(root)["domain"]["goal"].startswith("\ufffd ")
