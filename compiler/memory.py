@@ -4,8 +4,9 @@
 
 Activations are counted as in Korthikanti et al. 2022 (arXiv:2205.05198, section 4), with factors
 for a gated MLP, and for attention that keeps no score matrix, as measured on Qwen2's architecture;
-a frozen matrix keeps no input. With checkpointing (section 5 there) a layer's input for each layer,
-and one layer in full. NF4 weights take 4.127 bits (Dettmers et al. 2023, arXiv:2305.14314).
+a frozen matrix keeps no input, but the adapter beside it does. With checkpointing (section 5 there)
+a layer's input for each layer, and one layer in full. NF4 weights take 4.127 bits (Dettmers et al.
+2023, arXiv:2305.14314).
 Decision 0049 has the measurements.
 """
 
@@ -23,7 +24,11 @@ NF4_BYTES = 4.127 / 8
 DRIVER = (0.5e9, 1.0e9)  # context and libraries
 ALLOCATOR = 1.25  # what torch reserves over what tensors take, where there is room
 LOGIT_BYTES = 12  # of a token and a word: 16 bits and 32, and the gradients of both
-CHUNKED = 1 / 8  # of the logits that a chunked loss holds at a time
+# TRL's `nll` makes the logits of a few hundred tokens at a time; their gradient to the output
+# layer, if that is trained, is added up in 32 bits and then told in 16.
+CHUNK = 256
+CHUNK_BYTES = 6
+HEAD_BYTES = 6
 CHARACTERS_PER_TOKEN = (5.0, 2.0)
 # Parameters, layers, hidden size, width of the MLP, words: of models that are published at a size.
 KNOWN = (
@@ -57,10 +62,12 @@ class Shape:
 @dataclass(frozen=True, slots=True)
 class Training:
     """What decides the memory. ``length`` is in tokens, low and high; ``optimiser`` in bytes per
-    trained weight; ``precise`` that activations are in 32 bits."""
+    trained weight; ``precise`` that activations are in 32 bits; ``fed`` the widths of what goes
+    into a layer's adapters, added up."""
 
     adapter: str
     trained: float
+    fed: float
     batch: int
     length: Range
     checkpointing: bool
@@ -124,11 +131,12 @@ def training(
     return Training(
         adapter=adapter,
         trained=shape.parameters if adapter == "full" else adapter_size(shape, lora),
+        fed=0 if adapter == "full" else adapter_inputs(shape, lora),
         batch=int(given("per_device_train_batch_size") or 8),
         length=length,
         checkpointing=bool(given("gradient_checkpointing") if again is None else again),
         precise=args.get("bf16") is False and not args.get("fp16"),
-        chunked="chunk" in str(given("loss_type")) or bool(given("use_liger_kernel")),
+        chunked=given("loss_type") in ("nll", "chunked_nll") or bool(given("use_liger_kernel")),
         optimiser=_optimiser(str(given("optim")), shape.bytes if adapter == "full" else 4),
     )
 
@@ -159,10 +167,14 @@ def allocated(shape: Shape, plan: Training, length: float) -> float:
     # The gradient of a tied embedding is added up from two.
     gradients = plan.trained * size + (2 * embedding * size if full else 0)
     tokens, width = plan.batch * length, 4 if plan.precise else 2
-    hidden, mlp = (10.5, 4) if full else (8.5, 3)
-    layer = tokens * width * (hidden * shape.hidden + 2 * shape.kv + mlp * shape.width)
+    hidden, mlp = (10.5, 4) if full else (6.5, 3)
+    kinds = hidden * shape.hidden + 2 * shape.kv + mlp * shape.width + plan.fed
+    layer = tokens * width * kinds
     inputs = tokens * width * shape.hidden * shape.layers
-    logits = tokens * shape.words * LOGIT_BYTES * (CHUNKED if plan.chunked else 1)
+    logits = tokens * shape.words * LOGIT_BYTES
+    if plan.chunked:
+        head = embedding * HEAD_BYTES if full else 0
+        logits = min(logits, CHUNK * shape.words * CHUNK_BYTES + head)
     # The logits are there before the first gradient, and gone when layers are computed again.
     kept = inputs if plan.checkpointing else layer * shape.layers
     again = inputs + layer if plan.checkpointing else 0
@@ -171,16 +183,26 @@ def allocated(shape: Shape, plan: Training, length: float) -> float:
 
 def adapter_size(shape: Shape, lora: Mapping[str, Any]) -> float:
     """Weights of a LoRA adapter: rank times the sizes of each matrix that it is put beside."""
+    sides = sum(into + out for into, out in _adapted(shape, lora))
+    return float(lora.get("r") or 8) * sides * shape.layers
+
+
+def adapter_inputs(shape: Shape, lora: Mapping[str, Any]) -> float:
+    """The widths of what goes into the matrices of a layer that have an adapter, added up."""
+    return sum(into for into, _ in _adapted(shape, lora))
+
+
+def _adapted(shape: Shape, lora: Mapping[str, Any]) -> list[tuple[float, float]]:
+    """The matrices of a layer that LoRA is put beside: how wide their inputs and outputs are."""
     h, w, kv = shape.hidden, shape.width, shape.kv
     matrices = {
-        "q_proj": 2 * h, "k_proj": h + kv, "v_proj": h + kv, "o_proj": 2 * h,
-        "gate_proj": h + w, "up_proj": h + w, "down_proj": h + w,
+        "q_proj": (h, h), "k_proj": (h, kv), "v_proj": (h, kv), "o_proj": (h, h),
+        "gate_proj": (h, w), "up_proj": (h, w), "down_proj": (w, h),
     }  # fmt: skip
     wanted = lora.get("target_modules") or ["q_proj", "v_proj"]  # PEFT's default for most models
     if isinstance(wanted, str):
         wanted = list(matrices)
-    sizes = [matrices.get(str(name).rpartition(".")[2], 2 * h) for name in wanted]
-    return float(lora.get("r") or 8) * sum(sizes) * shape.layers
+    return [matrices.get(str(name).rpartition(".")[2], (h, h)) for name in wanted]
 
 
 def remedies(shape: Shape, plan: Training, adapters: tuple[str, ...], limit: float) -> list[str]:
@@ -211,7 +233,8 @@ def _steps(shape: Shape, plan: Training, adapters: tuple[str, ...]) -> list[tupl
         )
         step(says, batch=1)
     if plan.adapter == "full" and "lora" in adapters:
-        step("`adapter = lora`", adapter="lora", trained=adapter_size(shape, {}), optimiser=8)
+        trained, fed = adapter_size(shape, {}), adapter_inputs(shape, {})
+        step("`adapter = lora`", adapter="lora", trained=trained, fed=fed, optimiser=8)
     if plan.adapter == "lora" and "qlora" in adapters:
         step("`adapter = qlora`", adapter="qlora")
     if plan.length[1] > 512:
