@@ -14,6 +14,7 @@ from dagent.compiler.engineer import ROLES as ENGINEERING
 from dagent.compiler.formats import FORMATS
 from dagent.compiler.grading import columns, read_grading
 from dagent.compiler.prices import CURRENCY
+from dagent.compiler.quantity import CAPPED
 from dagent.compiler.read import Reader, inside_text
 from dagent.compiler.requirement import read_requirement
 from dagent.compiler.spec import (
@@ -42,7 +43,7 @@ MOST_ROUNDS = 1000  # at some ten steps a round, as much as a person or a tool c
 USE = ("calls", "tokens", "money")
 JUDGE = "judge"  # of metrics
 PARTS = {
-    "round": ("rows", *USE),
+    "round": ("rows", *USE, *CAPPED),
     **dict.fromkeys((*ENGINEERING, *AUTHORING, JUDGE), USE),
     "attempt": (*USE, "wall"),
 }
@@ -218,6 +219,7 @@ def _budget(block: Reader) -> Budget:
         tokens=block.amount("tokens", "tokens", None),
         money=_money(block),
         wall=block.amount("wall", "time", None),
+        gpu=block.amount("gpu", "time", None),
     )
     per = {name: _part(part, name) for name, part in block.named("per")}
     return Budget(rounds=rounds, run=run, per=per, prices=block.text("prices", None))
@@ -228,11 +230,29 @@ def _part(block: Reader, name: str) -> Caps:
     caps: dict[str, Any] = {
         kind: _money(block)
         if kind == "money"
-        else block.amount(kind, "time" if kind == "wall" else kind, None, least=1)
+        else block.amount(kind, CAPPED.get(kind, kind), None, least=1)
         for kind in PARTS.get(name, PARTS["round"])
         if kind in block
     }
+    for entry in block.block:
+        if entry.key in caps:
+            continue
+        block.node(entry.key)
+        block.diagnostics.error(
+            "E413",
+            f"`{entry.key}` cannot be capped per {name}",
+            entry.key_span,
+            f"cap it for the whole run, or `per round`; {_why_not(entry.key, name)}",
+        )
     return Caps(**caps)
+
+
+def _why_not(kind: str, name: str) -> str:
+    if kind == "rows":
+        return f"the rows of a {name} are not counted" if name == "attempt" else "a role keeps none"
+    if name == "attempt":
+        return "`wall` holds for the trainings of a program too"
+    return "a role asks a language model, which runs elsewhere: cap its calls, tokens or money"
 
 
 def _money(block: Reader) -> float | None:

@@ -18,6 +18,7 @@ from dagent.compiler.plan import Estimate
 from dagent.compiler.spec import Guard, Spec, Stage
 from dagent.compiler.stages import GRADED, REWARDED, TEACHES
 from dagent.compiler.tables import table
+from dagent.compiler.totals import added
 
 FLOPS = (2e14, 2e10)  # per second, sustained: low estimate, high estimate
 BATCH_SECONDS = (0.002, 0.05)  # per optimiser step or decoded token of a batch
@@ -38,18 +39,26 @@ class Cost:
 
     def run(self) -> Range:
         """Seconds of the whole run if no round is skipped."""
-        spec = self.spec
-        dev, test = self._rows("dev"), self._rows("test")
-        total = [0.0, 0.0]
-        parts = [self.answer(dev)] + 2 * [self.answer(test)] + [self.engineering.run().seconds]
-        for number in range(1, spec.budget.rounds + 1):
-            parts += [self.answer(dev), self.programs(self.candidates), self.mix()]
-            parts += [self.train(number)] + 9 * [START_SECONDS]
-            parts += [self.guard(g) for g in spec.criteria.guards]
-        for low, high in parts:
-            total[0] += low
-            total[1] += high
-        return total[0], total[1]
+        rounds = [self.round(n) for n in range(1, self.spec.budget.rounds + 1)]
+        return added([*self._outside, self.engineering.run().seconds, *rounds])
+
+    def round(self, number: int) -> Range:
+        """Seconds of a round, without what language models take."""
+        return added([self.held(number), self.programs(self.candidates), *9 * [START_SECONDS]])
+
+    def held(self, number: int) -> Range:
+        """Seconds in which a round holds an accelerator: it answers and trains."""
+        guards = [self.guard(g) for g in self.spec.criteria.guards]
+        return added([self.answer(self._rows("dev")), self.mix(), self.train(number), *guards])
+
+    def held_by_run(self) -> Range:
+        rounds = [self.held(n) for n in range(1, self.spec.budget.rounds + 1)]
+        return added([*self._outside, *rounds])
+
+    @property
+    def _outside(self) -> list[Range]:
+        """The base on dev, base and champion on test."""
+        return [self.answer(self._rows("dev")), *2 * [self.answer(self._rows("test"))]]
 
     @property
     def rows(self) -> int:
@@ -94,8 +103,7 @@ class Cost:
 
     def train(self, round: int) -> Range:
         """On all rows so far: the rounds' rows add up. One stage after the other."""
-        parts = [part for stage in self.spec.train for part in self._stage(stage, round)]
-        return sum(low for low, _ in parts), sum(high for _, high in parts)
+        return added(part for stage in self.spec.train for part in self._stage(stage, round))
 
     def _stage(self, stage: Stage, round: int) -> list[Range]:
         """The training, and the student's own answers to what it is trained on."""

@@ -92,7 +92,7 @@ class Plan:
     """Steps in an order that respects every input.
 
     ``budget`` holds the caps in base units: ``{"run": {"rounds": int, "rows": int, "calls": int,
-    "wall": seconds}, "round": {...}, "<role>": {...}}``; a missing cap is no cap.
+    "wall": seconds, "gpu": seconds}, "round": {...}, "<role>": {...}}``; a missing cap is no cap.
     ``settings`` are the flat ``{"student.model": ..}`` values that MLflow shows as parameters.
     A spec without ``arms`` gives no ``variants``: all steps are then of the one run. With arms,
     caps hold for each variant, the id of a step starts with the arm and seed that it serves

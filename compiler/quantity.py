@@ -39,6 +39,7 @@ SHOWN = {
     "points": ("percentage points", "0.5pp"),
     "memory": ("an amount of memory", "24GB"),
 }
+CAPPED = {"wall": "time", "gpu": "time"}  # caps that are not named after their unit
 # Spellings that are in use elsewhere, in small letters.
 SPELLINGS = {
     "time": {"m": "min", "hr": "h", "hrs": "h", "mins": "min", "secs": "s"},
@@ -207,6 +208,15 @@ def _in_range(text: str, unit: str, number: Decimal, kind: str) -> int | float |
         remedy = f"write `{text}%` if per cent is meant" if not unit else "choose at most 100"
         return Problem("E204", f"{says} is at most 1, or 100 %; `{text}` is more", remedy, text)
     return amount
+
+
+def capped(amount: float, kind: str) -> str:
+    """A cap of ``budget``, by its key, for people.
+
+    >>> capped(3600, "gpu")
+    '1h of accelerators'
+    """
+    return shown(amount, CAPPED.get(kind, kind)) + (" of accelerators" if kind == "gpu" else "")
 
 
 def shown(amount: float, kind: str) -> str:

@@ -197,7 +197,7 @@ class Engineer:
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """``None`` is no cap. ``wall`` in seconds, ``money`` in US dollars."""
+    """``None`` is no cap. ``wall`` and ``gpu`` in seconds, ``money`` in US dollars."""
 
     rounds: int | None = None
     rows: int | None = None
@@ -205,6 +205,7 @@ class Caps:
     tokens: int | None = None
     money: float | None = None
     wall: float | None = None
+    gpu: float | None = None
 
     def given(self) -> dict[str, float]:
         return {name: cap for name, cap in asdict(self).items() if cap is not None}

@@ -7,17 +7,16 @@ from collections.abc import Iterator
 from dagent.compiler import arms_view
 from dagent.compiler.kinds import KINDS
 from dagent.compiler.plan import Plan, Step, alone
-from dagent.compiler.quantity import shown
+from dagent.compiler.quantity import capped, shown
 
 Row = tuple[str, str, str, str, str]
-UNITS = {"wall": "time"}
 HEAD: Row = ("step", "does", "rows", "calls", "time")
 
 
 def lines(plan: Plan) -> list[str]:
     """The plan's head, then a line per step; a block of rounds shows its first and last."""
     caps = [
-        shown(value, UNITS.get(kind, kind)) + ("" if part == "run" else f" per {part}")
+        capped(value, kind) + ("" if part == "run" else f" per {part}")
         for part, given in sorted(plan.budget.items(), key=lambda item: item[0] != "run")
         for kind, value in given.items()
     ]

@@ -44,11 +44,11 @@ def totals(steps: Iterable[Step]) -> Totals:
     estimates = [step.estimate for step in steps]
     memory = [e.memory for e in estimates if e.memory]
     return Totals(
-        seconds=_sum(e.seconds for e in estimates),
-        rows=_sum(s.estimate.rows for s in steps if s.kind in ADDS),
-        calls=_sum(e.calls for e in estimates),
-        tokens=_sum(e.tokens for e in estimates),
-        money=_sum(e.money for e in estimates),
+        seconds=added(e.seconds for e in estimates),
+        rows=added(s.estimate.rows for s in steps if s.kind in ADDS),
+        calls=added(e.calls for e in estimates),
+        tokens=added(e.tokens for e in estimates),
+        money=added(e.money for e in estimates),
         memory=(max(m[0] for m in memory), max(m[1] for m in memory)) if memory else (0, 0),
     )
 
@@ -83,7 +83,7 @@ def _amount(amount: float, kind: str) -> str:
     return shown(round(amount), kind)
 
 
-def _sum(ranges: Iterable[Range | None]) -> Range:
+def added(ranges: Iterable[Range | None]) -> Range:
     low = high = 0.0
     for ends in ranges:
         if ends is not None:

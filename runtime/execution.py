@@ -23,7 +23,7 @@ from dagent.runtime.rows import read_json
 from dagent.runtime.sandbox import unsandboxed
 from dagent.runtime.status import LATEST, execution_id, journal_path, spent
 from dagent.runtime.store import Store, write_atomically
-from dagent.runtime.worker import ProcessWorker, Worker
+from dagent.runtime.worker import ProcessWorker, Timing, Worker
 
 LOCK = Path(".dagent/lock")
 CHAMPION = Path(".dagent/champion")
@@ -38,11 +38,11 @@ class StoppableWorker(Worker, Protocol):
     def stop(self) -> None: ...
 
 
-MakeWorker = Callable[[Path, Callable[[], float | None]], StoppableWorker]
+MakeWorker = Callable[[Path, Timing], StoppableWorker]
 
 
-def _process_worker(log: Path, wall_left: Callable[[], float | None]) -> StoppableWorker:
-    return ProcessWorker(log, wall_left)
+def _process_worker(log: Path, timing: Timing) -> StoppableWorker:
+    return ProcessWorker(log, timing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def execute(
         )
         lanes = make_lanes(plan, journal)
         answers = AnswerLog(journal.path.with_name("answers.jsonl"))
-        worker = make_worker(journal.path.parent / "worker.log", lambda: lanes.wall_left)
+        worker = make_worker(journal.path.parent / "worker.log", lanes)
         worker.start()
         tracker = tracking.start(project, execution)
         try:

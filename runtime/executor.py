@@ -15,9 +15,10 @@ from typing import Any, Protocol
 
 from dagent.compiler.plan import Plan, Step, input_step, users
 from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.runtime.accelerators import UNIT
 from dagent.runtime.frozen import check_frozen
 from dagent.runtime.journal import Event, Journal
-from dagent.runtime.lanes import Lane, Lanes, Shared, of_variant
+from dagent.runtime.lanes import Lane, Lanes, meter_of, of_variant
 from dagent.runtime.lm.answers import AnswerLog
 from dagent.runtime.meter import ADOPTED, OutOfBudget
 from dagent.runtime.rows import read_json
@@ -27,6 +28,7 @@ from dagent.runtime.store import Action, Store, action_key
 from dagent.runtime.worker import Worker
 
 Runners = Callable[[str], StepRunner]
+RESERVE = 1.25  # of the time that test is expected to take
 
 
 class View(Protocol):
@@ -86,7 +88,7 @@ class Run:
                 check_frozen(self.plan.steps, self.project, when)
                 frozen.add(when)
             try:
-                with self.lanes.at_work(lanes):
+                with self.lanes.at_work(lanes, step):
                     self._do(step, lanes)
             except OutOfBudget as out:
                 for lane in lanes:
@@ -141,7 +143,7 @@ class Run:
         self, step: Step, key: str, inputs: Mapping[str, Artifact], lanes: list[Lane]
     ) -> Action:
         scratch = self.store.scratch()
-        meter = _meter(lanes)
+        meter = meter_of(lanes)
         context = Context(
             self.project,
             scratch,
@@ -163,7 +165,8 @@ class Run:
             }
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-        action = Action(digests, output.metrics, output.note, meter.charged(step.id))
+        spent = {**meter.charged(step.id), **({UNIT: self.lanes.held} if self.lanes.held else {})}
+        action = Action(digests, output.metrics, output.note, spent)
         self.store.record(key, action)
         return action
 
@@ -174,8 +177,8 @@ class Run:
         """
         units = action.spent if self.plan.variants else {"rows": action.spent.get("rows", 0)}
         amounts = {unit: amount for unit, amount in units.items() if amount}
-        if amounts and not _meter(lanes).charged(step.id):
-            _meter(lanes).reserve(step.id, (f"round:{step.round}", ADOPTED), **amounts)
+        if amounts and not meter_of(lanes).charged(step.id):
+            meter_of(lanes).reserve(step.id, (f"round:{step.round}", ADOPTED), **amounts)
 
     def _keep(self, step: Step, action: Action) -> dict[str, Artifact]:
         found = {}
@@ -221,27 +224,53 @@ class Run:
         lane.rounds = step.round
         if lane.meter.charged(f"round:{step.round}"):
             return  # an earlier session began it, and time it took is gone already
-        left = lane.meter.wall_left
         finished = (e for e in self._events("round_finished") if e["round"])
-        rounds = [e["seconds"] for e in finished if lane.id in e.get("variants", ("",))]
+        rounds = [e for e in finished if lane.id in e.get("variants", ("",))]
+        took = {
+            "wall": [e["seconds"] for e in rounds],
+            UNIT: [lane.meter.spent(UNIT, f"round:{e['round']}") for e in rounds],
+        }
         try:
-            if left is not None and rounds:
-                growth = max(0.0, rounds[-1] - rounds[-2]) if len(rounds) > 1 else 0.0
-                expected = rounds[-1] + growth
-                if expected > left:
-                    raise OutOfBudget(
-                        f"run wall: {left:.0f} s left, a further round takes about {expected:.0f} s"
-                    )
-            lane.meter.reserve(f"round:{step.round}", rounds=1)
+            for unit, amounts in took.items():
+                self._afford_time(lane, unit, amounts)
+            lane.meter.begin(step.round)
         except OutOfBudget as out:
             if lane.last_gate is None:
                 raise
             lane.stopped = f"budget spent: {out}"
 
+    def _afford_time(self, lane: Lane, unit: str, took: list[float]) -> None:
+        """Raises: OutOfBudget, where a further round would not end within a cap."""
+        if not took:
+            return
+        expected = took[-1] + (max(0.0, took[-1] - took[-2]) if len(took) > 1 else 0.0)
+        ends, cap = lane.meter.time_left(unit), lane.meter.round_cap(unit)
+        kept = lane.meter.kept.get(unit, 0.0)
+        further = f"a further round takes about {expected:.0f} s"
+        if ends is not None and expected > ends[0] - kept:
+            after = f", {kept:.0f} s of them for test," if kept >= 1 else ","
+            raise OutOfBudget(f"{ends[1]}: {ends[0]:.0f} s left{after} {further}")
+        if cap is not None and expected > cap:
+            raise OutOfBudget(f"round {unit}: {cap:.0f} s allowed, {further}")
+
+    def _kept(self, lane: Lane) -> dict[str, float]:
+        """Time that test will take, by what the base took on select: rounds must leave it."""
+        mine = [s for s in self.plan.steps if s.kind == "evaluate" and lane in self.lanes.of(s)]
+        first = next(s for s in mine if s.round == 0)
+        ends = [s.estimate.rows[1] for s in mine if s.round is None and s.estimate.rows]
+        if not first.estimate.rows or not first.estimate.rows[1]:
+            return {}
+        seconds = [e["seconds"] for e in self._events("step_finished") if e["step"] == first.id]
+        share = RESERVE * sum(ends) / first.estimate.rows[1]
+        took = {"wall": max(seconds, default=0.0), UNIT: lane.meter.spent(UNIT, "round:0")}
+        return {unit: share * amount for unit, amount in took.items()}
+
     def _finish_round(self, gate: Step, lanes: list[Lane]) -> None:
         decision = read_json(self.outputs[f"{gate.id}/decision"].path)
         for lane in lanes:
             lane.last_gate, lane.stopped = gate, decision["stop"]
+            if gate.round == 0:
+                lane.meter.kept = self._kept(lane)
         label = self._variants(lanes)
         told = next(
             (
@@ -288,11 +317,6 @@ def _time(step: Step) -> str:
     if step.params.get("set") == "test":
         return "before test was opened"
     return f"at the start of round {step.round}" if step.round else "before the rounds"
-
-
-def _meter(lanes: list[Lane]) -> Any:
-    """The meter of a step that these lanes need."""
-    return lanes[0].meter if len(lanes) == 1 else Shared(lanes)
 
 
 @dataclass(frozen=True, slots=True)

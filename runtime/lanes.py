@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dagent.compiler.plan import Plan, Step, local, users
+from dagent.runtime.accelerators import Holding, free_key
 from dagent.runtime.journal import Event, Journal
 from dagent.runtime.meter import Meter, OutOfBudget
 
@@ -76,7 +77,11 @@ class Lanes:
 
     by_id: Mapping[str, Lane]
     users: Mapping[str, tuple[str, ...]]
+    clock: Clock = time.monotonic
+    held: float = 0.0  # seconds of accelerators that the step at work took so far
     _active: list[Lane] = field(default_factory=list)
+    _step: Step | None = None
+    _holding: Holding | None = None
 
     def of(self, step: Step) -> list[Lane]:
         """The lanes that need a step; none for what compares them."""
@@ -85,8 +90,10 @@ class Lanes:
         return [self.by_id[id] for id in self.users[step.id]]
 
     @contextmanager
-    def at_work(self, lanes: Sequence[Lane]) -> Iterator[None]:
-        self._active = list(lanes)
+    def at_work(self, lanes: Sequence[Lane], step: Step) -> Iterator[None]:
+        self._active, self._step, self.held = list(lanes), step, 0.0
+        for lane in lanes:
+            lane.meter.within = f"round:{step.round}" if step.round else None
         watches = [lane.watch for lane in lanes if lane.watch]
         for watch in watches:
             watch.start()
@@ -95,6 +102,37 @@ class Lanes:
         finally:
             for watch in watches:
                 watch.stop()
+            for lane in lanes:
+                lane.meter.within = None
+
+    @contextmanager
+    def holding(self, devices: int) -> Iterator[None]:
+        """The step at work holds so many accelerators within; its lanes are charged for them."""
+        step = self._step
+        assert step is not None
+        purse = meter_of(self._active)
+        scopes = () if step.round is None else (f"round:{step.round}",)
+        key = free_key(purse, step.id)
+        holding = Holding(purse, key, scopes, devices, self.clock, self.clock())
+        self._holding = holding
+        try:
+            yield
+        finally:
+            self._holding = None
+            self.held += holding.end()
+
+    def check(self, task: str) -> float | None:
+        """Seconds until a cap on time ends what is at work; ``None`` without one.
+
+        Raises:
+            OutOfBudget: it is reached.
+        """
+        left = self.wall_left
+        if left is not None and left <= 0:
+            name = self._active[0].meter.time_left("wall") if self._active else None
+            raise OutOfBudget(f"{name[1] if name else 'run wall'}: the time ran out during {task}")
+        gpu = self._holding.check() if self._holding else None
+        return min((x for x in (left, gpu) if x is not None), default=None)
 
     @property
     def wall_left(self) -> float | None:
@@ -112,14 +150,19 @@ class Lanes:
 def lanes(plan: Plan, journal: Journal, clock: Clock = time.monotonic) -> Lanes:
     """The lanes of a plan, with what earlier sessions of the execution spent."""
     if not plan.variants:
-        return Lanes({"": Lane("", Meter(plan.budget, journal, clock))}, {})
+        return Lanes({"": Lane("", Meter(plan.budget, journal, clock))}, {}, clock)
     found = {}
     for variant in plan.variants:
         watch = Stopwatch(clock, _worked(journal.events, variant.id))
         labelled: Any = _Labelled(journal, variant.id)
         meter = Meter(plan.budget, labelled, watch, before=watch.before)
         found[variant.id] = Lane(variant.id, meter, watch)
-    return Lanes(found, users(plan))
+    return Lanes(found, users(plan), clock)
+
+
+def meter_of(lanes: list[Lane]) -> Any:
+    """The meter of a step that these lanes need."""
+    return lanes[0].meter if len(lanes) == 1 else Shared(lanes)
 
 
 def _worked(events: Sequence[Event], variant: str) -> float:
@@ -167,6 +210,12 @@ class Shared:
         left = [meter.left(unit, scope) for meter in self._meters()]
         known = [amount for amount in left if amount is not None]
         return max(known) if known and len(known) == len(left) else None
+
+    def time_left(self, unit: str) -> tuple[float, str] | None:
+        """Until no lane has any left, as others go on with the step."""
+        ends = [meter.time_left(unit) for meter in self._meters()]
+        known = [end for end in ends if end is not None]
+        return max(known) if known and len(known) == len(ends) else None
 
     def _meters(self) -> list[Meter]:
         return [lane.meter for lane in self._lanes if not lane.stopped]

@@ -54,9 +54,14 @@ class Meter:
         self._totals: defaultdict[tuple[str, str], float] = defaultdict(float)
         self._before = elapsed(journal.events) if before is None else before
         self._started = clock()
+        self._began: dict[str, float] = {}
+        self.within: str | None = None  # the round at work, as a scope; outside, its caps are none
+        self.kept: Mapping[str, float] = {}  # time that rounds must leave for what follows them
         for event in journal.events:
             if event["event"] in ("reserved", "settled"):
                 self._hold(event["key"], _Held(tuple(event["scopes"]), event["amounts"]))
+                if "at" in event:
+                    self._began[event["key"]] = event["at"]
 
     def reserve(self, key: str, scopes: tuple[str, ...] = (), **amounts: float) -> None:
         """Set ``amounts`` aside for ``key``, against the run's caps and those of ``scopes``.
@@ -70,6 +75,19 @@ class Meter:
             self._afford(key, scopes, amounts)
             self._hold(key, _Held(scopes, dict(amounts)))
             self._journal.append("reserved", key=key, scopes=list(scopes), amounts=dict(amounts))
+
+    def begin(self, number: int) -> None:
+        """Reserve a round, and start its clock unless an earlier session did.
+
+        Raises:
+            OutOfBudget: there are no more.
+        """
+        key, at = f"round:{number}", round(self.elapsed, 3)
+        with self._lock:
+            self._afford(key, (), {"rounds": 1})
+            self._hold(key, _Held((), {"rounds": 1}))
+            self._began[key] = at
+            self._journal.append("reserved", key=key, scopes=[], amounts={"rounds": 1}, at=at)
 
     def settle(self, key: str, **amounts: float) -> None:
         """Replace what was reserved under ``key`` by what was really used; never more than that.
@@ -136,16 +154,37 @@ class Meter:
         """Seconds of wall time, earlier sessions of the same execution included."""
         return self._before + self._clock() - self._started
 
+    def time_left(self, unit: str) -> tuple[float, str] | None:
+        """Seconds of ``wall`` or ``gpu`` until a cap, and which cap; ``None`` without one."""
+        ends = []
+        if (cap := self._caps.get("run", {}).get(unit)) is not None:
+            kept = self.kept.get(unit, 0.0) if self.within else 0.0
+            ends.append((cap - kept - self._time(unit, "run"), f"run {unit}"))
+        if self.within and (cap := self.round_cap(unit)) is not None:
+            ends.append((cap - self._time(unit, self.within), f"{self.within} {unit}"))
+        return min(ends, default=None)
+
     @property
     def wall_left(self) -> float | None:
-        """Seconds until the cap on wall time; ``None`` without one."""
-        cap = self._caps.get("run", {}).get("wall")
-        return None if cap is None else cap - self.elapsed
+        """Seconds until the first cap on wall time; ``None`` without one."""
+        ends = self.time_left("wall")
+        return None if ends is None else ends[0]
+
+    def round_cap(self, unit: str) -> float | None:
+        return self._caps.get("round", {}).get(unit)
+
+    def _time(self, unit: str, scope: str) -> float:
+        if unit != "wall":
+            return self.spent(unit, scope)
+        return self.elapsed - self._began.get(scope, 0.0)
 
     def _spent(self, scope: str, unit: str) -> float:
         return self._totals[scope, unit]
 
     def _afford(self, key: str, scopes: tuple[str, ...], amounts: Mapping[str, float]) -> None:
+        ends = self.time_left("wall") if "calls" in amounts else None
+        if ends is not None and ends[0] <= 0:  # nothing else stops who waits for answers
+            raise OutOfBudget(f"{ends[1]}: the time is spent")
         held = self._held.get(key)
         for scope in ("run", *scopes):
             for unit, amount in amounts.items():

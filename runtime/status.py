@@ -11,7 +11,7 @@ from dagent.runtime.lanes import of_variant
 from dagent.runtime.meter import ADOPTED, elapsed
 
 RUNS = Path(".dagent/runs")
-LM_UNITS = ("tokens", "money")  # left out where no language model was asked
+SOMETIMES = ("tokens", "money", "gpu")  # left out where no model was asked, or nothing was held
 LATEST = Path(".dagent/latest")
 
 
@@ -121,16 +121,16 @@ def spent(events: Sequence[Event], *, adopted: bool = True) -> dict[str, float]:
     }
     total = {
         unit: sum(amounts.get(unit, 0) for amounts in held.values())
-        for unit in ("rows", "rounds", "calls", "tokens", "money")
+        for unit in ("rows", "rounds", "calls", *SOMETIMES)
     }
-    total = {unit: amount for unit, amount in total.items() if amount or unit not in LM_UNITS}
+    total = {unit: amount for unit, amount in total.items() if amount or unit not in SOMETIMES}
     return {**total, "wall": round(elapsed(events), 1)}
 
 
-def model_words(spent: Mapping[str, float]) -> list[str]:
-    """Tokens and money in words; nothing where no language model was asked."""
-    words = [f"{spent['tokens']:,.0f} tokens"] if spent.get("tokens") else []
-    return words + ([f"{spent['money']:,.2f} USD"] if spent.get("money") else [])
+def sometimes_words(spent: Mapping[str, float]) -> list[str]:
+    """Tokens, money and accelerator time in words; nothing of what was not used."""
+    shown = {"tokens": "{:,.0f} tokens", "money": "{:,.2f} USD", "gpu": "{:,.0f} s of accelerators"}
+    return [words.format(spent[unit]) for unit, words in shown.items() if spent.get(unit)]
 
 
 def read_status(project: Path, execution: str, *, alive: bool) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from rich.table import Table
 from dagent.compiler.plan import Plan, Step
 from dagent.runtime.journal import Event
 from dagent.runtime.lanes import Lanes
-from dagent.runtime.status import LM_UNITS, model_words
+from dagent.runtime.status import SOMETIMES, sometimes_words
 from dagent.runtime.store import Action
 
 
@@ -105,7 +105,7 @@ class Screen:
             f"{self._lanes.spent('rows'):,.0f} rows",
             f"{self._lanes.spent('calls'):,.0f} calls",
         ]
-        parts += model_words({unit: self._lanes.spent(unit) for unit in LM_UNITS})
+        parts += sometimes_words({unit: self._lanes.spent(unit) for unit in SOMETIMES})
         left = self._lanes.wall_left
         if left is not None:
             parts.append(f"{max(0.0, left):.0f} s of budget left")
@@ -162,7 +162,7 @@ def summary(event: Event, plan: Plan) -> str:
         + ", ".join(
             (
                 f"{event['spent']['calls']:,.0f} calls",
-                *model_words(event["spent"]),
+                *sometimes_words(event["spent"]),
                 f"{event['spent']['wall']:.0f} s",
             )
         ),
@@ -208,7 +208,7 @@ def comparison(event: Event, plan: Plan) -> str:
     lines += [
         f"  champion  {event['best']}, {_of_round(event['champion']['round'])}, chosen on select",
         f"  spent     {event['spent']['rows']:,.0f} rows, "
-        + ", ".join((f"{event['spent']['calls']:,.0f} calls", *model_words(event["spent"]))),
+        + ", ".join((f"{event['spent']['calls']:,.0f} calls", *sometimes_words(event["spent"]))),
         f"  model     {event['champion_model']}",
         "  look      dagent report, dagent try, dagent ui",
     ]

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,6 +31,32 @@ ENVIRONMENT = {
 }
 
 
+class Timing(Protocol):
+    """The caps on time that hold for a task of the worker."""
+
+    def holding(self, devices: int) -> AbstractContextManager[None]:
+        """The task holds so many accelerators within."""
+        ...
+
+    def check(self, task: str) -> float | None:
+        """Seconds until a cap is reached; ``None`` without one.
+
+        Raises:
+            OutOfBudget: it is reached.
+        """
+        ...
+
+
+class Untimed:
+    """No caps, and nobody counts."""
+
+    def holding(self, devices: int) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def check(self, task: str) -> float | None:
+        return None
+
+
 class Worker(Protocol):
     """What a step sees of the worker."""
 
@@ -39,7 +66,7 @@ class Worker(Protocol):
         Raises:
             Refused: the worker found the spec at fault (a loss that is no number, say).
             Failed: the worker reported another error (E8xx) or died.
-            OutOfBudget: the wall time ran out; the worker is stopped.
+            OutOfBudget: a cap on time was reached; the worker is stopped.
         """
         ...
 
@@ -50,11 +77,11 @@ class ProcessWorker:
     def __init__(
         self,
         log: Path,
-        wall_left: Callable[[], float | None] = lambda: None,
+        timing: Timing | None = None,
         command: Sequence[str] = WORKER,
     ) -> None:
         self._log = log
-        self._wall_left = wall_left
+        self._timing = timing or Untimed()
         self._command = list(command)
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: queue.Queue[bytes | None] = queue.Queue()
@@ -87,15 +114,18 @@ class ProcessWorker:
             self._process.stdin.flush()
         except BrokenPipeError:
             raise self._died(task) from None
-        while True:
-            reply = self._reply(task)
-            if "progress" in reply:
-                if progress:
-                    progress(*reply["progress"], **reply.get("shown", {}))
-            elif "error" in reply:
-                raise _failed(task, reply["error"], self._log)
-            else:
-                return reply["result"]
+        with ExitStack() as held:
+            while True:
+                reply = self._reply(task)
+                if "holds" in reply:
+                    held.enter_context(self._timing.holding(reply["holds"]))
+                elif "progress" in reply:
+                    if progress:
+                        progress(*reply["progress"], **reply.get("shown", {}))
+                elif "error" in reply:
+                    raise _failed(task, reply["error"], self._log)
+                else:
+                    return reply["result"]
 
     def stop(self) -> None:
         if self._process is None:
@@ -109,10 +139,11 @@ class ProcessWorker:
 
     def _reply(self, task: str) -> dict[str, Any]:
         while True:
-            left = self._wall_left()
-            if left is not None and left <= 0:
+            try:
+                left = self._timing.check(task)
+            except OutOfBudget:
                 self.stop()
-                raise OutOfBudget(f"run wall: the time ran out during {task}")
+                raise
             try:
                 line = self._lines.get(timeout=1.0 if left is None else min(1.0, left + 0.01))
             except queue.Empty:

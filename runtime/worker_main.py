@@ -1,8 +1,9 @@
 """The worker: a process that imports torch once and then serves requests, one line of JSON each.
 
-Replies are lines on what was standard output: ``{"progress": [done, total], "shown": {…}}``, then
-``{"result": …}`` or ``{"error": {"code", "message", "suggestion", "refused"}}``; ``refused`` says
-that the user's spec is at fault, not the machine.
+Replies are lines on what was standard output: ``{"holds": devices}`` where a task takes
+accelerators, ``{"progress": [done, total], "shown": {…}}``, then ``{"result": …}`` or
+``{"error": {"code", "message", "suggestion", "refused"}}``; ``refused`` says that the user's spec
+is at fault, not the machine.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 from dagent.dsl.diagnostics import Failed, Refused
 from dagent.dsl.unexpected import diagnose
+from dagent.runtime.accelerators import held
 from dagent.runtime.launching import Reported, launch
 
 # task -> `function(request, progress) -> result`, by module and name
@@ -51,6 +53,8 @@ def main() -> None:
     while True:
         request = requests.get()
         try:
+            if devices := held(request["task"], request):
+                send(holds=devices)
             send(result=_do(request, progress))
         except Exception as error:
             with suppress(OSError):  # the log's disk may be what is full

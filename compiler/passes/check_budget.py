@@ -8,7 +8,7 @@ from dagent.compiler.blocks import PARTS, PARTS_OF
 from dagent.compiler.cost import Cost
 from dagent.compiler.engineering import ROWS_PER_CALL, Engineering, Use, total
 from dagent.compiler.facts import Facts
-from dagent.compiler.quantity import shown
+from dagent.compiler.quantity import capped, shown
 from dagent.compiler.spec import Caps, Spec
 from dagent.compiler.totals import span
 from dagent.dsl.diagnostics import Diagnostics, Note
@@ -22,7 +22,7 @@ def check_budget(spec: Spec, facts: Facts, diagnostics: Diagnostics) -> None:
     # What a run takes is known only of data that could be read.
     if all(data.name in facts.data for data in spec.data) and not diagnostics.has_errors:
         cost = Cost(spec, facts)
-        _check_wall(spec, cost, diagnostics)
+        _check_time(spec, cost, diagnostics)
         _check_use(spec, cost.engineering, diagnostics)
 
 
@@ -44,7 +44,8 @@ def _check_parts(spec: Spec, diagnostics: Diagnostics) -> None:
             if kind in whole and cap > whole[kind]:
                 diagnostics.error(
                     "E402",
-                    f"{shown(cap, kind)} per {name} is more than {shown(whole[kind], kind)} in all",
+                    f"{capped(cap, kind)} per {name} is more than {capped(whole[kind], kind)} "
+                    "in all",
                     spec.at("budget", "per", name, kind),
                     "lower it below the whole, or remove it",
                     [Note("the cap of the whole run", spec.at("budget", kind))],
@@ -133,18 +134,26 @@ def _check_calls_of_programs(spec: Spec, diagnostics: Diagnostics) -> None:
             )
 
 
-def _check_wall(spec: Spec, cost: Cost, diagnostics: Diagnostics) -> None:
-    """A warning only: how fast the machine is, nobody knows here."""
-    wall = spec.budget.run.wall
-    low = cost.run()[0]
-    if wall is not None and low > wall:
-        diagnostics.warn(
-            "E405",
-            f"the run is estimated at {shown(low, 'time')} or more, and `wall` allows "
-            f"{shown(wall, 'time')}",
-            spec.at("budget", "wall"),
-            "allow more time, or lower the rounds or rows; the run would end early",
-        )
+def _check_time(spec: Spec, cost: Cost, diagnostics: Diagnostics) -> None:
+    """Warnings only: how fast the machine is, nobody knows here."""
+    budget = spec.budget
+    last, held = cost.round(budget.rounds)[0], cost.held(budget.rounds)[0]
+    part = budget.per.get("round", Caps())
+    sums = (
+        (("wall",), budget.run.wall, cost.run()[0], "the run is"),
+        (("gpu",), budget.run.gpu, cost.held_by_run()[0], "training and answering are"),
+        (("per", "round", "wall"), part.wall, last, "the last round is"),
+        (("per", "round", "gpu"), part.gpu, held, "training and answering of the last round are"),
+    )
+    for path, cap, low, what in sums:
+        if cap is not None and low > cap:
+            diagnostics.warn(
+                "E405",
+                f"{what} estimated at {shown(low, 'time')} or more, and `{path[-1]}` allows "
+                f"{shown(cap, 'time')}",
+                spec.at("budget", *path),
+                "allow more time, or lower the rounds or rows; the run would end early",
+            )
 
 
 def _check_use(spec: Spec, engineering: Engineering, diagnostics: Diagnostics) -> None:

@@ -76,11 +76,11 @@ def _arm(arm: dict[str, Any]) -> str:
 
 
 def _spent(found: dict[str, Any]) -> str:
-    from dagent.runtime.status import LM_UNITS, model_words
+    from dagent.runtime.status import SOMETIMES, sometimes_words
 
     amounts = found["spent"]
-    counted = [f"{n:,.0f} {u}" for u, n in amounts.items() if u not in (*LM_UNITS, "wall")]
-    spent = ", ".join((*counted, *model_words(amounts), f"{amounts['wall']:,.0f} s"))
+    counted = [f"{n:,.0f} {u}" for u, n in amounts.items() if u not in (*SOMETIMES, "wall")]
+    spent = ", ".join((*counted, *sometimes_words(amounts), f"{amounts['wall']:,.0f} s"))
     steps = found["steps"]
     line = f"spent: {spent}; {steps['run']} steps run, {steps['reused']} reused"
     if "seconds" in found:

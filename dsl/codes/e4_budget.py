@@ -70,4 +70,15 @@ CODES = {
         "budget { rounds <= 3  rows <= 60 rows  money <= 2 USD }",
         "Allow more, lower the rounds or rows, or set `max_tokens`.",
     ),
+    "E413": Code(
+        "cap that a part does not have",
+        "`per` caps a part by something that is not counted for that part.",
+        "It suggests a protection that does not exist.",
+        "budget {\n"
+        "  rounds <= 5\n"
+        "  per round { rows <= 2k rows  gpu <= 1h }\n"
+        "  per generator { gpu <= 1h }\n"
+        "}",
+        "Cap calls, tokens or money of a role; time for the run, `per round` or `per attempt`.",
+    ),
 }

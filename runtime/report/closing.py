@@ -14,17 +14,20 @@ from dagent.runtime.report import facts, parts
 from dagent.runtime.report.markup import Part, el
 from dagent.runtime.rows import read_json
 
+TIMES = {"wall": "time", "gpu": "accelerator time"}
+
 
 def spend(past: Sequence[Event], plan: Plan | None, stands: Mapping[str, Any]) -> Part:
     """What was used of the budget, and what steps took against what the compiler expected."""
     run_caps = dict(plan.budget.get("run", {})) if plan else {}
+    spent = {**({"gpu": 0} if "gpu" in run_caps else {}), **stands["spent"]}
     used = [
         (
-            "time" if unit == "wall" else unit,
+            TIMES.get(unit, unit),
             _amount(amount, unit),
             _amount(run_caps[unit], unit) if unit in run_caps else "none",
         )
-        for unit, amount in stands["spent"].items()
+        for unit, amount in spent.items()
     ]
     told: list[Part] = [
         el("h2", "What it cost"),
@@ -135,6 +138,6 @@ def _lock(first: Event, project: Path) -> Mapping[str, Any]:
 
 
 def _amount(amount: float, unit: str) -> str:
-    if unit == "wall":
+    if unit in TIMES:
         return span((amount, amount), "time")
     return f"{amount:.2f} USD" if unit == "money" else f"{amount:,.0f}"

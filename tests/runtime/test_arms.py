@@ -152,10 +152,10 @@ def test_a_lane_counts_its_own_seconds(whole: Path, tmp_path: Path) -> None:
     time = [0.0]
     found = lanes(plan, Journal(tmp_path / "journal.jsonl"), lambda: time[0])
     by_id = {s.id: s for s in plan.steps}
-    with found.at_work(found.of(by_id["loop/s1/r2.plan"])):
+    with found.at_work(found.of(by_id["loop/s1/r2.plan"]), by_id["loop/s1/r2.plan"]):
         time[0] += 7
     time[0] += 100
-    with found.at_work(found.of(by_id["s1/r0.evaluate"])):
+    with found.at_work(found.of(by_id["s1/r0.evaluate"]), by_id["s1/r0.evaluate"]):
         time[0] += 2
     assert found.by_id["loop/s1"].meter.elapsed == 9
     assert found.by_id["uniform/s1"].meter.elapsed == 2
