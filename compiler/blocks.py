@@ -230,7 +230,9 @@ def _part(block: Reader, name: str) -> Caps:
     caps: dict[str, Any] = {
         kind: _money(block)
         if kind == "money"
-        else block.amount(kind, CAPPED.get(kind, kind), None, least=1)
+        else block.amount(kind, CAPPED[kind], None)
+        if kind in CAPPED
+        else block.amount(kind, kind, None, least=1)
         for kind in PARTS.get(name, PARTS["round"])
         if kind in block
     }

@@ -93,7 +93,7 @@ CODES = {
         "not supported yet",
         "The language has this, and no step of this version uses it.",
         "Ignoring it would run another experiment than the one declared.",
-        "budget { rounds <= 3  per round { wall <= 1h } }",
-        "Remove it for now.",
+        'engineer {\n  strategy = curriculum\n  refiner { program = "programs.py:verify" }\n}',
+        "Use what the message names, or remove it for now.",
     ),
 }
