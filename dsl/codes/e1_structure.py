@@ -93,7 +93,11 @@ CODES = {
         "not supported yet",
         "The language has this, and no step of this version uses it.",
         "Ignoring it would run another experiment than the one declared.",
-        'engineer {\n  strategy = curriculum\n  refiner { program = "programs.py:verify" }\n}',
+        """engineer {
+  generator { program = "programs.py:generate" }
+  refiner { program = "programs.py:verify" }
+}
+""",
         "Use what the message names, or remove it for now.",
     ),
 }
