@@ -129,7 +129,8 @@ class Names:
         block = plain(entry.value)
         default = block.get("default", MISSING)
         kind = block.get("type")
-        if kind not in _KINDS:  # not given, or of a wrong word, which the structure says
+        # Not given, or of a wrong word or kind, which the structure says.
+        if not isinstance(kind, str) or kind not in _KINDS:
             kind = _type_of(default)
         secret, env = block.get("secret") is True, block.get("env")
         if secret and default is not MISSING:

@@ -16,7 +16,8 @@ from dagent.dsl.diagnostics import Diagnostics
 from dagent.dsl.document import Entry, Mapping, Node, Scalar, Sequence
 from dagent.dsl.source import Source
 
-_HASH = re.compile(r"(?:(?<=\s)|(?<![^\n]))#[^\n]*")
+# A comment in YAML; it ends where YAML sees a line end, which is not at line feeds alone.
+_HASH = re.compile(r"(?:(?<=\s)|(?<![^\n]))#[^\n\r\x85\u2028\u2029]*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Edit, Note
 from dagent.dsl.document import Entry, Mapping, Node, Path, Scalar, Sequence, locate, plain
+from dagent.dsl.fits import fits
 from dagent.dsl.nearest import nearest, surely
 from dagent.dsl.scalars import resolve
 from dagent.dsl.schema import Schema, load, schema_at
@@ -55,11 +56,14 @@ def check_structure(
     References were replaced before: a `$name` that is left is text like any other, unless its place
     is among the ``unknown``. Of a document that is not ``complete`` nobody is told what it lacks.
     """
+    tree = plain(root)
+    if fits(tree, load()):
+        return
     from jsonschema.validators import Draft7Validator
 
     before = tuple(diagnostics)
     found = Diagnostics()
-    findings = list(Draft7Validator(load()).iter_errors(plain(root)))
+    findings = list(Draft7Validator(load()).iter_errors(tree))
     if not complete or any(d.severity == "error" and d.code < "E1" for d in before):
         findings = [f for f in findings if f.validator not in _INCOMPLETE]
     _Structure(root, found, set()).report(findings)

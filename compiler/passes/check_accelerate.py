@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dagent.compiler.digests import content_digest
 from dagent.compiler.facts import inside
 from dagent.compiler.spec import Spec
@@ -38,6 +36,8 @@ def check_accelerate(spec: Spec, project: Path, diagnostics: Diagnostics) -> Map
     text = read(spec.student.accelerate)
     if text is None:
         return {}
+    import yaml  # takes a while, and few specs come here
+
     try:
         says = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError:

@@ -269,3 +269,15 @@ def test_half_a_surrogate_pair(half: str, suffix: str, project: Path) -> None:
     root = parse(source, Diagnostics())
     assert root is not None
     assert plain(root)["domain"]["goal"].startswith("\ufffd ")
+
+
+@pytest.mark.parametrize("sign", ["\r", "\x85", "\u2028", "\u2029"])
+@pytest.mark.parametrize("suffix", ENDINGS)
+def test_a_comment_with_a_sign_that_ends_lines_in_yaml(suffix: str, sign: str) -> None:
+    key = "revision = main" if suffix == ".dagent" else "  revision: main"
+    block = "student {{\n{}\n}}\n" if suffix == ".dagent" else "student:\n{}\n"
+    survive(suffix, block.format(key) + f"# a{sign}b: c\n")
+
+
+def test_a_type_of_a_parameter_that_is_a_block(project: Path) -> None:
+    compiled(project, ".dagent", "param lr { type { } }\n")
