@@ -1,23 +1,28 @@
-"""How fast language models are asked: this transport beside DSPy's own client, in one run.
+"""How fast language models are asked: this transport beside others, in one run.
 
 A server in a process of its own answers after 0.3 s. Each client asks 1,000 different questions,
 128 at once, and checks every answer with a program. Ours also reserves each call on the budget and
-has each answer on disk before it is used. The first call of each, which imports and connects, is
-not counted. On a machine that does something else besides, look at the CPU and at aiohttp alone.
+has each answer on disk before it is used. Rounds are interleaved, and medians are shown: on a
+machine that does something else besides, look at the CPU and at the ratio to aiohttp alone, which
+is of the same round. Calls that import and connect are not counted, but for Data Designer, of which
+the whole run counts, its imports apart. It needs an environment of its own:
+``pip install data-designer==0.9.7`` there, and name its Python.
 
-    python benchmarks/lm_throughput.py [--calls 1000] [--at-once 128] [--delay 0.3]
+    python benchmarks/lm_throughput.py [--rounds 3] [--data-designer ENV/bin/python]
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -30,15 +35,17 @@ from dagent.runtime.meter import Meter
 
 SERVER = Path(__file__).parents[1] / "tests" / "runtime" / "lm" / "server.py"
 SERVE = """
-import runpy, sys
+import runpy, sys, time
 def answer(request):
-    return "The answer is " + request["messages"][-1]["content"].split()[-1]
+    said = request["messages"][-1]["content"]
+    return "The answer is " + (said if isinstance(said, str) else said[-1]["text"]).split()[-1]
 with runpy.run_path({path!r})["Server"](answer, delay={delay}) as server:
     print(server.base, flush=True)
-    sys.stdin.read()
+    for _ in sys.stdin:
+        print(time.process_time(), flush=True)
 """
 Ask = Callable[[str], Awaitable[list[Any]]]
-ROW = "  {:<34}{:>10}{:>12}"
+ROW = "  {:<34}{:>9}{:>13}{:>13}{:>17}"
 
 
 def verified(number: int, answer: Any) -> bool:
@@ -104,34 +111,83 @@ def bare(base: str, calls: int, at_once: int) -> tuple[float, float]:
     return asyncio.run(run())
 
 
+def designer(python: str, base: str, calls: int, at_once: int) -> tuple[float, float]:
+    """NeMo Data Designer, from ``create`` to the rows that it returns."""
+    script = Path(__file__).parent / "data_designer_client.py"
+    command = [python, str(script), base, str(calls), str(at_once)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"Data Designer did not run with {python}:\n{done.stderr[-2000:]}")
+    found = json.loads(done.stdout)
+    assert found["right"] == calls, f"{calls - found['right']} answers are wrong"
+    return calls / found["seconds"], found["cpu"] / calls * 1000
+
+
+class Serving:
+    """The server's process; ``cpu()`` are the seconds that it has computed so far."""
+
+    def __init__(self, delay: float) -> None:
+        code = SERVE.format(path=str(SERVER), delay=delay)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.base = self._line()
+
+    def cpu(self) -> float:
+        assert self.process.stdin
+        self.process.stdin.write("cpu\n")
+        self.process.stdin.flush()
+        return float(self._line())
+
+    def _line(self) -> str:
+        assert self.process.stdout
+        return self.process.stdout.readline().strip()
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--calls", type=int, default=1000)
     parser.add_argument("--at-once", type=int, default=128)
     parser.add_argument("--delay", type=float, default=0.3)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--data-designer", metavar="PYTHON", help="a Python that has data-designer")
     args = parser.parse_args()
-    code = SERVE.format(path=str(SERVER), delay=args.delay)
-    server = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert server.stdout
-    base = server.stdout.readline().strip()
-    load = (base, args.calls, args.at_once)
+    serving = Serving(args.delay)
+    load = (serving.base, args.calls, args.at_once)
     clients = {
         "aiohttp alone": lambda: bare(*load),
         "dagent (budget, journal, checks)": lambda: ours(*load),
         "dspy.LM": lambda: stock(*load),
         "dspy.LM by LiteLLM": lambda: stock(*load, engine="litellm"),
     }
-    most = args.at_once / args.delay
-    print(f"{args.calls} calls, {args.at_once} at once, {args.delay} s each: at most {most:.0f}/s")
-    print(ROW.format("", "calls/s", "CPU ms/call"))
+    if args.data_designer:
+        clients["Data Designer, whole run"] = lambda: designer(args.data_designer, *load)
+    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in clients}
     try:
-        for name, run in clients.items():
-            rate, cpu = run()
-            print(ROW.format(name, f"{rate:.0f}", f"{cpu:.2f}"), flush=True)
+        for _ in range(args.rounds):
+            for name, run in clients.items():
+                before, started = serving.cpu(), time.perf_counter()
+                rate, cpu = run()
+                busy = (serving.cpu() - before) / (time.perf_counter() - started)
+                found[name].append((rate, cpu, busy))
     finally:
-        server.kill()
+        serving.process.kill()
+    most = args.at_once / args.delay
+    print(
+        f"{args.calls} calls, {args.at_once} at once, {args.delay} s each: at most {most:.0f}/s; "
+        f"medians of {args.rounds} interleaved rounds"
+    )
+    print(ROW.format("", "calls/s", "CPU ms/call", "of aiohttp", "server busy"))
+    bases = [rate for rate, _, _ in found["aiohttp alone"]]
+    for name, rounds in found.items():
+        rates, cpus, busy = zip(*rounds, strict=True)
+        ratio = median(rate / base for rate, base in zip(rates, bases, strict=True))
+        shown = (f"{median(rates):.0f}", f"{median(cpus):.2f}", f"{ratio:.0%}")
+        print(ROW.format(name, *shown, f"{median(busy):.0%} of a core"))
+    if not args.data_designer:
+        print("  Data Designer was not run: --data-designer names a Python that has it")
 
 
 if __name__ == "__main__":
