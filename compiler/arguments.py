@@ -60,6 +60,16 @@ FORMER: Mapping[str, str] = {
     "no_cuda": "use_cpu",
 }
 
+# What other trainers call arguments of TRL.
+ELSEWHERE: Mapping[str, str] = {
+    "lr": "learning_rate",
+    "batch_size": "per_device_train_batch_size",
+    "micro_batch_size": "per_device_train_batch_size",
+    "grad_accum": "gradient_accumulation_steps",
+    "sequence_len": "max_length",
+    "cutoff_len": "max_length",
+}
+
 LORA: Mapping[str, str] = {
     **_because(_STUDENT, "base_model_name_or_path revision"),
     "task_type": "dagent trains causal language models",

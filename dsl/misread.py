@@ -155,7 +155,9 @@ def explain(
     elif token.type in ("EQUAL", "CAP"):
         diagnostics.error("E020", f"expected a key before `{token}`", here)
     elif token.type == "LBRACE":
-        diagnostics.error("E020", "expected the kind of the block before `{`", here)
+        # A text that starts like this is JSON, which YAML reads.
+        remedy = "JSON belongs in a file that ends in `.yaml`" if i == 0 else None
+        diagnostics.error("E020", "expected the kind of the block before `{`", here, remedy)
     elif token.type == "COMPARE":
         diagnostics.error("E020", f"`{token}` stands only in `require`", here)
     elif at_entry:

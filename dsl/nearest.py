@@ -9,19 +9,30 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known name closest to ``word``, or None if none is close.
 
     A name counts as close when at most a third of its letters differ: more than that suggests
-    anything for everything.
+    anything for everything. Else the one name counts that has the word among its parts, or that is
+    abbreviated by it.
 
     >>> nearest("learning_rat", ["learning_rate", "warmup_steps"])
     'learning_rate'
-    >>> nearest("xyz", ["learning_rate"]) is None
-    True
+    >>> names = ["learning_rate", "num_train_epochs"]
+    >>> nearest("epochs", names), nearest("lr", names), nearest("xyz", names)
+    ('num_train_epochs', 'learning_rate', None)
     """
+    known = sorted(known)
     best, least = None, 1 + max(1, len(word) // 3)
-    for name in sorted(known):
+    for name in known:
         distance = _distance(word.lower(), name.lower(), least)
         if distance < least:
             best, least = name, distance
+    if best is None and len(word) > 1:
+        meant = [name for name in known if _stands_for(word.lower(), name.lower().split("_"))]
+        best = meant[0] if len(meant) == 1 else None
     return best
+
+
+def _stands_for(word: str, parts: list[str]) -> bool:
+    """Whether a name of several parts has the word as one of them, or as its initials."""
+    return len(parts) > 1 and (word in parts or word == "".join(part[:1] for part in parts))
 
 
 def surely(word: str, known: Iterable[str]) -> str | None:

@@ -73,12 +73,11 @@ def problem(name: str, value: Any, of: Table, owned: Mapping[str, str]) -> Probl
     argument = of.arguments.get(name)
     if argument is None:
         version = ", ".join(f"{package} {v}" for package, v in of.versions.items())
-        successor = arguments.FORMER.get(name)
-        remedy = (
-            f"`{successor}` took its place"
-            if successor in of.arguments
-            else did_you_mean(name, [a for a in of.arguments if a not in owned], "remove it")
-        )
+        remedy = did_you_mean(name, [a for a in of.arguments if a not in owned], "remove it")
+        if (successor := arguments.FORMER.get(name)) in of.arguments:
+            remedy = f"`{successor}` took its place"
+        elif (here := arguments.ELSEWHERE.get(name)) in of.arguments:
+            remedy = f"it is called `{here}` here"
         return Problem("E602", f"{of.config} has no argument `{name}` ({version})", remedy, True)
     if name in owned:
         message = f"`{name}` is not yours to set: {owned[name]}"

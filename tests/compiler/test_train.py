@@ -128,3 +128,17 @@ def test_trusted_code_is_said_aloud_and_locked(project: Any) -> None:
 
 def test_trust_in_nothing_is_refused(project: Any) -> None:
     assert project.codes({"student": {"trust_remote_code": True}}) == ["E606"]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("lr", "it is called `learning_rate` here"),
+        ("micro_batch_size", "it is called `per_device_train_batch_size` here"),
+        ("epochs", "did you mean `num_train_epochs`?"),
+        ("warmup_ratio", "`warmup_steps` took its place"),
+    ],
+)
+def test_a_name_from_elsewhere_leads_to_that_of_trl(project: Any, written: str, meant: str) -> None:
+    found = project.found({"train": [{"stage": "sft", written: 1}]})
+    assert [d.suggestion for d in found if d.code == "E602"] == [meant]
