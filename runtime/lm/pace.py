@@ -46,7 +46,7 @@ class Patience:
 class Pace:
     """Of one endpoint; used by one event loop only. ``limit`` is how many calls may run now."""
 
-    def __init__(self, start: float = 64, most: float = 256) -> None:
+    def __init__(self, start: float = 128, most: float = 256) -> None:
         self.limit = start
         self._most = most
         self._growing = True
