@@ -13,6 +13,7 @@ from dagent.dsl.source import Source
 # Shown to editors, so that they check and complete as one types.
 MODELINE = "# yaml-language-server: $schema="
 SCHEMA = "spec.schema.json"
+PAPER, PROTOCOL = "paper-", "protocol.dagent"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,9 +41,8 @@ def run(args: argparse.Namespace) -> int:
         return _list()
     if args.config is not None:
         return _from_config(args)
-    source = _template(args.template)
     folder: Path = args.folder
-    files = {path.name: path.read_text(encoding="utf-8") for path in _files(source)}
+    files = _template(args.template)
     if (folder / "README.md").exists():
         files.pop("README.md", None)  # a repository has its own
     if args.yaml:
@@ -88,6 +88,8 @@ def _list() -> int:
     for template in _templates():
         says = (template / "README.md").read_text(encoding="utf-8").splitlines()
         print(f"{template.name:16} {says[0].removeprefix('# ')}")
+    for name in _papers():
+        print(f"{name:16} The paper's protocol for {name.removeprefix(PAPER)}; bring its data")
     return 0
 
 
@@ -96,10 +98,24 @@ def _templates() -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != "_")
 
 
-def _template(name: str) -> Path:
-    folder = Path(dagent.specs.__path__[0]) / "templates"
-    known = [path.name for path in _templates()]
-    if name not in known:
+def _papers() -> dict[str, Path]:
+    """Template -> the spec of a domain of the paper, which imports what they share."""
+    folder = Path(dagent.specs.__path__[0]) / "paper"
+    specs = (p for p in sorted(folder.glob("*.dagent")) if p.name != PROTOCOL)
+    return {f"{PAPER}{path.stem}": path for path in specs}
+
+
+def _template(name: str) -> dict[str, str]:
+    """The files of a template by name, the spec among them as ``spec.dagent``."""
+    templates, papers = {path.name: path for path in _templates()}, _papers()
+    if name in papers:
+        beside = papers[name].with_name
+        found = {"spec.dagent": papers[name], PROTOCOL: beside(PROTOCOL)}
+        found["README.md"] = beside("README.md")
+    elif name in templates:
+        found = {path.name: path for path in _files(templates[name])}
+    else:
+        known = [*templates, *papers]
         raise Refused(
             Diagnostic(
                 "E831",
@@ -107,7 +123,7 @@ def _template(name: str) -> Path:
                 suggestion=did_you_mean(name, known, "templates: " + ", ".join(known)),
             )
         )
-    return folder / name
+    return {name: path.read_text(encoding="utf-8") for name, path in found.items()}
 
 
 def _files(template: Path) -> list[Path]:

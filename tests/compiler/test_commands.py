@@ -142,7 +142,8 @@ def test_init_overwrites_nothing(here: Any, capsys: pytest.CaptureFixture[str]) 
 def test_init_lists_its_templates(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["init", "--list"]) == 0
     listed = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
-    assert [name for name, _ in listed] == TEMPLATES
+    papers = ["paper-code", "paper-finance", "paper-science"]
+    assert [name for name, _ in listed] == [*TEMPLATES, *papers]
     assert all(says for _, says in listed)
 
 
@@ -199,3 +200,31 @@ def test_a_shell_is_answered(tmp_path: Path, line: str, wanted: set[str]) -> Non
     code = "import sys; from dagent.cli import main; sys.exit(main())"
     subprocess.run([sys.executable, "-c", code], env={**os.environ, **asked}, check=True, cwd=ROOT)
     assert {word.strip() for word in answer.read_text().split("\n")} == wanted
+
+
+@pytest.mark.parametrize("domain", ["science", "code", "finance"])
+def test_a_domain_of_the_paper_is_a_template_that_asks_for_its_data(
+    domain: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    assert main(["init", "--list"]) == 0
+    assert f"paper-{domain}" in capsys.readouterr().out
+    assert main(["init", "--template", f"paper-{domain}"]) == 0
+    capsys.readouterr()
+    assert main(["compile", "--format", "json"]) == 1
+    found = [d for d in json.loads(capsys.readouterr().out) if d["severity"] == "error"]
+    missing = {
+        f"there is no file `data/{domain}/{part}.jsonl`" for part in ("dev", "test", "seeds")
+    }
+    assert {d["message"] for d in found} == missing
+
+    data = tmp_path / "data" / domain
+    data.mkdir(parents=True)
+    for part, n in (("dev", 40), ("test", 120), ("seeds", 20)):
+        rows = [
+            {"prompt": f"{part} {i}: what is {i} and {i}?", "answer": str(2 * i), "skill": "sums"}
+            for i in range(n)
+        ]
+        (data / f"{part}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["compile"]) == 0
