@@ -1,11 +1,11 @@
 """How fast language models are asked: this transport beside others, in one run.
 
-A server in a process of its own answers after 0.3 s. Each client asks 1,000 different questions,
-128 at once, and checks every answer with a program. Ours also reserves each call on the budget and
-has each answer on disk before it is used. Rounds are interleaved, and medians are shown: on a
-machine that does something else besides, look at the CPU and at the ratio to aiohttp alone, which
-is of the same round. Calls that import and connect are not counted, but for Data Designer, of which
-the whole run counts, its imports apart. It needs an environment of its own:
+A server in a process of its own answers after 0.3 s. Each client, in one too, asks 1,000 different
+questions, 128 at once, and checks every answer with a program. Ours also reserves each call on the
+budget and has each answer on disk before it is used. Rounds are interleaved, and medians are shown:
+on a machine that does something else besides, look at the CPU and at the ratio to aiohttp alone,
+which is of the same round. Calls that import and connect are not counted, but for Data Designer, of
+which the whole run counts, its imports apart. It needs an environment of its own:
 ``pip install data-designer==0.9.7`` there, and name its Python.
 
     python benchmarks/lm_throughput.py [--rounds 3] [--data-designer ENV/bin/python]
@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -123,6 +124,23 @@ def designer(python: str, base: str, calls: int, at_once: int) -> tuple[float, f
     return calls / found["seconds"], found["cpu"] / calls * 1000
 
 
+CLIENTS: dict[str, Callable[[str, int, int], tuple[float, float]]] = {
+    "aiohttp alone": bare,
+    "dagent (budget, journal, checks)": ours,
+    "dspy.LM": stock,
+    "dspy.LM by LiteLLM": partial(stock, engine="litellm"),
+}
+
+
+def alone(name: str, base: str, calls: int, at_once: int) -> tuple[float, float]:
+    """A client in a process of its own: what one leaves in memory slows the next one down."""
+    load = ["--base", base, "--calls", str(calls), "--at-once", str(at_once)]
+    command = [sys.executable, __file__, "--client", name, *load]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    rate, cpu = json.loads(done.stdout.splitlines()[-1])
+    return rate, cpu
+
+
 class Serving:
     """The server's process; ``cpu()`` are the seconds that it has computed so far."""
 
@@ -153,25 +171,24 @@ def main() -> None:
     parser.add_argument("--delay", type=float, default=0.3)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--data-designer", metavar="PYTHON", help="a Python that has data-designer")
+    parser.add_argument("--client", choices=CLIENTS, help=argparse.SUPPRESS)
+    parser.add_argument("--base", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.client:
+        print(json.dumps(CLIENTS[args.client](args.base, args.calls, args.at_once)))
+        return
     serving = Serving(args.delay)
     load = (serving.base, args.calls, args.at_once)
-    clients = {
-        "aiohttp alone": lambda: bare(*load),
-        "dagent (budget, journal, checks)": lambda: ours(*load),
-        "dspy.LM": lambda: stock(*load),
-        "dspy.LM by LiteLLM": lambda: stock(*load, engine="litellm"),
-    }
+    clients = {name: partial(alone, name, *load) for name in CLIENTS}
     if args.data_designer:
-        clients["Data Designer, whole run"] = lambda: designer(args.data_designer, *load)
+        clients["Data Designer, whole run"] = partial(designer, args.data_designer, *load)
     found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in clients}
     try:
         for _ in range(args.rounds):
             for name, run in clients.items():
-                before, started = serving.cpu(), time.perf_counter()
+                before = serving.cpu()
                 rate, cpu = run()
-                busy = (serving.cpu() - before) / (time.perf_counter() - started)
-                found[name].append((rate, cpu, busy))
+                found[name].append((rate, cpu, (serving.cpu() - before) * rate / args.calls))
     finally:
         serving.process.kill()
     most = args.at_once / args.delay
