@@ -18,7 +18,18 @@ from dagent.runtime.locked import loads, unchanged
 from dagent.runtime.programs import load_function
 from dagent.runtime.rows import Row, cell, normalised
 
-_NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:[eE][-+]?\d+)?")
+# A sign belongs to a number only where nothing stands before it to be subtracted from; a number
+# that is part of a word, or the exponent of a unit, is none.
+_NUMBER = re.compile(
+    r"""
+    (?<![\w^./])
+    (?P<sign>(?<![\w)])[-+])?
+    (?P<digits>(?:\d{1,3}(?:[,\u00a0\u202f]\d{3})+(?!\d)|\d+)?(?:\.\d+)?(?<=\d)(?:[eE][-+]?\d+)?)
+    (?:\s?[×*]\s?10\^(?P<ten>[-+]?\d+) | \^(?P<power>[-+]?\d+))?
+    (?:\s?/\s?(?P<under>\d+(?:\.\d+)?)(?![\d/]))?
+    """,
+    re.VERBOSE,
+)
 
 
 def grader(metric: Mapping[str, Any], project: Path) -> Grader:
@@ -76,9 +87,29 @@ def _same(got: str, want: str) -> Grade:
 
 
 def last_number(text: str) -> float | None:
-    """The last number in a text, thousands separators allowed; ``None`` when there is none."""
-    found = [m.group() for m in _NUMBER.finditer(text) if any(c.isdigit() for c in m.group())]
-    return float(found[-1].replace(",", "")) if found else None
+    """The last number in a text, ``None`` when there is none.
+
+    Thousands may be set apart by commas or no-break spaces, the minus may be that of typesetting;
+    powers (``10^3``, ``1.5×10^3``) and fractions (``1/2``) count as their value.
+
+    >>> [last_number(t) for t in ("\u22125", "3-5", "5 m/s^2", "1/2", "1.5×10^3", "1,234 kg")]
+    [-5.0, 5.0, 5.0, 0.5, 1500.0, 1234.0]
+    """
+    found = [*_NUMBER.finditer(text.replace("\u2212", "-"))]
+    return _value(found[-1]) if found else None
+
+
+def _value(found: re.Match[str]) -> float:
+    number = float(re.sub(r"[,\u00a0\u202f]", "", found["digits"]))
+    try:
+        if found["ten"]:
+            number *= 10.0 ** int(found["ten"])
+        elif found["power"]:
+            number **= int(found["power"])
+        number /= float(found["under"] or 1)
+    except (OverflowError, ZeroDivisionError):
+        return math.nan
+    return -number if found["sign"] == "-" else number
 
 
 def _numeric(tolerance: float, relative: float) -> Grader:

@@ -11,7 +11,7 @@ from typing import Any
 
 from dagent.compiler.digests import derived_seed
 from dagent.compiler.facts import Facts
-from dagent.compiler.grading import BRINGS
+from dagent.compiler.grading import BRINGS, VERSIONS
 from dagent.compiler.prompts import version
 from dagent.compiler.spec import DataSet, LanguageModel, Metric, Requirement, Role, Spec, Student
 from dagent.compiler.stages import GRADED, TEACHER, TEACHES
@@ -199,8 +199,10 @@ def _lm(lm: LanguageModel) -> dict[str, Any]:
 
 
 def _grading(grader: str, options: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
-    """A grader's options, with what the files that it reads held."""
+    """A grader's options, what the files that it reads held, and which version of it judges."""
     body = dict(options)
+    if grader in VERSIONS:
+        body["version"] = VERSIONS[grader]
     if grader == "program":
         body["sha256"] = facts.programs[options["program"].rpartition(":")[0]]
     if grader == "json" and "schema" in options:
