@@ -27,8 +27,6 @@ BASE = {
     "criteria": "criteria { metric accuracy { grader = exact }  require accuracy >= 0.6 on test }",
     "train": "train sft { learning_rate = 1e-3 }",
 }
-# No test makes a sandbox die for good, or runs an old plan whose model has no price.
-UNPROVOKED = {"E841", "E858"}
 EXAMPLES = [c for c, entry in CODES.items() if not entry.example.startswith("$ ")]
 
 
@@ -100,5 +98,4 @@ def test_every_code_is_provoked_or_named_by_a_test() -> None:
             provoked |= set(QUOTED.findall(path.read_text(encoding="utf-8")))
     for folder in ("dsl", "compiler"):
         provoked |= {path.name[:4] for path in (tests / folder / "fixtures").iterdir()}
-    assert set(CODES) - provoked - UNPROVOKED == set()
-    assert provoked & UNPROVOKED == set(), "now provoked: strike it from the list"
+    assert set(CODES) - provoked == set()

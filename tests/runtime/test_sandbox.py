@@ -264,6 +264,16 @@ def test_without_a_filter_nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         run("print('never')")
 
 
+def test_a_sandbox_that_cannot_be_started_again_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Sandbox() as sandbox:
+        assert sandbox.run("print(1)").stdout
+        sandbox.close()
+        monkeypatch.setattr(isolators, "interpreter", lambda: "/no/such/python")
+        with pytest.raises(Refused) as caught:
+            sandbox.run("print(2)")
+    assert [d.code for d in caught.value.diagnostics] == ["E841"]
+
+
 def test_it_dies_with_its_parent() -> None:
     """A parent that is killed leaves nothing behind."""
     with _some(LIMITS) as box:

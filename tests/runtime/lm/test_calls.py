@@ -315,6 +315,14 @@ def test_a_missing_key_and_a_missing_address_are_said_before_any_call(
             assert [d.code for d in caught.value.diagnostics] == [code]
 
 
+def test_money_is_capped_and_no_price_is_known(tmp_path: Path) -> None:
+    with session(tmp_path, {"run": {"money": 1.0}}) as run:
+        with pytest.raises(Fatal) as caught:
+            run.model("http://127.0.0.1:1/v1")
+        assert [d.code for d in caught.value.diagnostics] == ["E858"]
+        run.model("http://127.0.0.1:1/v1", price={"input": 1.0, "output": 1.0})
+
+
 def test_a_key_goes_nowhere_but_where_the_spec_sends_it(
     lm_server: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
