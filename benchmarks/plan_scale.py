@@ -1,8 +1,9 @@
 """How compiling grows with the plan, beside DVC: ``python benchmarks/plan_scale.py [--dvc DVC]``.
 
-Compiles the quickstart with ever more rounds, cold and to the end, the files written; then lets
-``dvc repro --dry`` look at as many stages, in this same run. DVC belongs into an environment of its
-own (``python -m venv dvc && dvc/bin/pip install dvc``); without it that line is left out, and said.
+Compiles the quickstart with ever more rounds, then with arms and seeds as well, cold and to the
+end, the files written; then lets ``dvc repro --dry`` look at as many stages, in this same run. DVC
+belongs into an environment of its own (``python -m venv dvc && dvc/bin/pip install dvc``); without
+it that line is left out, and said.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICKSTART = ROOT / "examples" / "quickstart"
-ROUNDS = (10, 100, 1000)  # at ten steps a round
+# Arms beside the loop, seeds and rounds; at ten steps a round of each.
+SIZES = ((0, 1, 10), (0, 1, 100), (0, 1, 1000), (1, 2, 25), (4, 4, 50))
+CONTROLS = ("matched", "uniform", "random", "ungated")
 STAGES = 1000
 
 
@@ -30,14 +33,17 @@ def seconds(*command: str, cwd: Path) -> float:
     return time.perf_counter() - begin
 
 
-def ours(folder: Path, rounds: int, runs: int) -> None:
-    spec = (
-        (QUICKSTART / "quickstart.dagent").read_text().replace("rounds <= 5", f"rounds <= {rounds}")
-    )
+def ours(folder: Path, arms: int, seeds: int, rounds: int, runs: int) -> None:
+    spec = (QUICKSTART / "quickstart.dagent").read_text()
+    spec = spec.replace("rounds <= 5", f"rounds <= {rounds}")
+    if arms:
+        named = "\n".join(f"  arm {name} {{ control = {name} }}" for name in CONTROLS[:arms])
+        spec += f"\narms {{\n  seeds = {list(range(seeds))}\n{named}\n}}\n"
     (folder / "quickstart.dagent").write_text(spec)
     best = min(seconds(sys.executable, "-m", "dagent", "compile", cwd=folder) for _ in range(runs))
     steps = len(json.loads((folder / "dagent.plan.json").read_text())["steps"])
-    print(json.dumps({"command": "dagent compile", "steps": steps, "wall": round(best, 2)}))
+    size = {"arms": 1 + arms, "seeds": seeds, "rounds": rounds, "steps": steps}
+    print(json.dumps({"command": "dagent compile", **size, "wall": round(best, 2)}))
 
 
 def theirs(dvc: str, folder: Path, runs: int) -> None:
@@ -62,8 +68,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         project = Path(temporary) / "project"
         shutil.copytree(QUICKSTART, project, ignore=shutil.ignore_patterns(".dagent", "dagent.*"))
-        for rounds in ROUNDS:
-            ours(project, rounds, args.runs)
+        for arms, seeds, rounds in SIZES:
+            ours(project, arms, seeds, rounds, args.runs)
         if not args.dvc:
             print("no dvc on the path: not compared", file=sys.stderr)
             return

@@ -13,7 +13,7 @@ from typing import Any
 
 from dagent.compiler import memory
 from dagent.compiler.engineering import Engineering, Use
-from dagent.compiler.facts import Facts
+from dagent.compiler.facts import Facts, StudentFacts
 from dagent.compiler.plan import Estimate
 from dagent.compiler.spec import Guard, Spec, Stage
 from dagent.compiler.stages import GRADED, REWARDED, TEACHES
@@ -134,6 +134,7 @@ class Cost:
             return None
         shape = student.shape or memory.shape_of_size(parameters)
         characters = self.facts.data[self.spec.role("dev").name].characters
+        teacher = self.facts.teachers.get(1 + self.spec.train.index(stage))
         training = memory.training(
             shape,
             self.spec.student.adapter,
@@ -141,6 +142,7 @@ class Cost:
             stage.stage,
             stage.args,
             characters,
+            teacher and _shape(teacher),
         )
         return Memory(shape, training, memory.peak(shape, training))
 
@@ -170,6 +172,11 @@ class Cost:
     def _rows_of(self, name: str) -> int:
         data = next(d for d in self.spec.data if d.name == name)
         return data.sample or self.facts.data[name].rows
+
+
+def _shape(model: StudentFacts) -> memory.Shape | None:
+    known = model.parameters and memory.shape_of_size(model.parameters)
+    return model.shape or known or None
 
 
 @dataclass(frozen=True, slots=True)

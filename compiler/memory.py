@@ -29,7 +29,10 @@ LOGIT_BYTES = 12  # of a token and a word: 16 bits and 32, and the gradients of 
 CHUNK = 256
 CHUNK_BYTES = 6
 HEAD_BYTES = 6
+TEACHER_LOGIT_BYTES = 6  # 16 bits and 32, without gradients
 CHARACTERS_PER_TOKEN = (5.0, 2.0)
+PAIRED = ("dpo", "orpo", "reward")  # a row is two answers, and both are in the batch
+REFERRED = ("dpo", "kto", "grpo", "rloo")  # compare with the model as it was, unless beta is 0
 # Parameters, layers, hidden size, width of the MLP, words: of models that are published at a size.
 KNOWN = (
     (0.13e9, 12, 768, 3072, 50_000),
@@ -63,7 +66,8 @@ class Shape:
 class Training:
     """What decides the memory. ``length`` is in tokens, low and high; ``optimiser`` in bytes per
     trained weight; ``precise`` that activations are in 32 bits; ``fed`` the widths of what goes
-    into a layer's adapters, added up."""
+    into a layer's adapters, added up; ``answers`` how many a row has; ``reference`` and ``teacher``
+    the bytes of models beside it. A model under an adapter is its own reference."""
 
     adapter: str
     trained: float
@@ -74,6 +78,9 @@ class Training:
     precise: bool
     chunked: bool
     optimiser: float
+    answers: int = 1
+    reference: float = 0
+    teacher: float = 0
 
 
 def device(text: str) -> tuple[int, float] | None:
@@ -114,7 +121,7 @@ def shape_of_config(config: Mapping[str, Any], parameters: float) -> Shape | Non
 
 def training(
     shape: Shape, adapter: str, lora: Mapping[str, Any], stage: str, args: Mapping[str, Any],
-    characters: float,
+    characters: float, teacher: Shape | None = None,
 ) -> Training:  # fmt: skip
     """What a stage's arguments say, TRL's own defaults where they say nothing."""
     arguments = table(stage).arguments
@@ -127,6 +134,9 @@ def training(
     mean = tuple(min(longest, max(16.0, characters / c)) for c in CHARACTERS_PER_TOKEN)
     # A batch is as long as its longest row, here taken for three times the mean.
     length = (longest, longest) if given("packing") else (mean[0], min(longest, 3 * mean[1]))
+    # What the student draws itself may be as long as it is let.
+    length = length[0], length[1] + float(given("max_completion_length") or 0)
+    compared = stage in REFERRED and given("beta") and not given("precompute_ref_log_probs")
     again = given("activation_checkpointing")
     return Training(
         adapter=adapter,
@@ -136,8 +146,12 @@ def training(
         length=length,
         checkpointing=bool(given("gradient_checkpointing") if again is None else again),
         precise=args.get("bf16") is False and not args.get("fp16"),
-        chunked=given("loss_type") in ("nll", "chunked_nll") or bool(given("use_liger_kernel")),
+        chunked=(stage == "sft" and given("loss_type") in ("nll", "chunked_nll"))
+        or bool(given("use_liger_kernel")),
         optimiser=_optimiser(str(given("optim")), shape.bytes if adapter == "full" else 4),
+        answers=2 if stage in PAIRED else 1,
+        reference=shape.parameters * shape.bytes if compared else 0,
+        teacher=teacher.parameters * teacher.bytes if teacher else 0,
     )
 
 
@@ -164,9 +178,10 @@ def allocated(shape: Shape, plan: Training, length: float) -> float:
     # PEFT keeps adapters in float32; a whole model is trained as it is stored.
     size = shape.bytes if full else 4
     fixed = weights + plan.trained * plan.optimiser + (0 if full else plan.trained * size)
+    fixed += plan.teacher + (plan.reference if full else 0)
     # The gradient of a tied embedding is added up from two.
     gradients = plan.trained * size + (2 * embedding * size if full else 0)
-    tokens, width = plan.batch * length, 4 if plan.precise else 2
+    tokens, width = plan.batch * plan.answers * length, 4 if plan.precise else 2
     hidden, mlp = (10.5, 4) if full else (6.5, 3)
     kinds = hidden * shape.hidden + 2 * shape.kv + mlp * shape.width + plan.fed
     layer = tokens * width * kinds
@@ -175,6 +190,8 @@ def allocated(shape: Shape, plan: Training, length: float) -> float:
     if plan.chunked:
         head = embedding * HEAD_BYTES if full else 0
         logits = min(logits, CHUNK * shape.words * CHUNK_BYTES + head)
+    if plan.teacher:
+        logits += tokens * shape.words * TEACHER_LOGIT_BYTES
     # The logits are there before the first gradient, and gone when layers are computed again.
     kept = inputs if plan.checkpointing else layer * shape.layers
     again = inputs + layer if plan.checkpointing else 0

@@ -122,3 +122,30 @@ def test_a_device_that_is_too_small_and_what_would_fit(project: Any) -> None:
 @pytest.mark.parametrize("device", ["one A100", "24", "0x24GB", "1x24"])
 def test_what_is_no_device(project: Any, device: str) -> None:
     assert project.codes({"student": {"device": device}}) == ["E717"]
+
+
+def test_what_stands_beside_the_student_is_counted() -> None:
+    shape = shape_of_size(7e9)
+    weights = shape.parameters * shape.bytes
+
+    def bytes_of(stage: str, adapter: str = "full", **args: Any) -> float:
+        teacher = args.pop("teacher", None)
+        given = {"activation_checkpointing": True, "per_device_train_batch_size": 1, **args}
+        return allocated(shape, training(shape, adapter, {}, stage, given, 400, teacher), 200)
+
+    # dpo keeps the model as it was, unless its figures are made beforehand; an adapter is its own.
+    apart = bytes_of("dpo") - bytes_of("dpo", precompute_ref_log_probs=True)
+    assert apart == pytest.approx(weights)
+    assert bytes_of("dpo", "lora") == bytes_of("dpo", "lora", precompute_ref_log_probs=True)
+    assert bytes_of("grpo", beta=0.1) - bytes_of("grpo") == pytest.approx(weights)
+    # A pair is two answers.
+    assert bytes_of("reward", "lora") > bytes_of("kto", "lora")
+    small = shape_of_size(1.5e9)
+    taught = bytes_of("gkd", "lora", teacher=small) - bytes_of("gkd", "lora")
+    assert taught > small.parameters * small.bytes
+    # What is drawn may be long.
+    lengths = [
+        training(shape, "lora", {}, "grpo", {"max_completion_length": n}, 400).length[1]
+        for n in (100, 900)
+    ]
+    assert lengths[1] - lengths[0] == 800
