@@ -142,7 +142,7 @@ class Cost:
             stage.stage,
             stage.args,
             characters,
-            teacher and _shape(teacher),
+            None if teacher is None else _shape(teacher),
         )
         return Memory(shape, training, memory.peak(shape, training))
 
