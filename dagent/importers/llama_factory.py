@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from dagent.importers.draft import (
@@ -113,11 +115,14 @@ def read(config: Mapping[str, Any], file: str) -> Draft:
     draft.lora = {name: words(value) for name, value in draft.lora.items()}
     if isinstance(draft.lora.get("modules_to_save"), str):
         draft.lora["modules_to_save"] = [draft.lora["modules_to_save"]]
-    for name in str(config.get("dataset") or "").split(","):
-        if name.strip():
-            draft.lost[f"dataset {name.strip()}"] = (
-                "its place stands in LLaMA-Factory's dataset_info.json: add it as "
-                "`data NAME { role = seed  path = … }`"
+    known = _data_sets(str(config.get("dataset_dir") or "data"), Path(file))
+    for name in filter(None, map(str.strip, str(config.get("dataset") or "").split(","))):
+        if name in known:
+            _data(draft, name, known[name])
+        else:
+            draft.lost[f"dataset {name}"] = (
+                "its place stands in LLaMA-Factory's dataset_info.json, which was not found: add "
+                "it as `data NAME { role = seed  path = … }`"
             )
     if config.get("max_samples"):
         draft.lost["max_samples"] = "`sample` of a data set says how many rows to draw"
@@ -126,3 +131,67 @@ def read(config: Mapping[str, Any], file: str) -> Draft:
         rank = draft.lora.get("r")
         draft.lora.setdefault("lora_alpha", rank * 2 if isinstance(rank, int) else 16)
     return draft
+
+
+def _data_sets(folder: str, file: Path) -> Mapping[str, Mapping[str, Any]]:
+    """What ``dataset_info.json`` says of each data set. Its folder is relative to where the trainer
+    is started, which is the config's folder or one above it. Nothing where it cannot be read."""
+    for start in (Path(), *file.parents):
+        path = start / folder / "dataset_info.json"
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(found, dict):
+            return {name: info for name, info in found.items() if isinstance(info, dict)}
+    return {}
+
+
+def _data(draft: Draft, name: str, info: Mapping[str, Any]) -> None:
+    lost = f"dataset {name}"
+    source = _source(info)
+    if isinstance(source, str):
+        draft.lost[lost] = source
+        return
+    if info.get("ranking"):
+        draft.lost[lost] = "pairs are made from the student's own answers: a seed has one answer"
+        return
+    given = info.get("columns")
+    columns = given if isinstance(given, Mapping) else {}
+    made: dict[str, Any] = dict(source)
+    if info.get("formatting", "alpaca") == "alpaca":
+        prompt, answer = columns.get("prompt", "instruction"), columns.get("response", "output")
+        made["columns"] = {"prompt": prompt, "answer": answer}
+        draft.remarks.append(
+            f"{name}: the column `{columns.get('query', 'input')}` is not joined to the question"
+        )
+    elif not _is_openai(info, columns):
+        draft.lost[lost] = (
+            "its turns are not OpenAI's: make a column `messages` of them"
+        )
+        return
+    if isinstance(info.get("num_samples"), int):
+        made["sample"] = info["num_samples"]
+    draft.add_data(name, made)
+
+
+def _source(info: Mapping[str, Any]) -> dict[str, Any] | str:
+    """Where a set's rows are, or why they cannot be had."""
+    if hub := info.get("hf_hub_url"):
+        names = {"hub": hub, "config": info.get("subset"), "split": info.get("split")}
+        return {key: value for key, value in names.items() if value}
+    file = str(info.get("file_name") or "")
+    if file.endswith((".jsonl", ".csv", ".parquet")):
+        return {"path": file}
+    if file:
+        return f"`{file}` is read as JSON Lines, CSV or Parquet: write a row a line, then add it"
+    return "it is made by code, or on a hub that is not Hugging Face's"
+
+
+def _is_openai(info: Mapping[str, Any], columns: Mapping[str, Any]) -> bool:
+    tags = info.get("tags")
+    tags = tags if isinstance(tags, Mapping) else {}
+    return columns.get("messages") == "messages" and (
+        tags.get("role_tag"),
+        tags.get("content_tag"),
+    ) == ("role", "content")

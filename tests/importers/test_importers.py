@@ -5,6 +5,7 @@ The fixtures are those projects' own, under the Apache License 2.0; each names i
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +168,42 @@ def test_nothing_is_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert main(["init", "--from", str(CONFIGS[0])]) == 1
     assert (tmp_path / "spec.dagent").read_text() == "seed = 1\n"
     assert main(["init", "new", "--from", "none.yaml"]) == 1
+
+
+def test_llama_factory_knows_where_its_data_sets_are(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    info = {
+        "local": {"file_name": "rows.jsonl", "columns": {"prompt": "q", "response": "a"}},
+        "hub": {"hf_hub_url": "owner/rows", "subset": "main", "num_samples": 50},
+        "chat": {
+            "file_name": "chat.jsonl",
+            "formatting": "sharegpt",
+            "columns": {"messages": "messages"},
+            "tags": {"role_tag": "role", "content_tag": "content"},
+        },
+        "turns": {"file_name": "turns.jsonl", "formatting": "sharegpt"},
+        "array": {"file_name": "rows.json"},
+        "pairs": {"file_name": "pairs.jsonl", "ranking": True},
+        "coded": {"script_url": "made"},
+    }
+    (tmp_path / "data" / "dataset_info.json").write_text(json.dumps(info))
+    folder = tmp_path / "examples" / "train_lora"
+    folder.mkdir(parents=True)
+    names = ", ".join([*info, "unknown"])
+    config = f"model_name_or_path: owner/model\nstage: sft\ndataset: {names}\n"
+    made = read_config(Source(str(folder / "llama3.yaml"), config), None, "dagent")
+    data = document(made)["data"]
+    assert data["local"] == {
+        "role": "seed",
+        "path": "rows.jsonl",
+        "columns": {"prompt": "q", "answer": "a"},
+        "mix": True,
+    }
+    assert (data["hub"]["hub"], data["hub"]["config"], data["hub"]["split"]) == (
+        *("owner/rows", "main"),
+        "train",
+    )
+    assert data["chat"] == {"role": "seed", "path": "chat.jsonl", "mix": True}
+    assert set(data) == {"dev", "test", "local", "hub", "chat"}
+    for name in ("turns", "array", "pairs", "coded", "unknown"):
+        assert f"dataset {name}" in made.lost
