@@ -166,9 +166,7 @@ def _data(draft: Draft, name: str, info: Mapping[str, Any]) -> None:
             f"{name}: the column `{columns.get('query', 'input')}` is not joined to the question"
         )
     elif not _is_openai(info, columns):
-        draft.lost[lost] = (
-            "its turns are not OpenAI's: make a column `messages` of them"
-        )
+        draft.lost[lost] = "its turns are not OpenAI's: make a column `messages` of them"
         return
     if isinstance(info.get("num_samples"), int):
         made["sample"] = info["num_samples"]
