@@ -91,7 +91,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind("compare", 1, (), ("comparison",), "compares the arms over their seeds"),
         Kind(
-            "result", 2, ("base", "champion", "select", "archive"), ("result",), "quotes the gain"
+            "result", 3, ("base", "champion", "select", "archive"), ("result",), "quotes the gain"
         ),
     )
 }

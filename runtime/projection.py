@@ -158,9 +158,19 @@ def final_metrics(event: Event) -> dict[str, float]:
             "test/gain_relative": gain.get("relative"),
             "test/p": gain.get("p"),
             **{f"spent/total_{name}": value for name, value in spent.items()},
+            **_further(event.get("metrics") or ()),
             **_program_metrics(event.get("programs") or {}),
         }
     )
+
+
+def _further(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Every metric of several under its name; the first stands without one too."""
+    return {
+        f"test/{safe_name(metric['name'])}/{key}": metric[key]
+        for metric in metrics
+        for key in ("base", "champion", "gain_pp", "p", "p_holm")
+    }
 
 
 def _program_metrics(programs: Mapping[str, Any]) -> dict[str, Any]:

@@ -167,6 +167,13 @@ def summary(event: Event, plan: Plan) -> str:
             )
         ),
     ]
+    for metric in event.get("metrics", ())[1:]:
+        low, high = metric["ci"]
+        lines.append(
+            f"  also      {metric['name']} {100 * metric['base']:.1f} % → "
+            f"{100 * metric['champion']:.1f} %, {metric['gain_pp']:+.1f} points "
+            f"({low:+.1f} to {high:+.1f}), p = {metric['p_holm']:.2g} adjusted (Holm)"
+        )
     if "programs" in event:
         lines.append(f"  programs  {_programs(event['programs'])}")
     if event["stop"]:

@@ -75,7 +75,28 @@ def answer(past: Sequence[Event], end: Event | None, project: Path) -> Part:
             ),
             class_="answer",
         ),
+        further(end.get("metrics") or ()),
         goals(end.get("requirements") or ()),
+    )
+
+
+def further(metrics: Sequence[Mapping[str, Any]]) -> Part:
+    """What the metrics after the first say, where there are several."""
+    return (
+        el(
+            "ul",
+            [
+                el(
+                    "li",
+                    f"{m['name']}: {parts.percent(m['base'])} → {parts.percent(m['champion'])}, "
+                    f"{m['gain_pp']:+.1f} points ({m['ci'][0]:+.1f} to {m['ci'][1]:+.1f}), "
+                    f"{parts.p_value(m['p_holm'])} adjusted by Holm's method",
+                )
+                for m in metrics[1:]
+            ],
+        )
+        if metrics
+        else None
     )
 
 

@@ -12,12 +12,12 @@ from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.graders import average, by_skill
 from dagent.runtime.judging import scores
 from dagent.runtime.requirements import judge
-from dagent.runtime.rows import read_json, read_rows, write_json
-from dagent.runtime.statistics import difference_interval, mean_interval, paired_test
+from dagent.runtime.rows import Row, read_json, read_rows, write_json
+from dagent.runtime.statistics import difference_interval, holm, mean_interval, paired_test
 from dagent.runtime.step import Artifact, Context, StepOutput
 
 kind = "result"
-version = 2
+version = 3
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
@@ -27,7 +27,8 @@ def check(step: Step, project: Path) -> Iterable[Diagnostic]:
 def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:
     """``gain`` is champion minus base on test: ``test_pp`` in points, ``ci`` the 95 % interval of
     it in points, ``relative`` as a share of the base (``None`` for a base of 0), ``p`` two-sided
-    and exact."""
+    and exact. Of several metrics each stands in ``metrics``, with ``p_holm`` adjusted for their
+    number; the first decides."""
     metric = step.params["metrics"][0]
     base, champion = read_rows(inputs["base"].path), read_rows(inputs["champion"].path)
     selected = read_rows(inputs["select"].path)
@@ -41,7 +42,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         for r in step.params["requirements"]
     ]
     archive = read_json(inputs["archive"].path)
-    result = {
+    result: dict[str, Any] = {
         "base": {"test": before, "interval": mean_interval(old), "by_skill": by_skill(old, base)},
         "champion": {
             "round": archive[-1]["champion_round"] if archive else 0,
@@ -62,6 +63,8 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
             for r, verdict in verdicts
         ],
     }
+    if len(named) > 1:
+        result["metrics"] = [*_each(step.params["metrics"], base, champion)]
     efforts = [entry["effort"] for entry in archive if "effort" in entry]
     if efforts:
         result["programs"] = programs(efforts)
@@ -72,6 +75,25 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         f"({100 * (after - before):+.1f} points, "
         f"95 % interval {100 * low:+.1f} to {100 * high:+.1f})",
     )
+
+
+def _each(
+    metrics: Sequence[Mapping[str, Any]], base: Sequence[Row], champion: Sequence[Row]
+) -> Iterable[dict[str, Any]]:
+    """What the champion gained by every metric, in the order of the spec."""
+    pairs = [(scores(base, m["name"]), scores(champion, m["name"])) for m in metrics]
+    tests = [paired_test(old, new).two_sided for old, new in pairs]
+    for metric, (old, new), p, adjusted in zip(metrics, pairs, tests, holm(tests), strict=True):
+        before, after = average(old, base, metric), average(new, champion, metric)
+        yield {
+            "name": metric["name"],
+            "base": before,
+            "champion": after,
+            "gain_pp": 100 * (after - before),
+            "ci": [100 * end for end in difference_interval(old, new)],
+            "p": p,
+            "p_holm": adjusted,
+        }
 
 
 def programs(efforts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -9,15 +9,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import jsonschema
 import pytest
 
+from dagent import specs
 from dagent.compiler.digests import content_digest
 from dagent.compiler.pipeline import compile
 from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime.executor import forecast
 from dagent.runtime.journal import read_events
+from dagent.runtime.projection import final_metrics
 from dagent.runtime.status import execution_id, journal_path, latest, read_status
 from dagent.runtime.store import Store
+from dagent.runtime.view import summary
 
 STUB = Path(__file__).parent / "stub.py"
 
@@ -244,3 +248,29 @@ def test_two_executions_of_one_folder_do_not_mix(stub: ModuleType, tmp_path: Pat
 
 def test_an_execution_is_named_after_its_plan(whole: Path) -> None:
     assert latest(whole) == execution_id(compile(whole / "sums.dagent").plan.id)
+
+
+def test_of_several_metrics_each_is_quoted_with_a_p_adjusted_for_their_number(
+    stub: ModuleType, tmp_path: Path
+) -> None:
+    spec = stub.SPEC.replace(
+        "criteria { metric accuracy { grader = exact }",
+        "criteria { metric accuracy { grader = exact }  metric near { grader = numeric  "
+        "tolerance = 5 }",
+    )
+    folder = stub.make_project(tmp_path / "several", spec)
+    stub.run_project(folder)
+    end = journal(folder)[-1]
+    first, second = end["metrics"]
+    assert (first["name"], second["name"]) == ("accuracy", "near")
+    assert first["champion"] == end["champion"]["test"]
+    assert first["gain_pp"] == pytest.approx(end["gain"]["test_pp"])
+    smaller, larger = sorted((first, second), key=lambda m: float(m["p"]))
+    assert smaller["p_holm"] == pytest.approx(min(1.0, 2 * smaller["p"]))
+    assert larger["p_holm"] == pytest.approx(max(larger["p"], smaller["p_holm"]))
+    assert final_metrics(end)["test/near/p_holm"] == second["p_holm"]
+    said = summary(end, compile(folder / "sums.dagent").plan)
+    assert "also      near" in said
+    schema = json.loads((Path(specs.__path__[0]) / "events.schema.json").read_text())
+    for event in journal(folder):
+        jsonschema.validate(event, schema)
