@@ -10,7 +10,7 @@ from pathlib import Path
 from dagent.compiler.dataset import COLUMNS, EXTRA, Row, rows_of
 from dagent.compiler.digests import content_digest
 from dagent.compiler.facts import DataFacts, inside
-from dagent.compiler.formats import Fault, read_file
+from dagent.compiler.formats import TITLES, Fault, read_file
 from dagent.compiler.grading import BRINGS, ungradable
 from dagent.compiler.hub import pinned, read_pins
 from dagent.compiler.read import inside_text
@@ -149,7 +149,9 @@ def _check_paths(spec: Spec, project: Path, diagnostics: Diagnostics) -> list[tu
             continue
         if not (path.is_dir() if data.hub else path.is_file()):
             kind = "folder" if data.hub else "file"
-            diagnostics.error("E301", f"there is no {kind} `{source}`", span, _similar(path))
+            near = _similar(path)
+            remedy = f"did you mean `{near}`?" if near else _wanted(data)
+            diagnostics.error("E301", f"there is no {kind} `{source}`", span, remedy)
             continue
         same = next((d for d, p in found if _same_rows(d, data) and p.samefile(path)), None)
         if same is not None:
@@ -169,10 +171,24 @@ def _same_rows(one: DataSet, other: DataSet) -> bool:
     return (one.config, one.split) == (other.config, other.split)
 
 
-def _similar(path: Path) -> str:
+def _wanted(data: DataSet) -> str:
+    """What to put in the place of a missing file, by the names that its own columns have."""
+    brought = [names for names in BRINGS.values() if set(names) <= set(data.extra)]
+    needed = [(name,) for name in data.view.needed] + (brought if data.view.answers else [])
+    *first, last = [_either(data, names) for names in needed]
+    listed = f"{', '.join(first)} and {last}" if first else last
+    form = f" of {TITLES[data.format]}" if data.path else ""
+    skill = f" (and {_either(data, ('skill',))}, if there are several)" if data.view.answers else ""
+    return f"put rows{form} there with {listed}{skill}, or correct the path"
+
+
+def _either(data: DataSet, names: Iterable[str]) -> str:
+    return " or ".join(f"`{data.columns.get(name, name)}`" for name in names)
+
+
+def _similar(path: Path) -> str | None:
     known = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    name = nearest(path.name, known)
-    return f"did you mean `{name}`?" if name else "correct the path; it is relative to the spec"
+    return nearest(path.name, known)
 
 
 @dataclass(frozen=True)

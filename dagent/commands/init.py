@@ -48,8 +48,19 @@ def run(args: argparse.Namespace) -> int:
     if args.yaml:
         files = _as_yaml(files)
     _write(folder, files)
+    if missing := _missing_data(folder / ("spec.yaml" if args.yaml else "spec.dagent")):
+        print("first bring its data:")
+        for found in missing:
+            print(f"  {found.message}: {found.suggestion}")
     print(f"next: {_enter(folder)}dagent compile && dagent execute")
     return 0
+
+
+def _missing_data(spec: Path) -> list[Diagnostic]:
+    """Without it a project does not compile, however right its spec is."""
+    from dagent.compiler.pipeline import check
+
+    return [found for found in check(spec) if found.code == "E301"]
 
 
 def _from_config(args: argparse.Namespace) -> int:

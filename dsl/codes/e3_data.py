@@ -11,7 +11,8 @@ CODES = {
         "The plan locks the data by its digest, so the file has to be there.",
         'data dev { role = dev  path = "missing.jsonl" }\n'
         'data test { role = test  path = "test.jsonl" }',
-        "Correct the path; it is relative to the spec's folder.",
+        "Put the file there, with the columns that the message names, or correct the path; it is "
+        "relative to the spec's folder.",
     ),
     "E302": Code(
         "row cannot be read",

@@ -203,6 +203,24 @@ def test_everything_wrong_is_said_at_once(project: Any) -> None:
     assert project.codes(change) == ["E301", "E311", "E401", "E504", "E601", "E602"]
 
 
+@pytest.mark.parametrize(
+    ("grader", "changes", "wanted"),
+    [
+        ("exact", {"path": "no.jsonl"}, "JSON Lines there with `prompt` and `answer` (and `skill`"),
+        ("exact", {"path": "no.csv", "columns": {"prompt": "q"}}, "CSV there with `q` and "),
+        ("code", {"path": "no.jsonl"}, "with `prompt`, `answer` and `tests` ("),
+        ("sql", {"path": "no.jsonl"}, "`answer` and `database` or `schema_sql` ("),
+        ("exact", {"path": "dav.jsonl"}, "did you mean `dev.jsonl`?"),
+    ],
+)
+def test_a_missing_file_is_told_with_the_columns_that_it_needs(
+    project: Any, grader: str, changes: dict[str, Any], wanted: str
+) -> None:
+    change = {**data(**changes), "criteria": {"metric": {"accuracy": {"grader": grader}}}}
+    (found,) = [d for d in check(project.spec(change)) if d.code == "E301"]
+    assert wanted in (found.suggestion or "")
+
+
 def test_the_unit_alone_is_underlined(project: Any) -> None:
     path = project.text(
         "budget { rounds <= 2  wall <= 20 USD  per round { rows <= 9 } }", "spec.dagent"

@@ -211,13 +211,16 @@ def test_a_domain_of_the_paper_is_a_template_that_asks_for_its_data(
     assert main(["init", "--list"]) == 0
     assert f"paper-{domain}" in capsys.readouterr().out
     assert main(["init", "--template", f"paper-{domain}"]) == 0
-    capsys.readouterr()
+    said = capsys.readouterr().out
     assert main(["compile", "--format", "json"]) == 1
     found = [d for d in json.loads(capsys.readouterr().out) if d["severity"] == "error"]
-    missing = {
+    missing = [
         f"there is no file `data/{domain}/{part}.jsonl`" for part in ("dev", "test", "seeds")
-    }
-    assert {d["message"] for d in found} == missing
+    ]
+    assert [d["message"] for d in found] == missing
+    first, next_ = said.index("first bring its data:"), said.index("next: dagent compile")
+    assert all(first < said.index(message) < next_ for message in missing)
+    assert "specs/" not in (tmp_path / "README.md").read_text()
 
     data = tmp_path / "data" / domain
     data.mkdir(parents=True)
