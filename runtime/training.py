@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 from transformers import TrainerCallback, set_seed
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime import together
@@ -159,6 +160,8 @@ def _stage(
     # Sharded weights are gathered by all processes; the first one has the whole then.
     sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
     state = trainer.accelerator.get_state_dict(trainer.model_wrapped) if sharded else None
+    if trainer.is_deepspeed_enabled:
+        unset_hf_deepspeed_config()  # what the first process loads below is its own, and whole
     if not together.first():
         return
     trained = trainer.accelerator.unwrap_model(trainer.model_wrapped)

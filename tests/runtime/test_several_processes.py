@@ -195,16 +195,94 @@ fsdp_config:
 """
 
 
-@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="accelerate shards on GPUs alone")
+DEEPSPEED = """\
+compute_environment: LOCAL_MACHINE
+distributed_type: DEEPSPEED
+num_machines: 1
+num_processes: 2
+mixed_precision: 'no'
+deepspeed_config:
+  zero_stage: {stage}
+  gradient_accumulation_steps: 1
+  offload_optimizer_device: none
+  offload_param_device: none
+  zero3_init_flag: false
+  zero3_save_16bit_model: true
+"""
+SHARDED = {
+    "fsdp": FSDP,
+    "zero2": DEEPSPEED.format(stage=2),
+    "zero3": DEEPSPEED.format(stage=3),
+}
+
+
+CHAINS = {
+    "sft": ("sft",),
+    "sft, dpo": ("sft", "dpo"),
+    "sft, grpo": ("sft", "grpo"),
+}
+ON_GPUS = pytest.mark.skipif(
+    torch.cuda.device_count() < 2, reason="accelerate shards on GPUs alone"
+)
+
+
+def sharding_config(sharding: str, folder: Path) -> Path:
+    if sharding != "fsdp":
+        pytest.importorskip("deepspeed")
+    config = folder / "accelerate.yaml"
+    config.write_text(SHARDED[sharding])
+    return config
+
+
+@ON_GPUS
 @pytest.mark.parametrize("adapter", ["full", "lora"])
+@pytest.mark.parametrize("chain", sorted(CHAINS))
+@pytest.mark.parametrize("sharding", sorted(SHARDED))
 def test_sharded_weights_come_out_whole(
-    tiny: Any, base: Path, tmp_path: Path, adapter: str
+    tiny: Any, base: Path, tmp_path: Path, sharding: str, chain: str, adapter: str
 ) -> None:
-    config = tmp_path / "accelerate.yaml"
-    config.write_text(FSDP)
-    stages = (("sft", {"num_train_epochs": 3, "per_device_train_batch_size": 4, "bf16": False}),)
+    config = sharding_config(sharding, tmp_path)
+    epochs = {"sft": 3, "dpo": 1, "grpo": 1}
+    stages = [
+        (
+            stage,
+            {
+                "num_train_epochs": epochs[stage],
+                "per_device_train_batch_size": 4,
+                "bf16": False,
+                **({"num_generations": 4} if stage == "grpo" else {}),
+            },
+        )
+        for stage in CHAINS[chain]
+    ]
     request = tiny.request(base, tmp_path / "out", stages, adapter=adapter)
-    launch("train", str(config), request, lambda *_, **__: None)
+    done = launch("train", str(config), request, lambda *_, **__: None)
+    assert [stage["stage"] for stage in done["stages"]] == list(CHAINS[chain])
     right = [(row["prompt"], row["answer"]) for row in tiny.ROWS]
     assert sum(tiny.likelihood(tmp_path / "out", right)) > sum(tiny.likelihood(base, right)) + 10
     assert not list((tmp_path / "out").glob("adapter*"))
+
+
+@ON_GPUS
+@pytest.mark.parametrize("sharding", sorted(SHARDED))
+def test_a_sharded_training_goes_on_from_its_checkpoint(
+    tiny: Any, worker: ProcessWorker, base: Path, tmp_path: Path, sharding: str
+) -> None:
+    config = sharding_config(sharding, tmp_path)
+    args = {"num_train_epochs": 10, "per_device_train_batch_size": 4, "bf16": False}
+    stages = (("sft", args),)
+    whole = tiny.request(base, tmp_path / "whole", stages)
+    launch("train", str(config), whole, lambda *_, **__: None)
+    request = tiny.request(base, tmp_path / "out", stages, accelerate=str(config), every=0)
+
+    def kill(done: int, total: int, **_: object) -> None:
+        if done == 20:
+            os.kill(max(p for p in ranks() if str(tmp_path) in working_in(p)), signal.SIGKILL)
+
+    with pytest.raises(Failed, match="E814"):
+        worker.call("train", kill, **request)
+    steps: list[int] = []
+    worker.call("train", lambda done, total, **_: steps.append(done), **request)
+    assert min(steps) >= 15
+    expected = losses(tiny, tmp_path / "whole", "1.sft")
+    assert losses(tiny, tmp_path / "out", "1.sft") == pytest.approx(expected, abs=2e-3)
