@@ -28,7 +28,7 @@ KINDS: dict[str, Kind] = {
         Kind("split", 1, ("rows",), ("diagnose", "select"), "splits dev, stratified and seeded"),
         Kind("student", 1, (), ("model",), "fetches the untouched student"),
         Kind(
-            "optimise", 1, ("labelled",), ("program", "report"), "makes an agent better with DSPy"
+            "optimise", 2, ("labelled",), ("program", "report"), "makes an agent better with DSPy"
         ),
         Kind(
             "calibrate",
@@ -38,8 +38,8 @@ KINDS: dict[str, Kind] = {
             "sets a judge's threshold on known rows",
         ),
         Kind("diagnose", 2, ("rows", "model"), ("answers", "diagnosis"), "finds weaknesses"),
-        Kind("plan", 1, (), ("curriculum",), "decides what to teach next"),
-        Kind("generate", 1, ("curriculum", "kept"), ("candidates",), "makes candidate rows"),
+        Kind("plan", 2, (), ("curriculum",), "decides what to teach next"),
+        Kind("generate", 2, ("curriculum", "kept"), ("candidates",), "makes candidate rows"),
         Kind(
             "author",
             1,
@@ -61,7 +61,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             "mix",
-            1,
+            2,
             ("rows", "kept", "curriculum", "model"),
             ("train", "added"),
             "chooses this round's rows and adds them to those kept",

@@ -27,9 +27,15 @@ def cell(row: Row) -> Cell:
     return str(row.get("skill", "")), str(row.get("difficulty", ""))
 
 
+def collapsed(text: str) -> str:
+    """The text in one Unicode form and without the white space that makes no other question; case
+    may make one (``"A".lower()``)."""
+    return " ".join(unicodedata.normalize("NFKC", text).split())
+
+
 def normalised(text: str) -> str:
-    """The text as overlap is judged: NFKC, case folded, white space collapsed."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    """The text as overlap is judged: ``collapsed``, and case folded."""
+    return collapsed(text).casefold()
 
 
 def read_rows(path: Path) -> list[Row]:

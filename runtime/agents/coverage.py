@@ -6,7 +6,10 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Mapping
 
-from dagent.runtime.rows import normalised
+from dagent.compiler.overlap import constants
+from dagent.runtime.rows import collapsed, normalised
+
+Shingles = frozenset[int]
 
 # What rows of one skill and difficulty can differ in, besides their values.
 PATTERNS: Mapping[str, str] = {
@@ -22,35 +25,43 @@ _SHINGLE = 5
 
 
 class NearDuplicates:
-    """Finds, for a prompt, an earlier one with a Jaccard similarity of shingles of ``SIMILAR``.
+    """Finds, for a row, an earlier one that asks the same: in other white space, or with the same
+    constants, a Jaccard similarity of shingles of ``SIMILAR`` and as similar an answer. Another
+    number, quoted text or answer makes another row: a contrast is two questions that differ in one
+    detail, and many questions share a long table or schema.
 
     Exact, by prefix filtering (Chaudhuri et al. 2006): two such sets share one of the first
     ``(1 - SIMILAR) * n + 1`` shingles of either, in any fixed order.
     """
 
     def __init__(self) -> None:
-        self._sets: dict[str, frozenset[int]] = {}
-        self._index: defaultdict[int, list[str]] = defaultdict(list)
+        self._same: dict[str, str] = {}
+        self._known: dict[str, tuple[Shingles, Shingles]] = {}
+        self._index: defaultdict[tuple[object, int], list[str]] = defaultdict(list)
 
-    def add(self, id: str, prompt: str) -> str | None:
-        """The id of an earlier prompt that this one nearly repeats; None, and it is added."""
-        shingles = _shingles(prompt)
-        prefix = sorted(shingles)[: int((1 - SIMILAR) * len(shingles)) + 1]
-        for other in dict.fromkeys(o for s in prefix for o in self._index[s]):
-            known = self._sets[other]
-            sizes = len(shingles) + len(known)
-            if min(len(shingles), len(known)) * (1 + SIMILAR) < SIMILAR * sizes:
-                continue  # were it all in the other, it would be too small a part
-            both = len(shingles & known)
-            if both >= SIMILAR * (sizes - both):
+    def add(self, id: str, prompt: str, answer: str) -> str | None:
+        """The id of an earlier row that this one nearly repeats; None, and it is added."""
+        same = self._same.setdefault(collapsed(prompt), id)
+        if same != id or id in self._known:
+            return same
+        asked, answered = _shingles(prompt), _shingles(answer)
+        held = constants(prompt)
+        prefix = sorted(asked)[: int((1 - SIMILAR) * len(asked)) + 1]
+        for other in dict.fromkeys(o for s in prefix for o in self._index[held, s]):
+            known, said = self._known[other]
+            if _alike(asked, known) and _alike(answered, said):
                 return other
-        self._sets[id] = shingles
+        self._known[id] = asked, answered
         for shingle in prefix:
-            self._index[shingle].append(id)
+            self._index[held, shingle].append(id)
         return None
 
 
-def _shingles(text: str) -> frozenset[int]:
+def _alike(one: Shingles, other: Shingles) -> bool:
+    return len(one & other) >= SIMILAR * len(one | other)
+
+
+def _shingles(text: str) -> Shingles:
     folded = normalised(text)
     parts = {folded[i : i + _SHINGLE] for i in range(max(1, len(folded) - _SHINGLE + 1))}
     return frozenset(

@@ -154,8 +154,8 @@ async def write(
         for item, n in zip(items, wanted, strict=True)
     ]
     seen = NearDuplicates()
-    for row in kept:
-        seen.add(row["id"], row["prompt"])
+    for row in (*kept, *grounds.rows):
+        seen.add(row["id"], row["prompt"], row["answer"])
     rows: list[Row] = []
     calls = 0
     out: OutOfBudget | None = None
@@ -265,7 +265,8 @@ def _receive(
         row = {**base, "id": row_id(draft.question), "prompt": draft.question}
         row["answer"] = draft.result
         shelf.made += 1
-        near = seen.add(row["id"], draft.question) if draft.question.strip() else None
+        asked = draft.question.strip()
+        near = seen.add(row["id"], draft.question, draft.result) if asked else None
         if near is not None:
             row["fault"] = f"near-duplicate of row {near}"
         elif screen(row) is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,11 +52,16 @@ def handed(inputs: Mapping[str, Artifact], prefix: str) -> list[Row]:
 
 
 class Grounds:
-    """Deals out examples and passages in a seeded order; no clock, no global randomness."""
+    """Deals out examples and passages in a seeded order; no clock, no global randomness. Passages
+    that fewest rows of ``kept`` draw on come first, so that rounds cover the documents together."""
 
-    def __init__(self, rows: Sequence[Row], sources: Sequence[Passage], seed: int) -> None:
-        self._rows = rows
-        self._sources = random.Random(seed).sample(list(sources), len(sources))
+    def __init__(
+        self, rows: Sequence[Row], sources: Sequence[Passage], kept: Sequence[Row], seed: int
+    ) -> None:
+        self.rows = rows
+        used = Counter(row.get("source") for row in kept)
+        drawn = random.Random(seed).sample(list(sources), len(sources))
+        self._sources = sorted(drawn, key=lambda passage: used[passage.place])
         self._dealt = 0
 
     def passage(self) -> Passage | None:
@@ -69,18 +75,18 @@ class Grounds:
     def examples(self, skill: Any, difficulty: Any, seed: int) -> list[dict[str, str]]:
         """Rows of the cell first, then of its skill, then of the domain."""
         wanted = cell({"skill": skill, "difficulty": difficulty})
-        order = random.Random(seed).sample(range(len(self._rows)), len(self._rows))
+        order = random.Random(seed).sample(range(len(self.rows)), len(self.rows))
 
         def distance(index: int) -> int:
-            own = cell(self._rows[index])
+            own = cell(self.rows[index])
             return 0 if own == wanted else 1 if own[0] == wanted[0] else 2
 
         nearest = sorted(order, key=distance)[:EXAMPLES]
         return [
             {
-                "difficulty": str(self._rows[i].get("difficulty", "")),
-                "prompt": self._rows[i]["prompt"],
-                "answer": self._rows[i]["answer"],
+                "difficulty": str(self.rows[i].get("difficulty", "")),
+                "prompt": self.rows[i]["prompt"],
+                "answer": self.rows[i]["answer"],
             }
             for i in nearest
         ]

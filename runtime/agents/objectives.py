@@ -59,7 +59,7 @@ def _generator(
     step: Step, rows: list[Row], inputs: Mapping[str, Artifact], context: Context
 ) -> Objective:
     params = step.params
-    grounds = Grounds(handed(inputs, "seed."), [], params["seed"])
+    grounds = Grounds(handed(inputs, "seed."), [], [], params["seed"])
     cells = sorted({cell(r) for r in rows}) or [("", "")]
     grid = [(c, pattern) for pattern in PATTERNS for c in cells]
     rng = random.Random(params["seed"])
@@ -116,7 +116,7 @@ class _Worth:
     def _each(self, example: Any, prediction: Any) -> list[tuple[float, str]]:
         seen = NearDuplicates()
         for number, shown in enumerate(example.examples):
-            seen.add(f"example {number}", shown["prompt"])
+            seen.add(f"example {number}", shown["prompt"], shown["answer"])
         found: list[tuple[float, str]] = []
         for draft in prediction.rows[: example.count]:
             row: Row = {"prompt": draft.question, "answer": draft.result}
@@ -126,7 +126,7 @@ class _Worth:
             if reason:
                 found.append((0.0, f"rejected: {reason}"))
                 continue
-            near = seen.add(row["id"], row["prompt"])
+            near = seen.add(row["id"], row["prompt"], row["answer"])
             level = _nearest_level(self._levels, row)
             worth = 1.0 - NEW * (near is not None) - HIT * (level not in (None, row["difficulty"]))
             said = "right" + (f", but repeats {near}" if near else "")

@@ -23,6 +23,7 @@ METHODS: Mapping[str, str] = {
     "compose": "the skill together with other skills of the domain",
 }
 HISTORY = 8  # rounds that the planner is told of
+REFUSED = 5  # ideas of a round that were not tried at all, as it is told
 WORTH = 0.5  # of the rows that a plan must place in good items, else it is asked once more
 
 
@@ -175,9 +176,14 @@ def _fold(name: object) -> str:
 def _told(entry: Mapping[str, Any]) -> dict[str, Any]:
     """A round of the archive, as a planner needs it."""
     keys = ("round", "accepted", "reason", "select", "difference")
-    items = ("skill", "difficulty", "count", "method", "made", "verified", "added")
+    items = ("skill", "difficulty", "count", "method", "weakness", "made", "verified", "added")
+    ideas = ("skill", "difficulty", "method", "reason")
+
+    def short(name: str, told: Sequence[str]) -> list[dict[str, Any]]:
+        return [{k: i[k] for k in told if k in i} for i in entry.get(name, ())]
+
     return {
         **{k: entry[k] for k in keys if k in entry},
-        "tried": [{k: i[k] for k in items if k in i} for i in entry.get("tried", ())],
-        "refused": [r.get("reason") for r in entry.get("refused", ())][:5],
+        "tried": short("tried", items),
+        "refused": short("refused", ideas)[:REFUSED],
     }

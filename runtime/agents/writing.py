@@ -29,6 +29,7 @@ def write_candidates(step: Step, inputs: Mapping[str, Artifact], context: Contex
     restore(agent, inputs["program"].path if "program" in inputs else None)
     sources = passages(read_documents(list(role["sources"]), context.project))
     sources += [Passage(f"pool#{row['id']}", row["prompt"]) for row in handed(inputs, "pool.")]
+    kept = read_rows(inputs["kept"].path)
     with speaking(role, context, step.id, parts):
         made = asyncio.run(
             write(
@@ -36,9 +37,9 @@ def write_candidates(step: Step, inputs: Mapping[str, Artifact], context: Contex
                 Brief(params["goal"], params["answer"]),
                 items,
                 wanted,
-                grounds=Grounds(handed(inputs, "seed."), sources, params["seed"]),
+                grounds=Grounds(handed(inputs, "seed."), sources, kept, params["seed"]),
                 yields=yields(read_json(inputs["archive"].path)),
-                kept=read_rows(inputs["kept"].path),
+                kept=kept,
                 screen=screen(params["checks"], context.project),
                 lineage={
                     "round": params["round"],

@@ -6,7 +6,6 @@ nearly the same words with the same answer. Other constants make another questio
 
 from __future__ import annotations
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -16,7 +15,7 @@ from typing import Any
 from dagent.compiler.overlap import constants, ngrams, tokens
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic
-from dagent.runtime.rows import Row, read_rows, write_rows
+from dagent.runtime.rows import Row, collapsed, read_rows, write_rows
 from dagent.runtime.step import Artifact, Context, StepOutput
 
 kind = "dedupe"
@@ -47,10 +46,10 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
 
 def split(kept: list[Row], batch: list[Row], threshold: float) -> tuple[list[Row], list[Row]]:
     """The rows of a batch that are new, and those that are not, each with what it matches."""
-    first = {_fold(row["prompt"]): row["id"] for row in kept}
+    first = {collapsed(row["prompt"]): row["id"] for row in kept}
     rows, duplicates = [], []
     for row in batch:
-        same = first.setdefault(_fold(row["prompt"]), row["id"])
+        same = first.setdefault(collapsed(row["prompt"]), row["id"])
         if same == row["id"]:
             rows.append(row)
         else:
@@ -119,8 +118,3 @@ def shingles(text: str) -> Shingles:
 def _alike(one: Shingles, other: Shingles) -> float:
     """Jaccard similarity."""
     return len(one & other) / len(one | other)
-
-
-def _fold(prompt: str) -> str:
-    """White space and Unicode forms do not make another question; case may (``"A".lower()``)."""
-    return " ".join(unicodedata.normalize("NFKC", prompt).split())

@@ -23,7 +23,7 @@ from dagent.runtime.rows import Row, read_json, read_rows, row_id, write_rows
 from dagent.runtime.step import Artifact, Context, StepOutput
 
 kind = "generate"
-version = 1
+version = 2
 ATTEMPTS = 3
 
 

@@ -7,7 +7,7 @@ and a cap per cell keep a round from chasing one failure and forgetting the rest
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from dagent.runtime.rows import Cell, Row, cell, read_json, read_rows, write_row
 from dagent.runtime.step import Artifact, Context, StepOutput
 
 kind = "mix"
-version = 1
+version = 2
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
@@ -72,27 +72,39 @@ def choose(
 ) -> list[Row]:
     """At most ``rows`` candidates: each cell's floor first, then wrong ones up to their share,
     then right ones, then whatever is left; a cell takes at most ``cap`` of the rows unless there
-    is nothing else. In a seeded random order."""
+    is nothing else, and of its patterns the one that has fewest so far. In a seeded random order.
+    """
     order = list(range(len(candidates)))
     random.Random(seed).shuffle(order)
-    hard_first = sorted(order, key=lambda i: not wrong[i])
-    chosen: dict[int, None] = {}
+    hard = [i for i in order if wrong[i]]
+    easy = [i for i in order if not wrong[i]]
+    chosen: set[int] = set()
     taken: Counter[Cell] = Counter()
+    shared: Counter[tuple[Cell, str]] = Counter()
+
+    def part(i: int) -> tuple[Cell, str]:
+        return cell(candidates[i]), candidates[i].get("pattern", "")
 
     def take(indices: Iterable[int], most: int, per_cell: float) -> None:
-        for i in indices:
+        left = [i for i in indices if i not in chosen]
+        waiting: defaultdict[Cell, list[int]] = defaultdict(list)
+        for i in left:
+            waiting[cell(candidates[i])].append(i)
+        for where in (cell(candidates[i]) for i in left):
             if len(chosen) >= most:
                 return
-            where = cell(candidates[i])
-            if i not in chosen and taken[where] < per_cell:
-                chosen[i] = None
+            if taken[where] < per_cell:
+                i = min(waiting[where], key=lambda i: shared[part(i)])
+                waiting[where].remove(i)
+                chosen.add(i)
                 taken[where] += 1
+                shared[part(i)] += 1
 
-    take(hard_first, rows, floor * rows)
-    hard = sum(wrong[i] for i in chosen)
-    more = max(0, round(prefer_wrong * rows) - hard)
-    take((i for i in order if wrong[i]), min(rows, len(chosen) + more), cap * rows)
-    take((i for i in order if not wrong[i]), rows, cap * rows)
+    take(hard, rows, floor * rows)
+    take(easy, rows, floor * rows)
+    more = max(0, round(prefer_wrong * rows) - sum(wrong[i] for i in chosen))
+    take(hard, min(rows, len(chosen) + more), cap * rows)
+    take(easy, rows, cap * rows)
     take(order, rows, cap * rows)
     take(order, rows, rows)
     return [candidates[i] for i in order if i in chosen]

@@ -17,7 +17,7 @@ from dagent.runtime.rows import Cell, cell, read_json, write_json
 from dagent.runtime.step import Artifact, Context, Params, StepOutput
 
 kind = "plan"
-version = 1
+version = 2
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:

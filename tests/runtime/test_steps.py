@@ -101,6 +101,20 @@ def test_mix_prefers_wrong_rows_up_to_their_share_and_caps_a_cell(seed: int) -> 
     assert again == chosen
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_mix_gives_every_pattern_of_a_cell_its_part(seed: int) -> None:
+    rng = random.Random(seed)
+    kinds = ["often"] * 8 + ["seldom", "rare"]
+    candidates = [
+        {"id": str(i), "skill": rng.choice("ab"), "difficulty": 1, "pattern": rng.choice(kinds)}
+        for i in range(400)
+    ]
+    wrong = [row["skill"] == "a" for row in candidates]
+    chosen = choose(candidates, wrong, rows=60, prefer_wrong=0.5, floor=0.01, cap=0.5, seed=seed)
+    found = Counter((row["skill"], row["pattern"]) for row in chosen)
+    assert set(found.values()) == {10}
+
+
 def test_mix_takes_what_there_is() -> None:
     candidates = [{"id": str(i), "skill": "a", "difficulty": 1} for i in range(5)]
     chosen = choose(candidates, [True] * 5, rows=10, prefer_wrong=0.5, floor=0.0, cap=0.1, seed=0)

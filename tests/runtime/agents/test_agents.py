@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from string import ascii_lowercase
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ def test_the_pinned_prompt_versions_are_those_of_the_agents() -> None:
 def test_near_duplicates_are_those_of_a_plain_comparison() -> None:
     """The prefix filter is exact: it finds what comparing every pair finds."""
     rng = random.Random(0)
-    words = [f"word{n}" for n in range(40)]
+    words = ["".join(rng.choices(ascii_lowercase, k=6)) for _ in range(40)]
     texts = [" ".join(rng.choices(words, k=60)) for _ in range(30)]
     texts += [t.replace(t.split()[7], "other", 1) for t in texts[:15]]
 
@@ -44,17 +45,27 @@ def test_near_duplicates_are_those_of_a_plain_comparison() -> None:
             len(shingles(text) & shingles(k)) >= 0.9 * len(shingles(text) | shingles(k))
             for k in kept
         )
-        assert (seen.add(str(number), text) is not None) == plain
+        assert (seen.add(str(number), text, "yes") is not None) == plain
         if not plain:
             kept.append(text)
     assert 30 <= len(kept) < 45
 
 
-def test_short_questions_with_other_values_are_no_duplicates() -> None:
+def test_what_makes_another_question_is_no_duplicate() -> None:
+    schema = "create table teams (name text, place text, points integer); " * 30
     seen = NearDuplicates()
-    assert seen.add("a", 'print("dfgm"[::-1])') is None
-    assert seen.add("b", 'print("xkqa"[::-1])') is None
-    assert seen.add("c", 'PRINT("dfgm"[::-1]) ') == "a"
+    for id, prompt, answer, known in (
+        ("a", 'print("dfgm"[::-1])', "mgfd", None),
+        ("b", 'print("xkqa"[::-1])', "aqkx", None),  # other values
+        ("c", 'PRINT("dfgm"[::-1]) ', "mgfd", "a"),
+        ("d", ' print("dfgm"[::-1])', "wrong", "a"),  # the same, whatever its answer
+        ("e", f"{schema} How many teams?", "select count(*) from teams", None),
+        ("f", f"{schema} How many places?", "select count(distinct place) from teams", None),
+        ("g", f"{schema} How many places??", "select count(distinct place) from teams", "f"),
+        ("h", "Is a whale, which lives in water, a fish?", "no", None),
+        ("i", "Is a shark, which lives in water, a fish?", "yes", None),  # a contrast
+    ):
+        assert seen.add(id, prompt, answer) == known, id
 
 
 def test_every_passage_is_dealt_before_any_is_dealt_again() -> None:
@@ -63,7 +74,7 @@ def test_every_passage_is_dealt_before_any_is_dealt_again() -> None:
     assert all(len(p.text) <= PASSAGE for p in found)
     assert sum(p.text.count("x") for p in found) == 20 * 700
     assert sum(p.text.count("y") for p in found) == 4000
-    grounds = Grounds([], found, seed=1)
+    grounds = Grounds([], found, [], seed=1)
     dealt = [grounds.passage() for _ in range(2 * len(found))]
     places = [p.place for p in dealt if p]
     assert len(set(places[: len(found)])) == len(found) == len(set(places[len(found) :]))
@@ -76,7 +87,7 @@ def test_examples_come_from_the_cell_first() -> None:
         for level in (1, 2)
         for n in range(3)
     ]
-    shown = Grounds(rows, [], 0).examples("b", "2", 7)
+    shown = Grounds(rows, [], [], 0).examples("b", "2", 7)
     assert [row["prompt"][:2] for row in shown] == ["b2", "b2", "b2", "b1"]
 
 
@@ -114,7 +125,7 @@ def write_with(
             Brief("goal", ""),
             items,
             [20] * 10,
-            grounds=Grounds([], [], 0),
+            grounds=Grounds([], [], [], 0),
             yields=yields_,
             kept=[],
             screen=lambda row: None if sound.random() < rate else "wrong",
