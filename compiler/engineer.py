@@ -156,8 +156,6 @@ def _role(name: str, block: Reader | None, common: LanguageModel | None) -> Role
             block.key_span(sources[1]),
             "keep one: " + " or ".join(f"`{s}`" for s in sources),
         )
-    if program and name in ("diagnoser", "refiner"):
-        block.refuse(f"`program` of `{name}`", block.key_span("program"), ("lm",))
     return Role(policy, program, options, lm)
 
 

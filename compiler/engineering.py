@@ -176,7 +176,7 @@ class Engineering:
         judged = {"judge": self._judged_in_a_round()} if self.spec.criteria.judges else {}
         if engineer.writes_programs:
             return {"author": self.author(), "teacher": self.teacher(), **judged}
-        refined = self._has(engineer.refiner)
+        refined = engineer.refiner is not None
         again = self.verify()
         each = {
             "diagnoser": (engineer.diagnoser, self.diagnose),

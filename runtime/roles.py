@@ -30,7 +30,10 @@ class CellCount:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a planner is told: the goal, the grid, what went wrong, what was tried, what is left."""
+    """What a planner is told: the goal, the grid, what went wrong, what was tried, what is left.
+
+    ``weaknesses`` are those that a diagnoser named, ``diagnosis`` has the counts of every cell.
+    """
 
     goal: str
     answer: str
@@ -40,6 +43,13 @@ class Task:
     rows: int
     round: int
     seed: int
+    weaknesses: Sequence[Mapping[str, Any]] = ()
+
+
+class Diagnoser(Protocol):
+    def __call__(self, rows: list[Row]) -> list[Mapping[str, Any]]:
+        """Weaknesses in the student's answers, each with the ids of the rows that show it."""
+        ...
 
 
 class Planner(Protocol):
@@ -57,4 +67,10 @@ class Generator(Protocol):
 class Verifier(Protocol):
     def __call__(self, row: Row) -> str | bool | None:
         """``None`` or ``True`` for a row that may be trained on, else why not (or ``False``)."""
+        ...
+
+
+class Refiner(Protocol):
+    def __call__(self, row: Row) -> Row | None:
+        """The rejected row mended, or ``None`` to give it up; ``reason`` says what is wrong."""
         ...

@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 Row = dict[str, Any]
 Cell = tuple[str, str]
@@ -31,6 +31,26 @@ def collapsed(text: str) -> str:
     """The text in one Unicode form and without the white space that makes no other question; case
     may make one (``"A".lower()``)."""
     return " ".join(unicodedata.normalize("NFKC", text).split())
+
+
+def is_row(value: object) -> TypeGuard[Mapping[str, Any]]:
+    """Whether what a program returned has a question and an answer."""
+    return isinstance(value, Mapping) and all(
+        isinstance(value.get(key), str) for key in ("prompt", "answer")
+    )
+
+
+def own_columns(row: Mapping[str, Any]) -> Row:
+    """The columns of a program's row that can be kept: plain values, and tests as a list."""
+    return {
+        k: v
+        for k, v in row.items()
+        if isinstance(v, str | int | float | bool) or (k == "tests" and _texts(v))
+    }
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def normalised(text: str) -> str:

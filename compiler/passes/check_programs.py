@@ -9,18 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from dagent.compiler.digests import content_digest
+from dagent.compiler.engineer import ROLES
 from dagent.compiler.facts import inside
 from dagent.compiler.read import within
-from dagent.compiler.spec import Spec
+from dagent.compiler.spec import Role, Spec
 from dagent.dsl.diagnostics import Diagnostics, Note
 from dagent.dsl.nearest import did_you_mean
 from dagent.dsl.source import Source, Span
 
 # What dagent passes, by position, before the options as keywords.
 PASSES = {
+    "diagnoser": ("rows",),
     "planner": ("task",),
     "generator": ("skill", "difficulty", "n", "seed"),
     "verifier": ("row",),
+    "refiner": ("row",),
     "grader": ("answer", "row"),
     "data": (),
 }
@@ -73,11 +76,8 @@ def check_programs(spec: Spec, project: Path, diagnostics: Diagnostics) -> dict[
 
 def _uses(spec: Spec) -> Iterator[_Use]:
     engineer = spec.engineer
-    for name, role in (
-        ("planner", engineer.planner),
-        ("generator", engineer.generator),
-        ("verifier", engineer.verifier),
-    ):
+    for name in ROLES:
+        role: Role | None = getattr(engineer, name)
         if role is not None and role.program is not None:
             yield _Use(
                 role.program,

@@ -19,7 +19,6 @@ from dagent.compiler.rowchecks import ENGINEERS, must_not_share
 from dagent.compiler.spec import (
     DataSet,
     Guard,
-    Role,
     Spec,
     Task,
 )
@@ -171,7 +170,7 @@ class Lowering:
                 "metric": self.says.metric,
                 "answering": self.says.answering,
                 **self.says.grid,
-                **self._agent("diagnoser", n, {"goal": spec.domain.goal}),
+                **self._diagnoser(n),
             },
             {"rows": "split/diagnose", "model": f"{before}/current", **self.calibrations()},
             n,
@@ -247,10 +246,11 @@ class Lowering:
             asked(cost.programs(cost.candidates), cost.engineering.verify()),
         )
         verified = f"{r}.verify"
-        if engineer.refiner and engineer.refiner.lm:
+        if engineer.refiner:
             verified = f"{r}.refine"
-            refiner = self.says.role(engineer.refiner, "refiner")
-            params = {**params, "round": n, "refiner": refiner, **self.says.brief()}
+            params = {**params, "refiner": self.says.role(engineer.refiner, "refiner")}
+            if engineer.refiner.lm:
+                params |= {"round": n, **self.says.brief()}
             inputs = {k: v for k, v in inputs.items() if k != "candidates"}
             inputs |= {o: f"{r}.verify/{o}" for o in ("verified", "rejects")}
             refined = asked(cost.programs(cost.candidates), cost.engineering.refine())
@@ -440,20 +440,20 @@ class Lowering:
         return {f"against.{name}": f"data.{name}/rows" for name in judges}
 
     def _verified(self, n: int) -> str:
-        refiner = self.spec.engineer.refiner
-        return f"r{n}.refine/verified" if refiner and refiner.lm else f"r{n}.verify/verified"
+        return f"r{n}.refine/verified" if self.spec.engineer.refiner else f"r{n}.verify/verified"
 
     def _grounds(self) -> dict[str, str]:
         """Rows that show a generator what a row looks like: seeds, else the diagnose half."""
         seeds = {f"seed.{d.name}": rows for d, rows in self.handed() if d.role == "seed"}
         return seeds or {"seed.diagnose": "split/diagnose"}
 
-    def _agent(self, name: str, n: int, more: Params) -> dict[str, Any]:
-        """The parameters of a part that only a language model does; none where there is none."""
-        role: Role | None = getattr(self.spec.engineer, name)
-        if role is None or role.lm is None:
+    def _diagnoser(self, n: int) -> dict[str, Any]:
+        """Who names weaknesses; nobody where failures are only counted."""
+        role = self.spec.engineer.diagnoser
+        if role is None or role.policy:
             return {}
-        return {"round": n, name: self.says.role(role, name), **more}
+        asked = {"round": n, "goal": self.spec.domain.goal} if role.lm else {}
+        return {"diagnoser": self.says.role(role, "diagnoser"), **asked}
 
     def _optimised(self, name: str) -> dict[str, str]:
         """The input that carries a role's optimised program."""

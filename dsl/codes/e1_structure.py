@@ -93,11 +93,7 @@ CODES = {
         "not supported yet",
         "The language has this, and no step of this version uses it.",
         "Ignoring it would run another experiment than the one declared.",
-        """engineer {
-  generator { program = "programs.py:generate" }
-  refiner { program = "programs.py:verify" }
-}
-""",
+        "$ dagent check spec-of-a-later-version.dagent",
         "Use what the message names, or remove it for now.",
     ),
 }

@@ -198,7 +198,7 @@ def _planner(step: Step, rows: list[Row]) -> Objective:
         wrong = {c: CellCount(asked[c], round(asked[c] * rng.random(), 2)) for c in cells}
         task = Task(params["goal"], params["answer"], cells, wrong, [], params["rows"], 1, 0)
         budget = {"rows": params["rows"], "rounds_left": 1}
-        inputs = planning_inputs(task, [], list(METHODS), budget)
+        inputs = planning_inputs(task, list(METHODS), budget)
         names = (*inputs, "remark")
         examples.append(dspy.Example(**inputs, remark="").with_inputs(*names))
 

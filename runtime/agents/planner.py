@@ -82,14 +82,13 @@ class Proposal:
 async def propose(
     agent: PlannerAgent,
     task: Task,
-    weaknesses: Sequence[Mapping[str, Any]],
     methods: Collection[str],
     budget: Mapping[str, Any],
 ) -> Proposal:
     """What the model plans, checked. A plan of too few good items is asked for once more, with
     what was wrong; what is refused in the end is kept with its reason."""
-    inputs = planning_inputs(task, weaknesses, methods, budget)
-    known = {w["id"]: f"{w['name']}: {w['cause']}" for w in weaknesses}
+    inputs = planning_inputs(task, methods, budget)
+    known = {w["id"]: f"{w['name']}: {w['cause']}" for w in task.weaknesses}
     asked = await ask(agent.plan, **inputs)
     if asked.answer is None:
         return Proposal([], [{"reason": asked.fault}])
@@ -105,10 +104,7 @@ async def propose(
 
 
 def planning_inputs(
-    task: Task,
-    weaknesses: Sequence[Mapping[str, Any]],
-    methods: Collection[str],
-    budget: Mapping[str, Any],
+    task: Task, methods: Collection[str], budget: Mapping[str, Any]
 ) -> dict[str, Any]:
     counts = task.diagnosis
     return {
@@ -126,7 +122,8 @@ def planning_inputs(
             for skill, difficulty in task.cells
         ],
         "weaknesses": [
-            {k: w[k] for k in ("id", "name", "cause", "skill", "difficulties")} for w in weaknesses
+            {k: w[k] for k in ("id", "name", "cause", "skill", "difficulties")}
+            for w in task.weaknesses
         ],
         "history": [_told(entry) for entry in task.archive[-HISTORY:]],
         "budget": dict(budget),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from dagent.compiler.plan import Step
@@ -17,13 +17,7 @@ from dagent.runtime.rows import Cell
 from dagent.runtime.step import Artifact, Context
 
 
-def ask_planner(
-    step: Step,
-    inputs: Mapping[str, Artifact],
-    task: Task,
-    weaknesses: Sequence[Mapping[str, Any]],
-    context: Context,
-) -> Draft:
+def ask_planner(step: Step, inputs: Mapping[str, Artifact], task: Task, context: Context) -> Draft:
     params, role = step.params, step.params["planner"]
     methods = list(METHODS)
     if is_forced(params["explore"], task.round):
@@ -37,7 +31,7 @@ def ask_planner(
         "most_rows_of_a_cell": round(params["cap"] * task.rows),
     }
     with speaking(role, context, step.id, (f"round:{task.round}", "planner")):
-        proposal = asyncio.run(propose(agent, task, weaknesses, methods, budget))
+        proposal = asyncio.run(propose(agent, task, methods, budget))
     return drafted(proposal, task, role["lm"]["model"])
 
 

@@ -1,17 +1,25 @@
-"""``diagnose``: the current student's answers on the diagnose half, failures grouped by cell."""
+"""``diagnose``: the current student's answers on the diagnose half, failures grouped by cell.
+
+A model or a program names weaknesses besides. What a program's weaknesses do not cite is no
+failure to the planner.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from dagent.compiler.plan import Step
-from dagent.dsl.diagnostics import Diagnostic
+from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime.graders import average
 from dagent.runtime.judging import judged, scores
+from dagent.runtime.locked import loads
+from dagent.runtime.programs import load_function
+from dagent.runtime.roles import Diagnoser
 from dagent.runtime.rows import Cell, Row, cell, read_rows, write_json, write_rows
-from dagent.runtime.step import Artifact, Context, StepOutput
+from dagent.runtime.step import Artifact, Context, Params, StepOutput
 
 kind = "diagnose"
 version = 2
@@ -19,7 +27,8 @@ EXAMPLES = 5  # failures shown with each weakness
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
-    return ()
+    role = step.params.get("diagnoser", {})
+    return loads(lambda: _program(role, project)) if "program" in role else ()
 
 
 def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:
@@ -34,10 +43,9 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         context,
     )
     got = average(scores(rows, metric["name"]), rows, metric)
-    found = weaknesses(rows, metric["name"])
-    diagnosis = {"rows": len(rows), metric["name"]: got, "cells": found}
     named = _named(step, rows, metric["name"], context)
-    diagnosis |= named
+    found = counted(rows, metric["name"], named.pop("counted", None))
+    diagnosis = {"rows": len(rows), metric["name"]: got, "cells": found, **named}
     worst = ", ".join(f"{w['skill']}/{w['difficulty']} {w['error']:.0%}" for w in found[:3])
     return StepOutput(
         {
@@ -50,10 +58,15 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
 
 
 def _named(step: Step, rows: Sequence[Row], metric: str, context: Context) -> dict[str, Any]:
-    """Weaknesses that a language model named, where the spec has one for it."""
+    """Weaknesses that a language model or a program named, where the spec has one for it, and of
+    a program the ids of the failures that it counts."""
     role = step.params.get("diagnoser")
     if role is None:
         return {}
+    if "program" in role:
+        said = _program(role, context.project)(deepcopy(list(rows)))
+        found = read_weaknesses(said, rows, metric, role["program"])
+        return {"weaknesses": found, "counted": {id for w in found for id in w["evidence"]}}
     import asyncio
 
     from dagent.runtime.agents.asking import speaking
@@ -69,18 +82,80 @@ def _named(step: Step, rows: Sequence[Row], metric: str, context: Context) -> di
     return {"weaknesses": found, "refused": refused}
 
 
-def weaknesses(rows: Sequence[Row], metric: str) -> list[dict[str, Any]]:
+def _program(role: Params, project: Path) -> Diagnoser:
+    function = load_function(role["program"], project)
+    return lambda rows: function(rows, **role["options"])
+
+
+def read_weaknesses(
+    said: object, rows: Sequence[Row], metric: str, program: str
+) -> list[dict[str, Any]]:
+    """What a program returned, in the form of a model's weaknesses: those of several skills are
+    one for each, and those with most evidence come first.
+
+    Raises:
+        Refused: E815: it is something else, or cites what is no failure.
+    """
+    failures = {row["id"]: row for row in rows if row["scores"][metric] < 1}
+    right = {row["id"] for row in rows} - set(failures)
+    if not isinstance(said, list) or not all(_is_weakness(weakness) for weakness in said):
+        raise _refused(
+            program, 'must return a list of {"name": text, "cause": text, "evidence": [row ids]}'
+        )
+    found = []
+    for weakness in said:
+        by_skill: dict[str, list[Row]] = {}
+        for id in dict.fromkeys(weakness["evidence"]):
+            if id not in failures:
+                what = "was answered rightly" if id in right else "is no row that it was given"
+                raise _refused(program, f"cites `{id}` for `{weakness['name']}`, which {what}")
+            by_skill.setdefault(cell(failures[id])[0], []).append(failures[id])
+        for skill, shown in by_skill.items():
+            found.append(
+                {
+                    "skill": skill,
+                    "name": weakness["name"].strip(),
+                    "cause": weakness.get("cause", "").strip(),
+                    "difficulties": sorted({cell(row)[1] for row in shown}),
+                    "evidence": [row["id"] for row in shown],
+                }
+            )
+    found.sort(key=lambda w: (-len(w["evidence"]), w["skill"], w["name"]))
+    return [{"id": f"w{n}", **w} for n, w in enumerate(found, 1)]
+
+
+def _is_weakness(said: object) -> bool:
+    if not isinstance(said, Mapping) or not {"name", "evidence"} <= said.keys():
+        return False
+    ids = said["evidence"]
+    texts = [said["name"], said.get("cause", ""), *(ids if isinstance(ids, list) else [None])]
+    return (
+        said.keys() <= {"name", "cause", "evidence"}
+        and all(isinstance(text, str) for text in texts)
+        and bool(said["name"].strip() and ids)
+    )
+
+
+def _refused(program: str, what: str) -> Refused:
+    return Refused(Diagnostic("E815", f"the diagnoser `{program}` {what}"))
+
+
+def counted(
+    rows: Sequence[Row], metric: str, ids: Collection[str] | None = None
+) -> list[dict[str, Any]]:
     """Every cell with its rows, wrong answers (the missing score, added up) and examples.
 
-    The cells that cost most wrong answers come first.
+    The cells that cost most wrong answers come first. With ``ids`` only those rows are wrong.
     """
     cells: dict[Cell, list[Row]] = {}
     for row in rows:
         cells.setdefault(cell(row), []).append(row)
     found = []
     for members in cells.values():
-        wrong = sum(1 - s for s in scores(members, metric))
-        failures = [r for r in members if r["scores"][metric] < 1]
+        failures = [
+            r for r in members if r["scores"][metric] < 1 and (ids is None or r["id"] in ids)
+        ]
+        wrong = sum(1 - s for s in scores(failures, metric))
         found.append(
             {
                 "skill": members[0].get("skill", ""),

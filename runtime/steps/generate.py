@@ -19,7 +19,15 @@ from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.locked import loads, unchanged
 from dagent.runtime.programs import load_function
 from dagent.runtime.roles import Generator
-from dagent.runtime.rows import Row, read_json, read_rows, row_id, write_rows
+from dagent.runtime.rows import (
+    Row,
+    is_row,
+    own_columns,
+    read_json,
+    read_rows,
+    row_id,
+    write_rows,
+)
 from dagent.runtime.step import Artifact, Context, StepOutput
 
 kind = "generate"
@@ -122,20 +130,7 @@ def _row(raw: object, item: Mapping[str, Any], params: Mapping[str, Any]) -> Row
         "origin": params["generator"]["program"],
     }
     cell = {"skill": item["skill"], "difficulty": item["difficulty"]}
-    if (
-        not isinstance(raw, Mapping)
-        or not isinstance(raw.get("prompt"), str)
-        or not isinstance(raw.get("answer"), str)
-    ):
+    if not is_row(raw):
         text = repr(raw)
         return {**cell, **lineage, "id": row_id(text), "prompt": text, "malformed": True}
-    own = {
-        k: v
-        for k, v in raw.items()
-        if isinstance(v, str | int | float | bool) or (k == "tests" and _texts(v))
-    }
-    return {**own, **cell, **lineage, "id": row_id(raw["prompt"])}
-
-
-def _texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return {**own_columns(raw), **cell, **lineage, "id": row_id(raw["prompt"])}

@@ -40,11 +40,12 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         rows=params["rows"],
         round=params["round"],
         seed=params["seed"],
+        weaknesses=found.get("weaknesses", ()),
     )
     if "lm" in params["planner"]:
         from dagent.runtime.agents.planning import ask_planner
 
-        drafts = ask_planner(step, inputs, task, found.get("weaknesses", ()), context)
+        drafts = ask_planner(step, inputs, task, context)
     else:
         drafts = _weighed(params, task, grid, context.project)
     shares = bounded(drafts.weights, params["floor"], params["cap"])

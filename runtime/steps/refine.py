@@ -7,19 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from dagent.compiler.plan import Step
-from dagent.dsl.diagnostics import Diagnostic
-from dagent.runtime.rows import Row, read_rows, with_reason, write_rows
-from dagent.runtime.step import Artifact, Context, StepOutput
+from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.runtime.locked import loads
+from dagent.runtime.programs import load_function
+from dagent.runtime.roles import Refiner
+from dagent.runtime.rows import Row, is_row, own_columns, read_rows, row_id, with_reason, write_rows
+from dagent.runtime.step import Artifact, Context, Params, StepOutput
 from dagent.runtime.steps.verify import check_rows
 
 kind = "refine"
 version = 1
+# What a row says of itself that no program rewrites.
+LINEAGE = (
+    *("id", "skill", "difficulty", "round", "item", "origin", "reason", "verdicts"),
+    *("method", "weakness", "pattern", "source", "prompt_version"),
+)
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
-    return ()
+    role = step.params["refiner"]
+    return loads(lambda: _program(role, project)) if "program" in role else ()
 
 
 def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:
@@ -55,6 +65,41 @@ def is_worth_it(row: Row) -> bool:
 
 
 def _repaired(step: Step, rows: list[Row], context: Context) -> list[Row | str]:
+    """Each row anew, or why there is none."""
+    role = step.params["refiner"]
+    if "program" not in role:
+        return _asked(step, rows, context)
+    program = _program(role, context.project)
+    return [read_mended(row, program(dict(row)), role["program"]) for row in rows]
+
+
+def _program(role: Params, project: Path) -> Refiner:
+    function = load_function(role["program"], project)
+    return lambda row: function(row, **role["options"])
+
+
+def read_mended(row: Row, new: Any, program: str) -> Row | str:
+    """What a program made of a rejected ``row``, with the row's cell and lineage.
+
+    Raises:
+        Refused: E815: it is no row.
+    """
+    if new is None:
+        return "the refiner gave it up"
+    if not is_row(new):
+        what = (
+            f"the refiner `{program}` must return a row with texts `prompt` and `answer`, or None"
+        )
+        raise Refused(Diagnostic("E815", f"{what}; for `{row['id']}` it returned {new!r:.80}"))
+    old = {k: v for k, v in row.items() if k not in ("reason", "verdicts")}
+    changed = old | {k: v for k, v in own_columns(new).items() if k not in LINEAGE}
+    if changed == old:
+        return "the refiner changed nothing"
+    id = row_id(new["prompt"])
+    return {**changed, "id": id, "refined": row["reason"], "refined_from": row["id"]}
+
+
+def _asked(step: Step, rows: list[Row], context: Context) -> list[Row | str]:
     import asyncio
 
     from dagent.runtime.agents.asking import speaking, together

@@ -94,6 +94,7 @@ ONE_SYNTAX = {
 }
 # Codes that no text of a spec earns: of files, of the command line, of plans and their execution.
 OF_NO_SPEC = {
+    "E190",  # of a schema that is ahead of the compiler
     *("E001", "E002", "E004", "E005", "E006", "E007", "E705"),
     *("E620", "E621"),  # of a config of another tool
     *("E324", "E328", "E329", "E656"),  # of a missing library, the network, the user's files
