@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from dagent.compiler.grading import read_grading
 from dagent.compiler.models import read_lm, without_model
@@ -11,12 +12,14 @@ from dagent.compiler.spec import Check, Engineer, LanguageModel, Optimise, Role
 
 ROLES = ("diagnoser", "planner", "generator", "verifier", "refiner")
 AUTHORING = ("author", "teacher")
+# Roles that ask one question after the other, or few: a batch of each would take for ever.
+SINGLE = ("diagnoser", "planner")
 # Keys that only one strategy has a use for; the others mean the same in both.
 OF_STRATEGY = {
     "curriculum": (
         *ROLES,
         *("explore", "optimise", "candidates", "prefer_wrong", "floor", "cap", "dedupe"),
-        *("feedback", "accumulate"),
+        *("feedback", "accumulate", "batch"),
     ),
     "program": (*AUTHORING, "setting", "attempts", "trainings"),
 }
@@ -37,7 +40,11 @@ def read_engineer(block: Reader) -> Engineer:
     if strategy == "program":
         return _read_authoring(block, common)
     parts = {name: block.inner(name) for name in ROLES if name in block}
-    roles = {name: _role(name, parts.get(name), common) for name in ROLES}
+    at_once = common and replace(common, batch=False)
+    roles = {
+        name: _role(name, parts.get(name), at_once if name in SINGLE else common) for name in ROLES
+    }
+    _refuse_idle_batch(block, common, roles)
     generator, verifier = roles["generator"], roles["verifier"]
     if generator is None:
         block.diagnostics.error(
@@ -127,6 +134,19 @@ def _refuse_other(block: Reader, strategy: str) -> None:
                     block.key_span(key),
                     f"remove it, or write `strategy = {other}`",
                 )
+
+
+def _refuse_idle_batch(
+    block: Reader, common: LanguageModel | None, roles: Mapping[str, Role | None]
+) -> None:
+    batched = any(role and role.lm and role.lm.batch for role in roles.values())
+    if "batch" in block and common and common.batch and not batched:
+        block.diagnostics.error(
+            "E657",
+            "`batch = true`, and no role of this model asks in waves",
+            block.key_span("batch"),
+            "remove it, or let the model generate, verify or refine",
+        )
 
 
 def _role(name: str, block: Reader | None, common: LanguageModel | None) -> Role | None:

@@ -35,6 +35,8 @@ THINKING = 4  # times the visible answer that a model may write in all
 PER_CALL = (0.2, 3.0)  # seconds until an answer begins
 PER_TOKEN = (0.002, 0.05)  # seconds of each token of it
 AT_ONCE = (256, 4)  # calls in flight
+BATCH = (60.0, 24 * 3600.0)  # seconds of a batch, however many calls it holds
+WAVES = 4  # of a generator: what is missing after one is asked for in the next
 
 Range = tuple[float, float]
 
@@ -86,6 +88,7 @@ NOTHING = Use()
 class Engineering:
     spec: Spec
     facts: Facts
+    batches: bool = True  # whether models that are to be asked in batches are
 
     # --- the steps ----------------------------------------------------------------------------
 
@@ -129,7 +132,12 @@ class Engineering:
 
     def optimise(self, name: str, how: Optimise) -> Use:
         """Within its calls, whoever makes them; a prompt grows by the demonstrations."""
-        ask = {"generator": self._written, "planner": self._planned, "verifier": self._judged}
+        at_once = replace(self, batches=False)
+        ask = {
+            "generator": at_once._written,
+            "planner": at_once._planned,
+            "verifier": at_once._judged,
+        }
         one = ask[name]((1, 1))
         low, high = how.calls // 4, how.calls
         grown = high * (1 + DEMOS)
@@ -249,7 +257,7 @@ class Engineering:
         passage = PASSAGE if self.spec.domain.sources else 0
         prompt = self._prompt("generator", "write", shown, shown + AVOIDED * row + passage)
         low, high = (ROWS_PER_CALL * (row + WORDS + more) for more in EXPLAINED)
-        return self._use("generator", calls, prompt, (low, high))
+        return self._use("generator", calls, prompt, (low, high), WAVES)
 
     def _judged(self, calls: Range) -> Use:
         prompt = self._prompt("verifier", "judge", self._row, self._row)
@@ -269,21 +277,33 @@ class Engineering:
         prompt = self._prompt("judge", "judge", row, 1.5 * row)
         return self._of(metric.judge, calls, prompt, (WORDS, EXPLAINED[1]))
 
-    def _use(self, name: str, calls: Range, prompt: Range, written: Range) -> Use:
+    def _use(self, name: str, calls: Range, prompt: Range, written: Range, batches: int = 1) -> Use:
         role: Role | None = getattr(self.spec.engineer, name)
-        return self._of(role.lm if role else None, calls, prompt, written)
+        return self._of(role.lm if role else None, calls, prompt, written, batches)
 
-    def _of(self, lm: LanguageModel | None, calls: Range, prompt: Range, written: Range) -> Use:
-        """``prompt`` and ``written`` are characters of one call and its visible answer."""
+    def _of(
+        self,
+        lm: LanguageModel | None,
+        calls: Range,
+        prompt: Range,
+        written: Range,
+        batches: int = 1,
+    ) -> Use:
+        """``prompt`` and ``written`` are characters of one call and its visible answer; in batches
+        the calls would be so many, one after the other."""
         if lm is None:
             return NOTHING
+        if not self.batches:
+            lm = replace(lm, batch=False)
         asked = tuple(prompt[end] / CHARACTERS_PER_TOKEN[end] for end in (0, 1))
         said = [written[0] / CHARACTERS_PER_TOKEN[0]]
         said.append(THINKING * written[1] / CHARACTERS_PER_TOKEN[1])
         said = [min(tokens, lm.max_tokens or tokens) for tokens in said]
         money = self._money(lm, calls, (asked[0], asked[1]), (said[0], said[1]))
         each = [PER_CALL[end] + PER_TOKEN[end] * said[end] for end in (0, 1)]
-        waves = [math.ceil(calls[end] / AT_ONCE[end]) for end in (0, 1)]
+        waves: list[float] = [math.ceil(calls[end] / AT_ONCE[end]) for end in (0, 1)]
+        if lm.batch:
+            each, waves = list(BATCH), [min(calls[0], 1), min(calls[1], batches)]
         return Use(
             calls,
             (calls[0] * (asked[0] + said[0]), calls[1] * (asked[1] + said[1])),
@@ -296,6 +316,7 @@ class Engineering:
         price: Price | None = self.facts.prices.get(place(lm.name, lm.api_base))
         if price is None:
             return None
+        price = price.batched if lm.batch else price
         tokens = [(round(a), round(s)) for a, s in zip(asked, said, strict=True)]
         low = price.cost(*tokens[0], cached=tokens[0][0])
         return calls[0] * low, calls[1] * price.cost(*tokens[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,26 @@ CURRENCY = "USD"
 @dataclass(frozen=True, slots=True)
 class Price:
     """USD per million tokens. ``cached_input`` is for prompt tokens that the provider had cached;
-    ``None`` where they cost as much as others."""
+    ``None`` where they cost as much as others. ``batch_input`` and ``batch_output`` are for calls
+    in a batch; ``None`` where nobody said."""
 
     input: float
     output: float
     cached_input: float | None = None
+    batch_input: float | None = None
+    batch_output: float | None = None
+
+    @property
+    def batched(self) -> Price:
+        """What a call in a batch costs. Where that is not known, as much as any other, which is
+        more; and so are cached tokens, of which the providers' rules differ.
+
+        >>> Price(2.0, 8.0, 0.5, 1.0, 4.0).batched
+        Price(input=1.0, output=4.0, cached_input=None, batch_input=None, batch_output=None)
+        """
+        if self.batch_input is None or self.batch_output is None:
+            return self
+        return Price(self.batch_input, self.batch_output)
 
     def cost(self, prompt: int, completion: int, cached: int = 0) -> float:
         """USD of a call; ``cached`` of the ``prompt`` tokens were cached.
@@ -63,15 +78,16 @@ def read_prices(text: str) -> dict[str, Price]:
 
 
 def _read(model: str, said: object) -> Price:
-    names = ("input", "output", "cached_input")
+    names = tuple(field.name for field in fields(Price))
     if (
         not isinstance(said, dict)
         or not {"input", "output"} <= set(said) <= set(names)
+        or ("batch_input" in said) != ("batch_output" in said)
         or not all(_is_amount(amount) for amount in said.values())
     ):
         raise ValueError(
             f"`{model}` needs `input` and `output`, in {CURRENCY} per million tokens; "
-            "`cached_input` may stand beside them"
+            "`cached_input` may stand beside them, and `batch_input` with `batch_output`"
         )
     return Price(**{name: float(amount) for name, amount in said.items()})
 

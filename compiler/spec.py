@@ -110,13 +110,15 @@ class Student:
 
 @dataclass(frozen=True, slots=True)
 class LanguageModel:
-    """A model and where it is served. ``api_key`` is the *name* of an environment variable."""
+    """A model and where it is served. ``api_key`` is the *name* of an environment variable;
+    ``batch`` is whether its waves of calls are sent as batches."""
 
     name: str
     api_base: str | None
     api_key: str | None
     temperature: float | None
     max_tokens: int | None
+    batch: bool = False
 
 
 @dataclass(frozen=True, slots=True)

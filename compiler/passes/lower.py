@@ -13,7 +13,7 @@ from dagent.compiler.facts import Facts
 from dagent.compiler.lock import installed
 from dagent.compiler.passes.lower_program import before_programs, program_round
 from dagent.compiler.passes.made import made as _step
-from dagent.compiler.passes.parameters import Parameters, Params, goal
+from dagent.compiler.passes.parameters import Parameters, Params, at_once, goal
 from dagent.compiler.plan import Step
 from dagent.compiler.rowchecks import ENGINEERS, must_not_share
 from dagent.compiler.spec import (
@@ -144,7 +144,7 @@ class Lowering:
             if name == "generator":
                 inputs |= self._grounds()
             estimate = asked((0.1, 10.0), self.cost.engineering.optimise(name, how))
-            yield _step(f"optimise.{name}", "optimise", params, inputs, None, estimate)
+            yield _step(f"optimise.{name}", "optimise", at_once(params), inputs, None, estimate)
 
     # --- a round ------------------------------------------------------------------------------
 

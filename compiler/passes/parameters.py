@@ -195,6 +195,19 @@ def _lm(lm: LanguageModel) -> dict[str, Any]:
         "api_key_env": lm.api_key,
         "temperature": lm.temperature,
         "max_tokens": lm.max_tokens,
+        **({"batch": True} if lm.batch else {}),
+    }
+
+
+def at_once(params: Any) -> Any:
+    """The same without batches, for calls that wait for each other."""
+    if isinstance(params, list):
+        return [at_once(part) for part in params]
+    if not isinstance(params, Mapping):
+        return params
+    return {
+        key: {k: v for k, v in value.items() if k != "batch"} if key == "lm" else at_once(value)
+        for key, value in params.items()
     }
 
 

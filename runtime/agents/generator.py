@@ -17,7 +17,7 @@ from typing import Any
 import dspy
 import pydantic
 
-from dagent.compiler.engineering import ROWS_PER_CALL
+from dagent.compiler.engineering import ROWS_PER_CALL, WAVES
 from dagent.compiler.plan import digest
 from dagent.runtime.agents.asking import Asked, ask, together
 from dagent.runtime.agents.coverage import PATTERNS, NearDuplicates
@@ -27,7 +27,6 @@ from dagent.runtime.agents.verifier import Brief
 from dagent.runtime.meter import OutOfBudget
 from dagent.runtime.rows import Cell, Row, cell, row_id
 
-WAVES = 4
 RESERVE = 0.2  # of the calls, kept from the first wave for topping up
 PRIOR_ROWS = 5  # rows of yield 1 that a cell is believed to have shown before it showed any
 LEAST_YIELD = 0.2  # a cell that yields less is not worth asking five times over

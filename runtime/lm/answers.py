@@ -12,10 +12,12 @@ import json
 import threading
 from collections import Counter
 from concurrent.futures import Future
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from dagent.runtime.appender import Appender
+from dagent.runtime.lm.batch_log import BatchLog
 
 Answer = dict[str, Any]
 
@@ -69,6 +71,13 @@ class AnswerLog:
             self._places[key] = (self._out.size, len(line) + 1)
             return self._out.write(line)
 
+    @cached_property
+    def batches(self) -> BatchLog:
+        """Which calls are in which batch, for models that are asked in batches."""
+        return BatchLog(self._out.path.with_name("batches.jsonl"))
+
     def close(self) -> None:
+        if "batches" in vars(self):
+            self.batches.close()
         self._out.close()
         self._file.close()

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from dagent.compiler.prices import Price
 from dagent.runtime.lm.answers import Answer, AnswerLog
+from dagent.runtime.lm.batch_log import BatchLog
 from dagent.runtime.lm.endpoint import Endpoint
 from dagent.runtime.lm.failures import Unusable
-from dagent.runtime.lm.line import Line, loop
+from dagent.runtime.lm.line import Attempt, Line, loop
 from dagent.runtime.meter import Meter, OutOfBudget
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ class InFlight:
                 self.count += 1
                 return paid
 
+    def again(self) -> None:
+        """A call is in flight that an earlier session paid for."""
+        self.count += 1
+
     def settled(self) -> None:
         self.count -= 1
         waiting, self.waiting = self.waiting, []
@@ -72,6 +77,7 @@ class Calls:
     answers: AnswerLog
     step: str
     parts: tuple[str, ...]
+    batches: BatchLog | None = None
     in_flight: InFlight = field(default_factory=InFlight)
 
     async def complete(self, request: Request) -> Response:
@@ -101,8 +107,12 @@ class Calls:
         worst = self._amounts(prompt_bound(body), max_tokens)
         paying = ""
 
-        async def attempt() -> Callable[[bool], None]:
+        async def attempt() -> Attempt:
             nonlocal paying
+            if not paying and (left := self._left_with_provider(key)):
+                paying = left
+                self.in_flight.again()
+                return paying, failed
             paying = self._next_attempt(key)
             paid = await self.in_flight.pay(
                 lambda: self.meter.reserve_soon(paying, self.parts, **worst)
@@ -112,7 +122,7 @@ class Calls:
             except BaseException:
                 self.in_flight.settled()
                 raise
-            return failed
+            return paying, failed
 
         def failed(maybe_billed: bool) -> None:
             if not maybe_billed:
@@ -129,18 +139,30 @@ class Calls:
         return answer
 
     def _next_attempt(self, key: str) -> str:
-        """A key that no attempt has yet, in this session or in one that died."""
-        number = 1
-        while self.meter.charged(f"call:{key}.{number}"):
+        """A key that no attempt has yet, in this session or in one that died; or that of one which
+        is in no batch, and so was certainly not sent."""
+        number = self._attempts(key)
+        last = f"call:{key}.{number}"
+        if number and self.batches is not None and self.batches.of(last) is None:
+            return last
+        return f"call:{key}.{number + 1}"
+
+    def _left_with_provider(self, key: str) -> str | None:
+        """The attempt that an earlier session left in a batch, if it may still be answered."""
+        last = f"call:{key}.{self._attempts(key)}"
+        if self.batches is None or self.batches.of(last) is None:
+            return None
+        return last if any(self.meter.charged(last).values()) else None
+
+    def _attempts(self, key: str) -> int:
+        number = 0
+        while self.meter.charged(f"call:{key}.{number + 1}"):
             number += 1
-        return f"call:{key}.{number}"
+        return number
 
     def _settle_found(self, key: str, answer: Answer) -> None:
         """A run that died after the answer came may not have settled it."""
-        number = 1
-        while self.meter.charged(f"call:{key}.{number + 1}"):
-            number += 1
-        last = f"call:{key}.{number}"
+        last = f"call:{key}.{max(1, self._attempts(key))}"
         charged = self.meter.charged(last)
         used = self._used(answer, charged)
         if charged and charged != used:
@@ -149,7 +171,9 @@ class Calls:
     def _amounts(self, prompt: int, completion: int, cached: int = 0) -> dict[str, float]:
         amounts: dict[str, float] = {"calls": 1, "tokens": prompt + completion}
         if self.endpoint.price is not None:
-            amounts["money"] = Price(**self.endpoint.price).cost(prompt, completion, cached)
+            price = Price(**self.endpoint.price)
+            price = price.batched if self.endpoint.batch else price
+            amounts["money"] = price.cost(prompt, completion, cached)
         return amounts
 
     def _used(self, answer: Answer, worst: Any) -> dict[str, float]:

@@ -41,10 +41,17 @@ def connect(
     from dagent.runtime.lm.model import Model
 
     endpoint.key()
+    batches = answers.batches if endpoint.batch else None
     _refuse_unpriced(endpoint, meter)
     calls = Calls(
         endpoint,
-        line(endpoint.model, endpoint.api_base, endpoint.api_key_env, patience or Patience()),
+        line(
+            endpoint.model,
+            endpoint.api_base,
+            endpoint.api_key_env,
+            patience or Patience(),
+            batches,
+        ),
         # It only writes bodies: the address and the key are the wire's.
         OpenAIChatLM(
             api_key="unused",
@@ -55,6 +62,7 @@ def connect(
         answers,
         step,
         parts,
+        batches,
     )
     try:
         return Model(

@@ -7,23 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dagent.compiler.providers import COMPATIBLE, OPENAI, prefix, speaks_openai
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.lm.failures import Fatal
 
-OPENAI = "https://api.openai.com/v1"
 # The least that DSPy accepts for OpenAI's reasoning models, and what a small context has room for.
 MAX_TOKENS = {"openai": 16000, "other": 4096}
-# Servers that speak OpenAI's chat completions, by LiteLLM's prefix: address, and the key's name.
-COMPATIBLE: Mapping[str, tuple[str | None, str | None]] = {
-    "openai": (OPENAI, "OPENAI_API_KEY"),
-    "ollama": ("http://localhost:11434/v1", None),
-    "ollama_chat": ("http://localhost:11434/v1", None),
-    "hosted_vllm": (None, None),
-}
-# Prefixes of providers with a language of their own, which LiteLLM speaks even at another address.
-OTHERS = frozenset(
-    {"anthropic", "azure", "bedrock", "cohere", "gemini", "replicate", "sagemaker", "vertex_ai"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +21,8 @@ class Endpoint:
 
     ``max_tokens`` bounds each answer; without one it is 16000 at OpenAI and 4096 elsewhere, since
     a call's worst case must be known before it is made. ``price`` holds the fields of ``Price``;
-    without one, a call counts for no money.
+    without one, a call counts for no money. ``batch`` is for calls that go in waves: a wave is one
+    batch of the provider's, at its price.
     """
 
     model: str
@@ -40,14 +30,14 @@ class Endpoint:
     api_key_env: str | None = None
     temperature: float | None = None
     max_tokens: int | None = None
+    batch: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     price: Mapping[str, float] | None = None
 
     @property
     def compatible(self) -> bool:
         """Whether the fast path speaks the server's language."""
-        head = self._head
-        return head in COMPATIBLE or (self.api_base is not None and head not in OTHERS)
+        return speaks_openai(self.model, self.api_base)
 
     @property
     def official(self) -> bool:
@@ -112,7 +102,11 @@ class Endpoint:
             )
         return key
 
+    def without_key(self, text: str) -> str:
+        """What a server said, should it repeat the key."""
+        key = self.key()
+        return text.replace(key, "…") if key else text
+
     @property
     def _head(self) -> str:
-        head, slash, _ = self.model.partition("/")
-        return head if slash else "openai"
+        return prefix(self.model)

@@ -18,15 +18,19 @@ from weakref import WeakKeyDictionary
 
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.lm.answers import Answer
+from dagent.runtime.lm.batch_log import BatchLog
+from dagent.runtime.lm.batches import BatchWire
 from dagent.runtime.lm.endpoint import Endpoint
 from dagent.runtime.lm.failures import Fatal, Unavailable, Unusable
-from dagent.runtime.lm.pace import Pace, Patience
+from dagent.runtime.lm.pace import Adaptive, Pace, Patience, Unpaced
 from dagent.runtime.lm.wire import HttpWire, LiteLLMWire, Trouble, Wire
 
 if TYPE_CHECKING:
     import aiohttp
 
 Sleep = Callable[[float], Awaitable[None]]
+# The name of an attempt, and what to call if it failed, with whether the server may have billed it.
+Attempt = tuple[str, Callable[[bool], None]]
 
 
 class Line:
@@ -37,13 +41,14 @@ class Line:
         wire: Wire,
         model: str,
         patience: Patience,
+        pace: Pace | None = None,
         clock: Callable[[], float] = monotonic,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._wire = wire
         self._model = model
         self.patience = patience
-        self.pace = Pace()
+        self._pace: Pace = pace or Adaptive()
         self._clock = clock
         self._sleep = sleep
         self._silent_since: float | None = None
@@ -52,12 +57,11 @@ class Line:
         self._writes: WeakKeyDictionary[Future[None], asyncio.Future[None]] = WeakKeyDictionary()
 
     async def ask(
-        self, body: bytes, max_tokens: int, attempt: Callable[[], Awaitable[Callable[[bool], None]]]
+        self, body: bytes, max_tokens: int, attempt: Callable[[], Awaitable[Attempt]]
     ) -> Answer:
         """The answer, after as many tries as patience allows.
 
-        ``attempt`` is awaited before each try, so that its worst case is paid for; what it returns
-        is called if the try failed, with whether the server may have billed it.
+        ``attempt`` is awaited before each try, so that its worst case is paid for.
 
         Raises:
             Fatal, Unavailable, Unusable: there is no answer.
@@ -65,16 +69,16 @@ class Line:
         """
         failures = losses = 0
         while True:
-            call = await self._enter()
+            place = await self._enter()
             answered: bool | None = None
             try:
-                failed = await attempt()
+                name, failed = await attempt()
                 timeout = self.patience.timeout(max_tokens)
                 started = self._clock()
                 try:
-                    answer = await self._wire.send(body, timeout)
+                    answer = await self._wire.send(body, timeout, name)
                 except Trouble as trouble:
-                    failed(trouble.kind == "lost")
+                    failed(trouble.kind == "lost" or trouble.held)
                     self._raise_if_final(trouble)
                     answered = False
                     failures += 1
@@ -93,7 +97,7 @@ class Line:
                     self._silent_since = None
                     return answer
             finally:
-                self.pace.leave(call, answered)
+                self._pace.leave(place, answered)
             await self._sleep(wait)
 
     async def on_disk(self, written: Future[None]) -> None:
@@ -108,11 +112,11 @@ class Line:
         while True:
             if self._fatal is not None:
                 raise self._fatal
-            call = await self.pace.enter()
+            place = await self._pace.enter()
             pause = self._not_before - self._clock()
             if pause <= 0:
-                return call
-            self.pace.leave(call, None)
+                return place
+            self._pace.leave(place, None)
             await self._sleep(pause)
 
     def _raise_if_final(self, trouble: Trouble) -> None:
@@ -128,12 +132,13 @@ class Line:
         now = self._clock()
         if self._silent_since is None:
             self._silent_since = now
-        if now - self._silent_since > self.patience.silence:
+        silent = now - self._silent_since
+        if trouble.held or silent > self.patience.silence:
+            how = "does not answer" if trouble.held else f"has not answered for {silent:.0f} s"
             raise Unavailable(
                 Diagnostic(
                     "E855",
-                    f"`{self._model}` has not answered for "
-                    f"{now - self._silent_since:.0f} s: {trouble}",
+                    f"`{self._model}` {how}: {trouble}",
                     suggestion="run the same command again once the server answers; every answer "
                     "so far is kept and not paid for again",
                 )
@@ -156,6 +161,17 @@ _FATAL = {
         "the account for `{}` has no credit left",
         "top it up and run the same command again; every answer so far is kept",
     ),
+    "batch": (
+        "E859",
+        "the server does not take the batch for `{}`",
+        "follow its message, or remove `batch = true`: not every server that speaks OpenAI's "
+        "language has its batch endpoints",
+    ),
+    "cancelled": (
+        "E860",
+        "somebody cancelled a batch for `{}`",
+        "run the same command again to ask what it left open; every answer it gave is kept",
+    ),
 }
 
 
@@ -168,9 +184,18 @@ def loop() -> asyncio.AbstractEventLoop:
 
 
 @cache
-def line(model: str, api_base: str | None, api_key_env: str | None, patience: Patience) -> Line:
-    """The one line to a model at an address."""
+def line(
+    model: str,
+    api_base: str | None,
+    api_key_env: str | None,
+    patience: Patience,
+    batches: BatchLog | None = None,
+) -> Line:
+    """The one line to a model at an address; with ``batches``, of a run that asks in batches."""
     endpoint = Endpoint(model, api_base, api_key_env)
+    if batches is not None:
+        batching = BatchWire(endpoint, _session(), batches, patience)
+        return Line(batching, model, patience.of_batches, Unpaced())
     wire: Wire = HttpWire(endpoint, _session()) if endpoint.compatible else LiteLLMWire(endpoint)
     return Line(wire, model, patience)
 

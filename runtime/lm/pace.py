@@ -12,9 +12,12 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Protocol
+
+BATCH_TRIES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,8 @@ class Patience:
     times, or was lost ``losses`` times after the server had it (and may have billed it), is given
     up, though others succeed. A call may take ``connect`` plus ``per_token`` for each token that
     it may answer with.
+
+    A batch is sent once no call has joined it for ``linger``, and has ``window`` to end.
     """
 
     first: float = 0.5
@@ -34,6 +39,8 @@ class Patience:
     losses: int = 4
     connect: float = 30.0
     per_token: float = 0.05
+    linger: float = 0.5
+    window: float = 25 * 3600.0  # providers give themselves 24 hours
 
     def timeout(self, max_tokens: int) -> float:
         return self.connect + self.per_token * max_tokens
@@ -42,9 +49,41 @@ class Patience:
         """Seconds to wait after the n-th failure, from 1."""
         return min(self.most, self.first * 2.0 ** min(failures - 1, 16)) * (0.5 + 0.5 * jitter())
 
+    def look(self, looks: int) -> float:
+        """Seconds to wait before a batch is looked at again: longer, the longer it takes."""
+        return min(self.most, self.first * 1.5 ** min(looks, 64))
 
-class Pace:
-    """Of one endpoint; used by one event loop only. ``limit`` is how many calls may run now."""
+    @property
+    def of_batches(self) -> Patience:
+        """For calls that go in batches, each of which may take its window: that the server is
+        silent in between is found out by asking for the batch."""
+        tries, silence = min(self.tries, BATCH_TRIES), self.window + self.silence
+        return replace(self, connect=self.window, per_token=0.0, tries=tries, silence=silence)
+
+
+class Pace(Protocol):
+    """How many calls may run at once; used by one event loop only."""
+
+    async def enter(self) -> int:
+        """Wait for a place; returns the call's number, which ``leave`` takes."""
+        ...
+
+    def leave(self, call: int, answered: bool | None) -> None:
+        """Give the place back: answered in good time, overloaded, or ``None``, unknown."""
+        ...
+
+
+class Unpaced:
+    """Any number at once: a batch waits for nobody but the provider's queue."""
+
+    async def enter(self) -> int:
+        return 0
+
+    def leave(self, call: int, answered: bool | None) -> None: ...
+
+
+class Adaptive:
+    """As many as an endpoint bears. ``limit`` is how many calls may run now."""
 
     def __init__(self, start: float = 128, most: float = 256) -> None:
         self.limit = start
@@ -56,7 +95,6 @@ class Pace:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def enter(self) -> int:
-        """Wait for a place; returns the call's number, which ``leave`` takes."""
         while self._active >= int(self.limit):
             place = asyncio.get_running_loop().create_future()
             self._waiting.append(place)
@@ -70,10 +108,7 @@ class Pace:
         return self._calls
 
     def leave(self, call: int, answered: bool | None) -> None:
-        """Give the place back: answered in good time, or overloaded, or ``None``: it says nothing.
-
-        Calls that began before the last halving do not halve again.
-        """
+        """Calls that began before the last halving do not halve again."""
         self._active -= 1
         if answered:
             self.limit = min(self._most, self.limit + (1 if self._growing else 1 / self.limit))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -16,24 +17,30 @@ from dagent.runtime.lm.pace import retry_after
 if TYPE_CHECKING:
     import aiohttp
 
-# auth, model, credit: nothing of this kind can succeed. request: this one cannot. busy, down:
-# later, and nothing was billed. lost: the server had it, and nobody knows whether it billed it.
-Kind = Literal["auth", "model", "credit", "request", "busy", "down", "lost"]
+# auth, model, credit, batch, cancelled: nothing of this kind can succeed, or is wanted. request:
+# this one cannot. busy, down: later, and nothing was billed. lost: the server had it, and nobody
+# knows whether it billed it.
+Kind = Literal["auth", "model", "credit", "batch", "cancelled", "request", "busy", "down", "lost"]
 SHOWN = 300  # characters of a server's message
 
 
 class Trouble(Exception):
-    """A request without an answer. ``after`` is how long the server asked to wait, in seconds."""
+    """A request without an answer. ``after`` is how long the server asked to wait, in seconds;
+    ``held`` that it may still have the request, so that the run ends and goes on from there."""
 
-    def __init__(self, kind: Kind, message: str, after: float | None = None) -> None:
+    def __init__(
+        self, kind: Kind, message: str, after: float | None = None, held: bool = False
+    ) -> None:
         super().__init__(message)
         self.kind = kind
         self.after = after
+        self.held = held
 
 
 class Wire(Protocol):
-    async def send(self, body: bytes, timeout: float) -> Answer:
-        """The answer to an OpenAI chat request, as an OpenAI chat completion.
+    async def send(self, body: bytes, timeout: float, call: str) -> Answer:
+        """The answer to an OpenAI chat request, as an OpenAI chat completion. No two attempts have
+        the same ``call``.
 
         Raises:
             Trouble: if there is none.
@@ -48,44 +55,67 @@ class HttpWire:
     endpoint: Endpoint
     session: aiohttp.ClientSession
 
-    async def send(self, body: bytes, timeout: float) -> Answer:
-        import aiohttp
-
-        headers = {"Content-Type": "application/json"}
-        key = self.endpoint.key()
-        if key is not None:
-            headers["Authorization"] = f"Bearer {key}"
-        url = f"{self.endpoint.base}/chat/completions"
-        limits = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, 30.0))
-        try:
-            async with self.session.post(
-                url, data=body, headers=headers, timeout=limits, allow_redirects=False
-            ) as reply:
-                content = await reply.read()
-        # Refused before it was sent; everything later may have reached the model.
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise Trouble("down", f"no connection to {url}: {plain(error)}") from None
-        except TimeoutError:
-            raise Trouble("lost", f"no answer from {url} within {timeout:.0f} s") from None
-        except (aiohttp.ClientError, ConnectionError) as error:
-            raise Trouble("lost", f"{url} broke off: {plain(error)}") from None
-        if reply.status != 200:
-            raise self._refusal(reply.status, content, reply.headers.get("Retry-After"), key)
+    async def send(self, body: bytes, timeout: float, call: str) -> Answer:
+        content = await exchange(
+            self.endpoint,
+            self.session,
+            "POST",
+            "/chat/completions",
+            timeout,
+            data=body,
+            headers={"Content-Type": "application/json"},
+        )
         try:
             answer = json.loads(content)
         except ValueError:
             answer = None
-        if not isinstance(answer, dict) or not _choice(answer):
-            raise Trouble("lost", f"the answer of {url} is no chat completion")
-        return answer
+        if not is_completion(answer):
+            raise Trouble("lost", f"the answer of {self.endpoint.base} is no chat completion")
+        found: Answer = answer
+        return found
 
-    def _refusal(self, status: int, content: bytes, after: str | None, key: str | None) -> Trouble:
-        message, code = _message(content)
-        if key:
-            message = message.replace(key, "…")
-        return Trouble(
-            kind_of(status, code), f"HTTP {status}: {message[:SHOWN]}", retry_after(after)
+
+async def exchange(
+    endpoint: Endpoint,
+    session: aiohttp.ClientSession,
+    method: str,
+    path: str,
+    timeout: float,
+    *,
+    headers: Mapping[str, str] | None = None,
+    **content: Any,
+) -> bytes:
+    """Ask the server of ``endpoint``, and read what it answers.
+
+    Raises:
+        Trouble: it did not, or refused.
+    """
+    import aiohttp
+
+    key = endpoint.key()
+    sent = {**(headers or {}), **({"Authorization": f"Bearer {key}"} if key else {})}
+    url = f"{endpoint.base}{path}"
+    limits = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, 30.0))
+    try:
+        async with session.request(
+            method, url, headers=sent, timeout=limits, allow_redirects=False, **content
+        ) as reply:
+            answer = await reply.read()
+    # Refused before it was sent; everything later may have reached the model.
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+        raise Trouble("down", f"no connection to {url}: {plain(error)}") from None
+    except TimeoutError:
+        raise Trouble("lost", f"no answer from {url} within {timeout:.0f} s") from None
+    except (aiohttp.ClientError, ConnectionError) as error:
+        raise Trouble("lost", f"{url} broke off: {plain(error)}") from None
+    if not 200 <= reply.status < 300:
+        message, code = _message(answer)
+        raise Trouble(
+            kind_of(reply.status, code),
+            f"HTTP {reply.status}: {endpoint.without_key(message)[:SHOWN]}",
+            retry_after(reply.headers.get("Retry-After")),
         )
+    return answer
 
 
 @dataclass(frozen=True)
@@ -94,7 +124,7 @@ class LiteLLMWire:
 
     endpoint: Endpoint
 
-    async def send(self, body: bytes, timeout: float) -> Answer:
+    async def send(self, body: bytes, timeout: float, call: str) -> Answer:
         import dspy
         from dspy.lm15 import request_from_openai_chat
         from dspy.utils.exceptions import LMError
@@ -116,7 +146,7 @@ class LiteLLMWire:
         except TimeoutError:
             raise Trouble("lost", f"no answer of {request.model} within {timeout:.0f} s") from None
         except LMError as error:
-            message = error.message.replace(key, "…") if key else error.message
+            message = endpoint.without_key(error.message)
             kind = "model" if error.status == 404 else _KINDS.get(type(error).__name__, "down")
             raise Trouble(kind, message.splitlines()[0][:SHOWN], error.retry_after) from None
 
@@ -172,8 +202,8 @@ def _message(content: bytes) -> tuple[str, str]:
     return str(error), ""
 
 
-def _choice(answer: Answer) -> bool:
-    choices = answer.get("choices")
+def is_completion(answer: object) -> bool:
+    choices = answer.get("choices") if isinstance(answer, dict) else None
     return (
         isinstance(choices, list)
         and bool(choices)

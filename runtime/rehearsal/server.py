@@ -1,4 +1,4 @@
-"""The stand-in for a model's server: speaks OpenAI's chat completions on a free port.
+"""The stand-in for a model's server: speaks OpenAI's chat completions and batches on a free port.
 
 It counts what it is asked, and bills generously, as a model that thinks aloud would. With faults,
 every ``EACH``-th request meets one of those that servers are known for.
@@ -15,6 +15,7 @@ from aiohttp import web
 
 from dagent.compiler.engineering import CHARACTERS_PER_TOKEN, THINKING
 from dagent.runtime.rehearsal.answers import MARK, answer
+from dagent.runtime.rehearsal.batching import Batches
 from dagent.runtime.rehearsal.serving import completion, serving
 
 EACH = 5
@@ -34,7 +35,7 @@ class StandIn:
 
     def __enter__(self) -> StandIn:
         self._numbers = itertools.count(1)
-        self._serving = serving(self._respond)
+        self._serving = serving(self._respond, more=Batches(self._reply).routes())
         self.base = self._serving.__enter__()
         return self
 
@@ -42,7 +43,17 @@ class StandIn:
         self._serving.__exit__(None, None, None)
 
     async def _respond(self, request: web.Request) -> web.StreamResponse:
-        body = await request.json()
+        said = self._reply(await request.json())
+        if said is None:
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+        status, body = said
+        headers = {"Retry-After": "0"} if status == 429 else {}
+        return web.json_response(body, status=status, headers=headers)
+
+    def _reply(self, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]] | None:
+        """The status and the body of an answer; None where the connection is dropped."""
         number = next(self._numbers)
         asked = _tokens(sum(len(str(m["content"])) for m in body["messages"]))
         most = int(body.get("max_tokens") or body.get("max_completion_tokens") or 0)
@@ -51,18 +62,15 @@ class StandIn:
         fault = FAULTS[number // EACH % len(FAULTS)] if self.faults and number % EACH == 0 else ""
         if fault:
             self.met[fault] = self.met.get(fault, 0) + 1
-        if fault == "busy":
-            return web.json_response(_error(), status=429, headers={"Retry-After": "0"})
-        if fault == "broken":
-            return web.json_response(_error(), status=500)
-        if fault == "dropped" and request.transport is not None:
-            request.transport.abort()
-            return web.Response()
+        if fault == "dropped":
+            return None
+        if fault in ("busy", "broken"):
+            return 429 if fault == "busy" else 500, _error()
         text = {"unreadable": f"{MARK}: no JSON", "empty": ""}.get(fault)
         if text is None:
             text = answer(body, self.known(), self.faults)
         said = min(THINKING * _tokens(len(text)), most or 10**9)
-        return web.json_response(completion(name, text, asked, said))
+        return 200, completion(name, text, asked, said)
 
 
 def _tokens(characters: int) -> int:

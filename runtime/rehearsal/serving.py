@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,13 +20,14 @@ _INPUT = re.compile(r"^\[\[ ## (\w+) ## \]\]\n", re.MULTILINE)
 
 
 @contextmanager
-def serving(respond: Handler, port: int = 0) -> Iterator[str]:
-    """The address of a server whose every request ``respond`` answers, in a thread of its own."""
+def serving(respond: Handler, port: int = 0, more: Iterable[web.RouteDef] = ()) -> Iterator[str]:
+    """The address of a server whose every chat ``respond`` answers, in a thread of its own; with
+    ``more`` of what it can be asked."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     app = web.Application(client_max_size=2**26)
-    app.router.add_post(f"/v1{PATH}", respond)
+    app.add_routes([web.post(f"/v1{PATH}", respond), *more])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
 
     async def start() -> str:

@@ -520,9 +520,9 @@ def test_other_providers_fail_in_the_same_words(
         wire = LiteLLMWire(Endpoint("openai/small", server.base, "TEACHER_KEY"))
         for kind in faults:
             with pytest.raises(Trouble) as caught:
-                asyncio.run(wire.send(body, 20))
+                asyncio.run(wire.send(body, 20, "call:1"))
             assert caught.value.kind == kind
             assert KEY not in str(caught.value)
-        answer = asyncio.run(wire.send(body, 20))
+        answer = asyncio.run(wire.send(body, 20, "call:1"))
     assert answer["choices"][0]["message"]["content"] == "you said x"
     assert answer["usage"]["completion_tokens"] == 3
