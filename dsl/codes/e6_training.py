@@ -215,6 +215,14 @@ CODES = {
         "$ dagent execute",
         "Use a stronger model, `samples`, or a program as verifier.",
     ),
+    "E657": Code(
+        "batches that cannot be",
+        "`batch = true` stands where the model's provider takes no batches in OpenAI's way, or "
+        "where no role asks in waves.",
+        "Diagnoser and planner ask a few questions, which would wait for up to a day each.",
+        'engineer { strategy = curriculum  lm = "anthropic/claude-opus-5"  batch = true }',
+        "Remove `batch`, or name a model whose provider has OpenAI's batch endpoints.",
+    ),
     "E670": Code(
         "key of the other strategy",
         "A key of `engineer` belongs to `curriculum`, and the strategy is `program`, or the other "

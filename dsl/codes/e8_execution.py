@@ -224,6 +224,20 @@ CODES = {
         "$ dagent execute  # with money <= 20 USD and a server of your own",
         "Compile again; a price list, named by `prices` in `budget`, says what a model charges.",
     ),
+    "E859": Code(
+        "batch not taken",
+        "The server refused a batch of calls as a whole, or has no batch endpoints.",
+        "Not every server that speaks OpenAI's language has them, and all calls would fail alike.",
+        "$ dagent execute  # with batch = true and a server of your own",
+        "Follow the server's message, or remove `batch = true`.",
+    ),
+    "E860": Code(
+        "batch cancelled",
+        "Somebody cancelled a batch of calls at the provider.",
+        "It would go against their wish to send it again; what it answered is kept.",
+        "$ dagent execute  # while the batch is cancelled on the provider's page",
+        "Run the same command: it asks what was left open.",
+    ),
     "E870": Code(
         "training that diverged",
         "The loss, or a weight, is no number any more.",

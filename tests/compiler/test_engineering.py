@@ -77,6 +77,38 @@ def test_a_price_list_goes_before_the_table_and_changes_no_work(project: Any) ->
     assert again.prices == {"openai/gpt-4o": {"input": 0, "output": 0}}
 
 
+def test_batches_cost_half_and_may_take_a_day_each(project: Any) -> None:
+    one = {**LM, "engineer": {**LM["engineer"], "optimise": {"generator": {"optimiser": "simba"}}}}
+    direct = project.compile(one).plan
+    batched = project.compile({**one, "engineer": {**one["engineer"], "batch": True}}).plan
+    day = 24 * 3600
+    for name in ("r1.generate", "r1.verify"):
+        plain, e = direct.step(name).estimate, batched.step(name).estimate
+        assert (e.calls, e.tokens) == (plain.calls, plain.tokens)
+        assert e.money[1] == pytest.approx(plain.money[1] / 2, rel=0.06)  # two digits are shown
+        assert e.seconds[1] > 0.99 * day
+        assert batched.step(name).key != direct.step(name).key
+    for name in ("r1.plan", "r1.diagnose", "optimise.generator"):
+        assert batched.step(name).estimate == direct.step(name).estimate, "these ask directly"
+        assert '"batch": true' not in json.dumps(batched.step(name).params)
+
+
+def test_a_batch_that_nobody_would_send_is_refused(project: Any) -> None:
+    """Programs generate and verify, another model refines: what is left asks a few questions."""
+    others = {"verifier": {"program": "programs.py:verify"}, "refiner": {"lm": "openai/gpt-5"}}
+    batched = {**others, "lm": "openai/gpt-4o", "batch": True}
+    assert project.codes({"engineer": batched}) == ["E657"]
+    assert project.codes({"engineer": {**batched, "generator": None}}) == []
+
+
+def test_a_model_elsewhere_does_not_inherit_the_batches(project: Any) -> None:
+    other = {"verifier": {"lm": "anthropic/claude-opus-5"}}
+    engineer = {"generator": None, "lm": "openai/gpt-4o", "batch": True}
+    plan = project.compile({"engineer": {**engineer, **other}}).plan
+    assert plan.step("r1.generate").params["generator"]["lm"]["batch"] is True
+    assert "batch" not in plan.step("r1.verify").params["verifier"]["lm"]
+
+
 def test_a_price_list_that_changed_makes_the_plan_stale(project: Any) -> None:
     price_list(project.folder, input=1, output=2)
     made = project.compile(LOCAL)
@@ -100,6 +132,7 @@ def test_a_price_list_that_changed_makes_the_plan_stale(project: Any) -> None:
         '{"models": {"m": {"input": -1, "output": 1}}}',
         '{"models": {"m": {"input": "1", "output": 1}}}',
         '{"models": {"m": {"input": 1, "output": 1, "cache": 1}}}',
+        '{"models": {"m": {"input": 1, "output": 1, "batch_input": 1}}}',
         '{"currency": "EUR", "models": {}}',
         '{"models": {"m": {"input": NaN, "output": 1}}}',
     ],

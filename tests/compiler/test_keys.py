@@ -113,6 +113,15 @@ MODELS |= {
         ("rubric", "The meaning counts."),
     )
 }
+WAVES = ("generator", "verifier", "refiner")
+MODELS |= {
+    f"engineer.{prefix}batch": (True, company)
+    for prefix, company in (
+        ("", {"engineer": {**LM, "refiner": LM}}),
+        *((f"{role}.", model(role)) for role in WAVES),
+    )
+}
+MODELS["criteria.metric.accuracy.batch"] = (True, JUDGE)
 MODELS["criteria.metric.accuracy.api_key"] = ("$p", {**KEY, **JUDGE})
 MODELS |= {
     f"engineer.{prefix}api_key": ("$p", {**KEY, **company})

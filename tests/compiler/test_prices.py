@@ -17,6 +17,8 @@ def test_the_table_says_whence_and_when_and_every_price_can_be() -> None:
         assert 0 < found["input"] < 1000
         assert 0 < found["output"] < 2000
         assert found.get("cached_input", 0) <= found["input"], name
+        assert found.get("batch_input", 0) <= found["input"], name
+        assert ("batch_input" in found) == ("batch_output" in found), name
 
 
 def test_a_model_by_its_name() -> None:

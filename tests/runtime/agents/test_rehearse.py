@@ -45,6 +45,7 @@ def files(folder: Path) -> set[str]:
 ALL = '  lm = "openai/fake"  api_base = "http://127.0.0.1:9/v1"\n'
 
 
+BATCHES = ALL + "  batch = true\n"
 PROGRAMS = """  author  { lm = "openai/author"  api_base = "http://127.0.0.1:9/v1" }
   teacher { lm = "openai/teacher"  api_base = "http://127.0.0.1:9/v1" }
 """
@@ -54,8 +55,8 @@ ARMS = """arms { seeds = [1, 2]  arm uniform { control = uniform } }"""
 @pytest.mark.parametrize("faults", [False, True], ids=["fine", "faults"])
 @pytest.mark.parametrize(
     ("engineer", "more"),
-    [(ALL, ""), (PROGRAMS, ""), (PLAIN, ARMS)],
-    ids=["models", "program", "arms"],
+    [(ALL, ""), (BATCHES, ""), (PROGRAMS, ""), (PLAIN, ARMS)],
+    ids=["models", "batches", "program", "arms"],
 )
 def test_a_plan_is_walked_to_its_end(
     project: Any, capsys: pytest.CaptureFixture[str], engineer: str, more: str, faults: bool
