@@ -31,6 +31,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -42,7 +43,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Traine
 from trl import SFTConfig, SFTTrainer
 
 from dagent.compiler import memory
-from dagent.runtime import answering, stages, training
+from dagent.runtime import answering, preferences, stages, training
 from dagent.runtime.prompting import pair_texts
 from dagent.runtime.rows import write_rows
 from dagent.runtime.students.tokenizer import build_tokenizer
@@ -66,6 +67,9 @@ SHAPES: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 LORA = {"r": 16, "target_modules": "all-linear"}
+STAGES = ("dpo", "kto", "orpo", "reward", "grpo", "rloo", "distillation", "gkd")
+DRAWN = ("grpo", "rloo", "distillation")  # stages whose answers the student writes as it learns
+TAUGHT = ("distillation", "gkd")
 WARM_UP = 3  # steps before the clock starts: kernels are chosen, memory is reserved
 
 
@@ -95,17 +99,22 @@ def make_model(name: str, folder: Path) -> Path:
     return folder
 
 
-def make_rows(count: int, length: int) -> list[dict[str, str]]:
-    """Rows of ``length`` tokens each: the tokenizer takes a letter as one, a turn as three more."""
+def make_rows(count: int, length: int, asked: float = 0.5) -> list[dict[str, str]]:
+    """Rows of ``length`` tokens each, the share ``asked`` of them the prompt's: the tokenizer takes
+    a letter as one, a turn as three more."""
     draw = random.Random(0)
     letters = "".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=count * length))
     rows = [letters[n * length : (n + 1) * length - 3] for n in range(count)]
-    return [{"prompt": row[: length // 2], "answer": row[length // 2 :]} for row in rows]
+    ends = round(asked * length)
+    return [{"prompt": row[:ends], "answer": row[ends:]} for row in rows]
 
 
-def request(adapter: str) -> dict[str, Any]:
-    """The parameters of a step ``train`` that a stage reads."""
+def request(adapter: str, longest: int = 16) -> dict[str, Any]:
+    """The parameters of a step ``train`` that a stage reads; answers of ``longest`` tokens."""
     return {
+        "metric": {"name": "accuracy", "grader": "exact"},
+        "project": ".",
+        "answering": {"max_new_tokens": longest},
         "adapter": adapter,
         "lora": {} if adapter == "full" else LORA,
         "template": None,
@@ -115,25 +124,38 @@ def request(adapter: str) -> dict[str, Any]:
 
 
 def ours(
-    folder: Path, rows: list[dict[str, str]], adapter: str, args: dict[str, Any], out: Path
+    folder: Path,
+    rows: list[dict[str, str]],
+    adapter: str,
+    args: dict[str, Any],
+    out: Path,
+    stage: str = "sft",
 ) -> Any:
-    """The trainer of ``train sft``, as the worker makes it."""
+    """The trainer of a stage, as the worker makes it."""
     load = answering.load_quantized if adapter == "qlora" else answering.load
     model, tokenizer = load(str(folder))
     watch = training._Watch(lambda *_, **__: None, every=300)
-    return stages.sft(
+    return stages.STAGES[stage](
         stages.Work(
             source=folder,
             model=model,
             tokenizer=tokenizer,
             rows=rows,
             args=args,
-            request=request(adapter),
+            request=request(adapter, len(rows[0]["answer"])),
             folder=out,
             callback=watch,
             progress=lambda *_, **__: None,
+            teacher=folder if stage in TAUGHT else None,
         )
     )
+
+
+def wrong_answers(
+    model: Any, tokenizer: Any, rows: list[dict[str, str]], *_: Any
+) -> list[preferences.Judged]:
+    """Stands in for the student's own: as long as the right ones, so that lengths are known."""
+    return [preferences.Judged(row, row["answer"][::-1], False) for row in rows]
 
 
 def bare(
@@ -206,7 +228,15 @@ def speed(folder: Path, adapter: str, batch: int, length: int, steps: int, repea
     )  # fmt: skip
 
 
-def peak(folder: Path, adapter: str, checkpointing: bool, batch: int, length: int) -> None:
+def peak(
+    folder: Path,
+    adapter: str,
+    checkpointing: bool,
+    batch: int,
+    length: int,
+    stage: str = "sft",
+    asked: float = 0.5,
+) -> None:
     free()
     before = torch.cuda.memory_allocated() if GPU else 0
     args = {
@@ -214,10 +244,16 @@ def peak(folder: Path, adapter: str, checkpointing: bool, batch: int, length: in
         "per_device_train_batch_size": batch,
         "max_length": length,
         "activation_checkpointing": checkpointing,
+        **({"num_generations": batch} if stage in ("grpo", "rloo") else {}),
     }
-    rows = make_rows(3 * batch, length)
-    with tempfile.TemporaryDirectory() as out:
-        trainer = ours(folder, rows, adapter, args, Path(out))
+    if stage in DRAWN:
+        del args["max_length"]
+    rows = make_rows(3 * batch, length, asked)
+    with (
+        tempfile.TemporaryDirectory() as out,
+        mock.patch.object(stages, "judge", wrong_answers),
+    ):
+        trainer = ours(folder, rows, adapter, args, Path(out), stage)
         trainer.train()
     measured = torch.cuda.max_memory_allocated() - before if GPU else None
     reserved = torch.cuda.max_memory_reserved() if GPU else None
@@ -225,11 +261,12 @@ def peak(folder: Path, adapter: str, checkpointing: bool, batch: int, length: in
     shape = memory.shape_of_config(config, count(folder))
     assert shape is not None
     lora = request(adapter)["lora"]
-    plan = memory.training(shape, adapter, lora, "sft", args, 3.0 * length)
+    taught = shape if stage in TAUGHT else None
+    plan = memory.training(shape, adapter, lora, stage, args, 3.0 * length, taught)
     estimate = memory.allocated(shape, plan, length)
     say(
-        what="memory", model=folder.name, adapter=adapter, checkpointing=checkpointing,
-        batch=batch, length=length, measured=measured, reserved=reserved,
+        what="memory", model=folder.name, stage=stage, adapter=adapter, checkpointing=checkpointing,
+        batch=batch, length=length, asked=asked, measured=measured, reserved=reserved,
         estimate=round(estimate),
         ratio=None if measured is None else round(measured / estimate, 3),
     )  # fmt: skip
@@ -304,6 +341,11 @@ def parts(tiny: bool, root: Path) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
         for checkpointing in (False, True):
             for length in lengths:
                 yield "memory", peak, (small, adapter, checkpointing, batch, length)
+    for stage in STAGES:
+        for adapter in ("full", "lora"):
+            yield "memory", peak, (small, adapter, False, batch, lengths[0], stage)
+        yield "memory", peak, (small, "full", True, batch, lengths[0], stage)
+        yield "memory", peak, (small, "lora", True, batch, lengths[1], stage, 0.875)
     if bits:
         yield "qlora", qlora, (small, 40)
     steps, repeats = (4, 2) if tiny else (20, 3)

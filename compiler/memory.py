@@ -23,13 +23,17 @@ from dagent.compiler.tables import table
 NF4_BYTES = 4.127 / 8
 DRIVER = (0.5e9, 1.0e9)  # context and libraries
 ALLOCATOR = 1.25  # what torch reserves over what tensors take, where there is room
-LOGIT_BYTES = 12  # of a token and a word: 16 bits and 32, and the gradients of both
-# TRL's `nll` makes the logits of a few hundred tokens at a time; their gradient to the output
-# layer, if that is trained, is added up in 32 bits and then told in 16.
+# Of a token and a word: 16 bits and 32, and the gradients of both. A divergence from a teacher
+# keeps the logarithms of both models and of their mixture beside them.
+LOGIT_BYTES = 12
+DIVERGENCE_BYTES = 68
+# TRL's stages make the logits of a few hundred tokens at a time, but for these; the gradient to
+# the output layer, if that is trained or compared with a teacher's, is added up in 32 bits and then
+# told in 16.
+WHOLE_LOGITS = ("orpo", "gkd")
 CHUNK = 256
 CHUNK_BYTES = 6
 HEAD_BYTES = 6
-TEACHER_LOGIT_BYTES = 6  # 16 bits and 32, without gradients
 CHARACTERS_PER_TOKEN = (5.0, 2.0)
 PAIRED = ("dpo", "orpo", "reward")  # a row is two answers, and both are in the batch
 REFERRED = ("dpo", "kto", "grpo", "rloo")  # compare with the model as it was, unless beta is 0
@@ -66,8 +70,10 @@ class Shape:
 class Training:
     """What decides the memory. ``length`` is in tokens, low and high; ``optimiser`` in bytes per
     trained weight; ``precise`` that activations are in 32 bits; ``fed`` the widths of what goes
-    into a layer's adapters, added up; ``answers`` how many a row has; ``reference`` and ``teacher``
-    the bytes of models beside it. A model under an adapter is its own reference."""
+    into a layer's adapters, added up; ``chunked`` that logits are made a few hundred tokens at a
+    time, else they take ``logit`` bytes a token and a word; ``answers`` how many a row has;
+    ``reference`` and ``teacher`` the bytes of models beside it. A model under an adapter is its own
+    reference."""
 
     adapter: str
     trained: float
@@ -78,6 +84,7 @@ class Training:
     precise: bool
     chunked: bool
     optimiser: float
+    logit: float = LOGIT_BYTES
     answers: int = 1
     reference: float = 0
     teacher: float = 0
@@ -146,8 +153,13 @@ def training(
         length=length,
         checkpointing=bool(given("gradient_checkpointing") if again is None else again),
         precise=args.get("bf16") is False and not args.get("fp16"),
-        chunked=(stage == "sft" and given("loss_type") in ("nll", "chunked_nll"))
+        chunked=(
+            stage not in WHOLE_LOGITS
+            and (stage != "sft" or given("loss_type") in ("nll", "chunked_nll"))
+        )
         or bool(given("use_liger_kernel")),
+        # A reward model's output is one number.
+        logit={"gkd": DIVERGENCE_BYTES, "reward": 0}.get(stage, LOGIT_BYTES),
         optimiser=_optimiser(str(given("optim")), shape.bytes if adapter == "full" else 4),
         answers=2 if stage in PAIRED else 1,
         reference=shape.parameters * shape.bytes if compared else 0,
@@ -179,22 +191,22 @@ def allocated(shape: Shape, plan: Training, length: float) -> float:
     size = shape.bytes if full else 4
     fixed = weights + plan.trained * plan.optimiser + (0 if full else plan.trained * size)
     fixed += plan.teacher + (plan.reference if full else 0)
-    # The gradient of a tied embedding is added up from two.
-    gradients = plan.trained * size + (2 * embedding * size if full else 0)
+    # The gradient of a tied embedding is added up from two, if words come out.
+    gradients = plan.trained * size + (2 * embedding * size if full and plan.logit else 0)
     tokens, width = plan.batch * plan.answers * length, 4 if plan.precise else 2
     hidden, mlp = (10.5, 4) if full else (6.5, 3)
     kinds = hidden * shape.hidden + 2 * shape.kv + mlp * shape.width + plan.fed
     layer = tokens * width * kinds
     inputs = tokens * width * shape.hidden * shape.layers
-    logits = tokens * shape.words * LOGIT_BYTES
+    logits = tokens * shape.words * plan.logit
     if plan.chunked:
-        head = embedding * HEAD_BYTES if full else 0
+        head = embedding * HEAD_BYTES if full or plan.teacher else 0
         logits = min(logits, CHUNK * shape.words * CHUNK_BYTES + head)
-    if plan.teacher:
-        logits += tokens * shape.words * TEACHER_LOGIT_BYTES
     # The logits are there before the first gradient, and gone when layers are computed again.
     kept = inputs if plan.checkpointing else layer * shape.layers
-    again = inputs + layer if plan.checkpointing else 0
+    # Beside a layer that is computed again, a frozen MLP's gradients are what adds most.
+    beside = 0 if full else tokens * width * mlp * shape.width
+    again = inputs + layer + beside if plan.checkpointing else 0
     return fixed + max(kept + logits, gradients + again)
 
 
