@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from dagent.runtime.rows import Row
@@ -20,8 +20,15 @@ class Grade(NamedTuple):
 
 
 Grader = Callable[[str, Row], Grade]
+"""It may have a method ``many``, for more than one answer at once; see ``graded``."""
 
 RIGHT = Grade(1.0)
+
+
+def graded(grade: Grader, pairs: Sequence[tuple[str, Row]]) -> list[Grade]:
+    """The grade of each answer to its row."""
+    many: Callable[[Sequence[tuple[str, Row]]], list[Grade]] | None = getattr(grade, "many", None)
+    return many(pairs) if many else [grade(answer, row) for answer, row in pairs]
 
 
 def wrong(reason: str) -> Grade:

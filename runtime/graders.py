@@ -31,6 +31,9 @@ _NUMBER = re.compile(
     re.VERBOSE,
 )
 
+TRUSTING = "trusting"
+"""A key that no spec has: a rehearsal says by it that answers may be graded together."""
+
 
 def grader(metric: Mapping[str, Any], project: Path) -> Grader:
     """The grader of a metric.
@@ -58,7 +61,7 @@ def grader(metric: Mapping[str, Any], project: Path) -> Grader:
         case "code":
             from dagent.runtime.code_grader import code_grader
 
-            return code_grader(metric.get("timeout"))
+            return code_grader(metric.get("timeout"), metric.get(TRUSTING, False))
         case "sql":
             from dagent.runtime.sql_grader import sql_grader
 

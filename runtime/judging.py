@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dagent.compiler.plan import Step
-from dagent.runtime.grade import Grade
+from dagent.runtime.grade import Grade, graded
 from dagent.runtime.graders import grader
 from dagent.runtime.rows import Row, read_json
 from dagent.runtime.step import Artifact, Context
@@ -52,8 +52,7 @@ def _grades(
     context: Context,
 ) -> list[Grade]:
     if metric["grader"] != "judge":
-        grade = grader(metric, context.project)
-        return [grade(output, row) for row, output in zip(rows, outputs, strict=True)]
+        return graded(grader(metric, context.project), list(zip(outputs, rows, strict=True)))
     from dagent.runtime.agents.judge import grades
 
     threshold = read_json(inputs[f"calibration.{metric['name']}"].path)["threshold"]

@@ -36,6 +36,7 @@ def load_module(path: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent))
+    sys.modules[spec.name] = module  # where dataclasses look up the annotations of their fields
     try:
         spec.loader.exec_module(module)
     except Exception as error:

@@ -14,7 +14,7 @@ from dagent.dsl.diagnostics import Refused
 from dagent.runtime.lm.endpoint import Endpoint
 from dagent.runtime.rehearsal.answers import MARK
 from dagent.runtime.rows import Row
-from dagent.runtime.steps.verify import screen
+from dagent.runtime.steps.verify import screen_many
 from dagent.runtime.store import Action
 
 TRIED = 50  # right rows of dev that every check of rows is tried on
@@ -139,8 +139,7 @@ def try_right_rows(step: Step, rows: Sequence[Row], project: Path, found: Rehear
     Raises:
         Refused: E815: the user's program fails on one.
     """
-    check = screen({"verifier": None, **step.params}, project)
-    reasons = [check(row) for row in rows[:TRIED]]
+    reasons = screen_many({"verifier": None, **step.params}, project)(rows[:TRIED])
     if reasons and all(reasons):
         found.broke(
             step.id,

@@ -19,6 +19,7 @@ from dagent.compiler.prices import place
 from dagent.compiler.totals import span, totals
 from dagent.dsl.diagnostics import Refused
 from dagent.runtime.executor import Run
+from dagent.runtime.graders import TRUSTING
 from dagent.runtime.journal import Event, Journal
 from dagent.runtime.lanes import lanes as make_lanes
 from dagent.runtime.lm.answers import AnswerLog
@@ -114,7 +115,8 @@ def _use(plan: Plan, used: Mapping[str, float]) -> Iterator[tuple[str, str, str,
 
 
 def _against(plan: Plan, base: str) -> Plan:
-    """The plan with every model at the stand-in's address, its price and its bounds as they are."""
+    """The plan with every model at the stand-in's address, its price and its bounds as they are,
+    and with graders that trust answers: these are ours."""
     prices = {}
     for step in plan.steps:
         for lm in models(step.params):
@@ -127,7 +129,8 @@ def _against(plan: Plan, base: str) -> Plan:
 
 def _put(value: Any, base: str) -> Any:
     if isinstance(value, Mapping):
-        return {k: _acted(v, base) if k == "lm" else _put(v, base) for k, v in value.items()}
+        put = {k: _acted(v, base) if k == "lm" else _put(v, base) for k, v in value.items()}
+        return {**put, TRUSTING: True} if value.get("grader") == "code" else put
     return [_put(part, base) for part in value] if isinstance(value, list) else value
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic
-from dagent.runtime.grade import Grader
+from dagent.runtime.grade import Grade, graded
 from dagent.runtime.graders import grader, ready
 from dagent.runtime.locked import loads
 from dagent.runtime.programs import load_function
@@ -19,6 +19,8 @@ from dagent.runtime.step import Artifact, Context, StepOutput
 
 kind = "verify"
 version = 1
+
+_AT_ONCE = 500  # rows between two signs of progress
 
 Screen = Callable[[Row], str | None]
 
@@ -53,16 +55,16 @@ def check_rows(
     """Every row with its verdicts, and the reason to reject it or None. What costs nothing comes
     first: form, grader, the user's program; then the model, on the rest."""
     role = step.params["verifier"]
-    screened = screen(step.params, context.project)
+    screened = screen_many(step.params, context.project)
     # Whose word let a row pass, as its lineage shows it.
     said = [{"by": role["program"]}] if role and "program" in role else []
     said += [{"by": check["name"]} for check in step.params.get("checks", ())]
     rows: list[tuple[Row, str | None]] = []
-    for number, row in enumerate(candidates, 1):
-        reason = screened(row)
-        rows.append(({**row, "verdicts": list(said)} if said and not reason else row, reason))
-        if number % 500 == 0 or number == len(candidates):
-            context.progress(number, len(candidates))
+    for start in range(0, len(candidates), _AT_ONCE):
+        part = candidates[start : start + _AT_ONCE]
+        for row, reason in zip(part, screened(part), strict=True):
+            rows.append(({**row, "verdicts": list(said)} if said and not reason else row, reason))
+        context.progress(len(rows), len(candidates))
     if not role or "lm" not in role:
         return rows
     from dagent.runtime.agents.checking import ask_model
@@ -81,33 +83,57 @@ def check_rows(
 
 
 def screen(params: Mapping[str, Any], project: Path) -> Screen:
-    """Why a row may not be trained on, as far as no model is asked; ``None`` if it may.
+    """``screen_many`` of one row."""
+    many = screen_many(params, project)
+    return lambda row: many([row])[0]
+
+
+def screen_many(
+    params: Mapping[str, Any], project: Path
+) -> Callable[[Sequence[Row]], list[str | None]]:
+    """Why each row may not be trained on, as far as no model is asked; ``None`` if it may.
 
     ``params`` name the metric, the verifier and the further checks; their programs are loaded now.
     """
     verifier = program_verifier(params["verifier"], project)
-    grade = grader(params["metric"], project)
-    checks = {check["name"]: grader(check, project) for check in params.get("checks", ())}
-    return lambda row: _fault(row, verifier, grade, checks)
+    graders = {"": grader(params["metric"], project)}
+    graders |= {check["name"]: grader(check, project) for check in params.get("checks", ())}
+
+    def screened(rows: Sequence[Row]) -> list[str | None]:
+        reasons = [_form(row) for row in rows]
+        for name, grade in graders.items():
+            sound = [i for i, reason in enumerate(reasons) if reason is None]
+            grades = graded(grade, [(rows[i]["answer"], rows[i]) for i in sound])
+            for i, found in zip(sound, grades, strict=True):
+                reasons[i] = _failing(name, found)
+        if verifier is None:
+            return reasons
+        return [r or _refused(verifier(row)) for row, r in zip(rows, reasons, strict=True)]
+
+    return screened
 
 
-def _fault(
-    row: Row, verifier: Verifier | None, grade: Grader, checks: Mapping[str, Grader]
-) -> str | None:
+def _form(row: Row) -> str | None:
     if row.get("fault"):
         return str(row["fault"])
     if row.get("malformed"):
         return "no row: a prompt and an answer are needed, both texts"
     if not row["prompt"].strip() or not row["answer"].strip():
         return "empty prompt or answer"
-    own = grade(row["answer"], row)
-    if own.score < 1:
-        said = "its own answer fails the metric's grader"
-        return f"{said}: {own.reason}" if own.reason else said
-    for name, check in checks.items():
-        if (found := check(row["answer"], row)).score < 1:
-            return f"{name}: {found.reason or f'its answer scores {found.score:g}'}"
-    verdict = verifier(row) if verifier else None
+    return None
+
+
+def _failing(check: str, own: Grade) -> str | None:
+    """What the grader of a check, or of the metric, says of a row's own answer."""
+    if own.score == 1:
+        return None
+    if check:
+        return f"{check}: {own.reason or f'its answer scores {own.score:g}'}"
+    said = "its own answer fails the metric's grader"
+    return f"{said}: {own.reason}" if own.reason else said
+
+
+def _refused(verdict: str | bool | None) -> str | None:
     if verdict is None or verdict is True:
         return None
     return verdict or "rejected by the verifier" if isinstance(verdict, str) else "rejected"

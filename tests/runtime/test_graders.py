@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from dagent.compiler.digests import content_digest
 from dagent.dsl.diagnostics import Refused
 from dagent.runtime.altered import altered
-from dagent.runtime.graders import grader, ready
+from dagent.runtime.grade import graded
+from dagent.runtime.graders import TRUSTING, grader, ready
+from dagent.runtime.sandbox import Sandbox
 
 TESTS = "assert add(1, 2) == 3\nassert add(-1, 1) == 0\n"
 
@@ -45,6 +47,52 @@ def test_code_is_graded_by_unit_tests_in_the_sandbox() -> None:
         score, why = said(answer)
         assert (score, reason in why) == (0, True), (answer, why)
     assert said("pass", None) == (0, "the row has no `tests`")
+
+
+def test_a_dataclass_in_an_answer_finds_its_module() -> None:
+    """Its annotations are texts, which it looks up there."""
+    grade = grader({"grader": "code"}, Path())
+    lines = (
+        "from __future__ import annotations",
+        "from dataclasses import dataclass",
+        "@dataclass",
+    )
+    answer = "\n".join((*lines, "class Sum:", "    a: int", "def add(a, b): return Sum(a + b).a"))
+    assert grade(answer, {"tests": TESTS}) == (1, "")
+
+
+@pytest.mark.parametrize("trusting", [False, True], ids=["apart", "together"])
+def test_many_answers_are_graded_as_each_alone(trusting: bool) -> None:
+    """Also those beside one that breaks the process in which they are graded together."""
+    grade = grader({"grader": "code", "timeout": 3.0, TRUSTING: trusting}, Path())
+    right, row = "def add(a, b):\n    return a + b", {"tests": TESTS}
+    pairs = [
+        (right, row),
+        ("def add(a, b):\n    return a - b", row),
+        (right, {"tests": TESTS.splitlines()}),
+        (right, {"tests": None}),
+        ("import os\nos._exit(0)", row),
+        (right, row),
+        ("while True: pass", row),
+        ("print('x' * 2**21)", row),
+        (f"```python\n{right}\n```", row),
+    ]
+    found = graded(grade, pairs)
+    assert found == [grade(*pair) for pair in pairs]
+    assert [score for score, _ in found] == [1, 0, 1, 0, 0, 1, 0, 0, 1]
+    assert graded(grade, []) == []
+
+
+def test_answers_that_are_trusted_share_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = []
+    run = Sandbox.run
+    monkeypatch.setattr(Sandbox, "run", lambda *args, **more: runs.append(1) or run(*args, **more))
+    pairs = [("def add(a, b):\n    return a + b", {"tests": TESTS})] * 60
+    for trusting, most in ((True, 1), (False, 120)):
+        runs.clear()
+        grade = grader({"grader": "code", TRUSTING: trusting}, Path())
+        assert graded(grade, pairs) == [(1, "")] * 60
+        assert len(runs) == most
 
 
 FORGED = {

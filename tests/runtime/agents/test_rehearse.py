@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from dagent.cli import main
+from dagent.runtime.graders import TRUSTING
+from dagent.runtime.sandbox import Sandbox
 
 PLAIN = """  planner   { policy = error-driven }
   generator { program = "sums.py:generate" }
@@ -188,3 +190,23 @@ def test_a_template_is_rehearsed_once_a_model_engineers_it(
     said = capsys.readouterr().out
     assert code == 0, said
     assert " 40 rows added" in said
+
+
+def test_only_a_rehearsal_grades_code_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Else each of its rows would have two processes of its own."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "--template", "code"]) == 0
+    spec = tmp_path / "spec.dagent"
+    text = spec.read_text().replace("rounds <= 3", "rounds <= 1")
+    spec.write_text(text.replace("rows <= 400 rows", "rows <= 60 rows"))
+    assert main(["compile"]) == 0
+    assert TRUSTING not in (tmp_path / "dagent.plan.json").read_text()
+    runs = []
+    run = Sandbox.run
+    monkeypatch.setattr(Sandbox, "run", lambda *args, **more: runs.append(1) or run(*args, **more))
+    capsys.readouterr()
+    assert main(["rehearse"]) == 0, capsys.readouterr().out
+    rows = int(re.search(r"r1.verify +ok +(\d+) of \1 rows right", capsys.readouterr().out)[1])  # type: ignore[index]
+    assert 0 < len(runs) < rows
