@@ -57,8 +57,9 @@ class Cost:
 
     @property
     def _outside(self) -> list[Range]:
-        """The base on dev, base and champion on test."""
-        return [self.answer(self._rows("dev")), *2 * [self.answer(self._rows("test"))]]
+        """The base on dev and the guards, base and champion on test."""
+        guards = [self.guard(g) for g in self.spec.criteria.guards]
+        return [self.answer(self._rows("dev")), *2 * [self.answer(self._rows("test"))], *guards]
 
     @property
     def rows(self) -> int:

@@ -84,14 +84,14 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             "gate",
-            4,
+            5,
             ("model", "answers"),
             ("champion", "current", "answers", "kept", "aside", "archive", "decision"),
             "accepts the new student or keeps the champion",
         ),
         Kind("compare", 1, (), ("comparison",), "compares the arms over their seeds"),
         Kind(
-            "result", 3, ("base", "champion", "select", "archive"), ("result",), "quotes the gain"
+            "result", 4, ("base", "champion", "select", "archive"), ("result",), "quotes the gain"
         ),
     )
 }

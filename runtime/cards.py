@@ -54,7 +54,7 @@ def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
         f"| {d.name} | {d.role} | {d.rows:,} | `{d.digest}` |"
         for d in facts.data_sets(found.past, found.plan, found.project)
     ]
-    guards = _guards(found)
+    guards = end.get("guards") or ()
     return _card(
         head,
         f"# {name}",
@@ -67,6 +67,7 @@ def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
         f"| this model | {100 * end['champion']['test']:.1f} % |\n"
         f"| gain | {end['gain']['test_pp']:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, "
         f"{p_value(end['gain']['p'])} (exact, paired) |",
+        _guards(guards),
         "\n".join(goals),
         "## How to use it",
         _usage(found, adapter=adapter, base=base),
@@ -84,7 +85,7 @@ def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
         f"- Measured on rows of one domain, made like those of `{_role(found, 'test')}`. Elsewhere "
         "it may be worse than its base.\n"
         + (
-            "- Kept from falling on: " + ", ".join(f"`{name}`" for name in guards) + "."
+            "- Kept from falling on: " + ", ".join(f"`{g['name']}`" for g in guards) + "."
             if guards
             else "- No guard set was watched: what the base could do besides was not measured."
         )
@@ -94,10 +95,21 @@ def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
     )
 
 
-def _guards(found: Outcome) -> list[str]:
+def _guards(guards: Sequence[Mapping[str, Any]]) -> str:
     """The data sets and tasks that every gate held the student to."""
-    gate = next(step for step in found.plan.steps if step.kind == "gate")
-    return [guard["set"] for guard in gate.params["guards"]]
+    if not guards:
+        return ""
+    rows = (
+        f"| `{g['name']}` | {g['metric']} | {g['rows']:,} | {100 * g['base']:.1f} % | "
+        f"{100 * g['champion']:.1f} % | {g['gain_pp']:+.1f} points, 95 % interval "
+        f"{g['ci'][0]:+.1f} to {g['ci'][1]:+.1f}, {p_value(g['p_holm'])} |"
+        for g in guards
+    )
+    return (
+        "What must not get worse; p paired, adjusted by Holm's method:\n\n"
+        "| guard | metric | rows | base | this model | difference |\n|---|---|---|---|---|---|\n"
+        + "\n".join(rows)
+    )
 
 
 def data_card(found: Outcome, name: str, kept: Sequence[Row], rejects: Sequence[Row] | None) -> str:

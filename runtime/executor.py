@@ -117,7 +117,7 @@ class Run:
             )
             action = self._run(step, key, inputs, lanes)
         else:
-            self._adopt(step, action, lanes)
+            self._adopt(step, key, action, lanes)
         seconds = round(monotonic() - started, 3)
         found = self._keep(step, action)
         if not reused or not self._told(step, key):
@@ -170,11 +170,17 @@ class Run:
         self.store.record(key, action)
         return action
 
-    def _adopt(self, step: Step, action: Action, lanes: list[Lane]) -> None:
+    def _adopt(self, step: Step, key: str, action: Action, lanes: list[Lane]) -> None:
         """Charge reused rows: they count however they came; calls that were paid once do not.
 
-        Among arms they do, to the caps of the arm: it would have made them if it were alone.
+        Among arms they do, to the caps of the arm: it would have made them if it were alone. What
+        an earlier step of the same lanes did, such as the champion's answers to a guard, is no
+        further work.
         """
+        mine = {lane.id for lane in lanes}
+        for event in self._events("step_finished"):
+            if event["action"] == key and mine <= {*event.get("variants", mine)}:
+                return
         units = action.spent if self.plan.variants else {"rows": action.spent.get("rows", 0)}
         amounts = {unit: amount for unit, amount in units.items() if amount}
         if amounts and not meter_of(lanes).charged(step.id):
@@ -306,7 +312,7 @@ class Run:
                     "stop",
                 )
             },
-            "guards": decision.get("guards", {}),
+            "guards": {name: found["value"] for name, found in decision["guards"].items()},
             "calls": int(lane.meter.spent("calls", f"round:{gate.round}")),
             "seconds": round(sum(e["seconds"] for e in steps), 3),
         }

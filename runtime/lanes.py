@@ -211,6 +211,9 @@ class Shared:
         known = [amount for amount in left if amount is not None]
         return max(known) if known and len(known) == len(left) else None
 
+    def caps(self, unit: str) -> bool:
+        return any(meter.caps(unit) for meter in self._meters())
+
     def time_left(self, unit: str) -> tuple[float, str] | None:
         """Until no lane has any left, as others go on with the step."""
         ends = [meter.time_left(unit) for meter in self._meters()]

@@ -158,19 +158,23 @@ def final_metrics(event: Event) -> dict[str, float]:
             "test/gain_relative": gain.get("relative"),
             "test/p": gain.get("p"),
             **{f"spent/total_{name}": value for name, value in spent.items()},
-            **_further(event.get("metrics") or ()),
+            **_measured("test", event.get("metrics") or ()),
+            # Not under `guard/NAME`, which is the series of the rounds.
+            **_measured("end", event.get("guards") or ()),
             **_program_metrics(event.get("programs") or {}),
         }
     )
 
 
-def _further(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Every metric of several under its name; the first stands without one too."""
-    return {
-        f"test/{safe_name(metric['name'])}/{key}": metric[key]
-        for metric in metrics
-        for key in ("base", "champion", "gain_pp", "p", "p_holm")
-    }
+def _measured(where: str, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Every metric of several, or every guard, under its name."""
+    values: dict[str, Any] = {}
+    for one in found:
+        low, high = one["ci"]
+        told = {key: one[key] for key in ("base", "champion", "gain_pp", "p", "p_holm")}
+        told |= {"gain_low_pp": low, "gain_high_pp": high}
+        values |= {f"{where}/{safe_name(one['name'])}/{key}": v for key, v in told.items()}
+    return values
 
 
 def _program_metrics(programs: Mapping[str, Any]) -> dict[str, Any]:

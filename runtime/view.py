@@ -167,13 +167,11 @@ def summary(event: Event, plan: Plan) -> str:
             )
         ),
     ]
-    for metric in event.get("metrics", ())[1:]:
-        low, high = metric["ci"]
-        lines.append(
-            f"  also      {metric['name']} {100 * metric['base']:.1f} % → "
-            f"{100 * metric['champion']:.1f} %, {metric['gain_pp']:+.1f} points "
-            f"({low:+.1f} to {high:+.1f}), p = {metric['p_holm']:.2g} adjusted (Holm)"
-        )
+    lines += [f"  also      {_moved(metric)}" for metric in event.get("metrics", ())[1:]]
+    lines += [
+        f"  guard     {_moved(guard)}; may lose {guard['max_drop_pp']:.1f}"
+        for guard in event.get("guards", ())
+    ]
     if "programs" in event:
         lines.append(f"  programs  {_programs(event['programs'])}")
     if event["stop"]:
@@ -185,6 +183,15 @@ def summary(event: Event, plan: Plan) -> str:
         "  look      dagent report, dagent try, dagent ui",
     ]
     return "\n".join(lines)
+
+
+def _moved(found: Mapping[str, Any]) -> str:
+    low, high = found["ci"]
+    return (
+        f"{found['name']} {100 * found['base']:.1f} % → {100 * found['champion']:.1f} %, "
+        f"{found['gain_pp']:+.1f} points ({low:+.1f} to {high:+.1f}), "
+        f"p = {found['p_holm']:.2g} adjusted (Holm)"
+    )
 
 
 def _programs(found: Mapping[str, Any]) -> str:

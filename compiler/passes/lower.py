@@ -10,18 +10,19 @@ from dagent.compiler.cost import Cost, asked, seconds
 from dagent.compiler.digests import derived_seed
 from dagent.compiler.engineering import Use
 from dagent.compiler.facts import Facts
-from dagent.compiler.lock import installed
+from dagent.compiler.passes.lower_guards import (
+    base_answers,
+    champion_answers,
+    guarded,
+    guarded_at_the_end,
+    round_answers,
+)
 from dagent.compiler.passes.lower_program import before_programs, program_round
 from dagent.compiler.passes.made import made as _step
 from dagent.compiler.passes.parameters import Parameters, Params, at_once, goal
 from dagent.compiler.plan import Step
 from dagent.compiler.rowchecks import ENGINEERS, must_not_share
-from dagent.compiler.spec import (
-    DataSet,
-    Guard,
-    Spec,
-    Task,
-)
+from dagent.compiler.spec import DataSet, Spec
 from dagent.compiler.stages import TEACHER
 
 
@@ -101,9 +102,8 @@ class Lowering:
 
     def _base(self) -> Iterator[Step]:
         """Round 0: the untouched student is the first champion."""
-        yield self._evaluate("r0.evaluate", "split/select", "student/model", "select", 0)
-        for guard in self.spec.criteria.guards:
-            yield self._evaluate_guard(0, guard.set, "student/model")
+        yield self.evaluate("r0.evaluate", "split/select", "student/model", "select", 0)
+        yield from guarded(self, 0, "student/model")
         yield _step(
             "r0.gate",
             "gate",
@@ -112,6 +112,7 @@ class Lowering:
                 "model": "student/model",
                 "answers": "r0.evaluate/answers",
                 **{f"seed.{d.name}": rows for d, rows in self.handed() if d.mix},
+                **base_answers(self.spec),
             },
             round=0,
         )
@@ -309,20 +310,16 @@ class Lowering:
         inputs = {"rows": rows, "model": "student/model", **self.taught_by()}
         estimate = seconds(cost.train(n), rows=count, memory=cost.training_memory)
         yield _step(f"{r}.train", "train", self.says.training(n), inputs, n, estimate)
-        yield self._evaluate(f"{r}.evaluate", "split/select", f"{r}.train/model", "select", n)
-        for guard in self.spec.criteria.guards:
-            yield self._evaluate_guard(n, guard.set, f"{r}.train/model")
+        yield self.evaluate(f"{r}.evaluate", "split/select", f"{r}.train/model", "select", n)
+        yield from guarded(self, n, f"{r}.train/model")
 
     def taught_by(self) -> dict[str, str]:
         """The models that a distillation learns from, as inputs of what trains."""
         return {f"teacher.{k}": f"teacher.{k}/model" for k in self.facts.teachers}
 
     def gate(self, n: int, inputs: Mapping[str, str]) -> Step:
-        guards = {}
-        for guard in self.spec.criteria.guards:
-            guards[f"guard.{guard.set}"] = f"r{n}.guard.{guard.set}/metrics"
-            guards[f"base_guard.{guard.set}"] = f"r0.guard.{guard.set}/metrics"
-        return _step(f"r{n}.gate", "gate", self.says.gate(n), {**inputs, **guards}, n)
+        inputs = {**inputs, **base_answers(self.spec), **round_answers(self.spec, n)}
+        return _step(f"r{n}.gate", "gate", self.says.gate(n), inputs, n)
 
     # --- after the rounds ---------------------------------------------------------------------
 
@@ -330,17 +327,21 @@ class Lowering:
         """Test is opened here and only here; ``after`` keeps the base's turn behind all rounds."""
         spec = self.spec
         rows, last = f"data.{spec.role('test').name}/rows", f"r{spec.budget.rounds}.gate"
-        yield self._evaluate("test.base", rows, "student/model", "test", None, after=(last,))
-        yield self._evaluate("test.champion", rows, f"{last}/champion", "test", None)
+        yield from guarded_at_the_end(self, f"{last}/champion")
+        yield self.evaluate("test.base", rows, "student/model", "test", None, after=(last,))
+        yield self.evaluate("test.champion", rows, f"{last}/champion", "test", None)
         params = {
             "metrics": self.says.metrics,
             "requirements": [goal(r) for r in spec.criteria.requirements],
+            "guards": self.says.guards(),
         }
         inputs = {
             "base": "test.base/answers",
             "champion": "test.champion/answers",
             "select": f"{last}/answers",
             "archive": f"{last}/archive",
+            **base_answers(spec),
+            **champion_answers(spec),
         }
         # The last round's score on the diagnose half is for the reader; no step has a use for it.
         after = (f"r{spec.budget.rounds}.diagnose",) if spec.engineer.looks else ()
@@ -372,7 +373,7 @@ class Lowering:
 
     # --- parts --------------------------------------------------------------------------------
 
-    def _evaluate(
+    def evaluate(
         self,
         id: str,
         rows: str,
@@ -387,7 +388,6 @@ class Lowering:
             "metrics": metrics,
             "answering": self.says.answering,
             "set": set,
-            "round": round,
         }
         rows_asked = self._asked(set)
         names = [m["name"] for m in metrics]
@@ -398,31 +398,6 @@ class Lowering:
         )
         inputs = {"rows": rows, "model": model, **self.calibrations(metrics)}
         return _step(id, "evaluate", params, inputs, round, estimate, after)
-
-    def _evaluate_guard(self, n: int, set: str, model: str) -> Step:
-        guard = next(g for g in self.spec.criteria.guards if g.set == set)
-        if guard.task:
-            return self._benchmark(n, guard, guard.task, model)
-        metrics = [m for m in self.says.metrics if m["name"] == guard.metric]
-        return self._evaluate(f"r{n}.guard.{set}", f"data.{set}/rows", model, set, n, metrics)
-
-    def _benchmark(self, n: int, guard: Guard, task: Task, model: str) -> Step:
-        rows = self.cost.guarded(guard)
-        params = {
-            "name": guard.set,
-            "task": task.name,
-            "tasks": task.folder,
-            "sha256": self.facts.tasks.get(task.folder or ""),
-            "lm_eval": installed().get("lm_eval"),
-            "shots": task.shots,
-            "limit": task.limit,
-            "metric": task.metric,
-            "system": self.spec.student.system,
-            "batch": self.spec.student.batch,
-            **self.says.trusted,
-        }
-        estimate = seconds(self.cost.guard(guard), rows=(rows, rows))
-        return _step(f"r{n}.guard.{guard.set}", "benchmark", params, {"model": model}, n, estimate)
 
     def _asked(self, set: str) -> int:
         """How many rows a set has."""

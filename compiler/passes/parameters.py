@@ -117,14 +117,26 @@ class Parameters:
             "rule": criteria.rule if n else "paired",  # the base has no rival
             "alpha": criteria.alpha,
             "floors": [goal(r) for r in on_select if r.skill is not None],
-            "guards": [
-                {"set": g.set, "metric": g.metric, "max_drop": g.max_drop} for g in criteria.guards
-            ],
+            "guards": self.guards(),
             "stop": {
                 "patience": criteria.patience,
                 "when": None if criteria.when is None else goal(criteria.when),
             },
         }
+
+    def guards(self) -> list[dict[str, Any]]:
+        """Each guard, and how its rows' scores by ``metric`` are averaged; a task's own count all
+        alike."""
+        averages = {m.name: m.average for m in self.spec.criteria.metrics}
+        return [
+            {
+                "set": guard.set,
+                "metric": guard.metric,
+                "average": "micro" if guard.task else averages[guard.metric],
+                "max_drop": guard.max_drop,
+            }
+            for guard in self.spec.criteria.guards
+        ]
 
     def brief(self) -> dict[str, Any]:
         """What an agent is told of the domain."""

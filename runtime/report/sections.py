@@ -76,6 +76,7 @@ def answer(past: Sequence[Event], end: Event | None, project: Path) -> Part:
             class_="answer",
         ),
         further(end.get("metrics") or ()),
+        guards(end.get("guards") or ()),
         goals(end.get("requirements") or ()),
     )
 
@@ -96,6 +97,32 @@ def further(metrics: Sequence[Mapping[str, Any]]) -> Part:
             ],
         )
         if metrics
+        else None
+    )
+
+
+def guards(found: Sequence[Mapping[str, Any]]) -> Part:
+    """Base and champion on what must not get worse."""
+    return (
+        parts.table(
+            ("guard", "rows", "base", "champion", "difference", "95 % interval", "p", "may lose"),
+            [
+                (
+                    g["name"] if g["metric"] == g["name"] else f"{g['name']} ({g['metric']})",
+                    f"{g['rows']:,}",
+                    parts.percent(g["base"]),
+                    parts.percent(g["champion"]),
+                    f"{g['gain_pp']:+.1f}",
+                    f"{g['ci'][0]:+.1f} to {g['ci'][1]:+.1f}",
+                    parts.p_value(g["p_holm"]),
+                    f"{g['max_drop_pp']:.1f}",
+                )
+                for g in found
+            ],
+            "What must not get worse, in points; p paired, two-sided, adjusted by Holm's method",
+            numbers=range(1, 8),
+        )
+        if found
         else None
     )
 

@@ -21,7 +21,7 @@ version = 2
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
     """The first evaluation asks for all: every step is judged by the same metrics."""
-    if step.params["round"] == 0 and step.params["set"] == "select":
+    if step.round == 0 and step.params["set"] == "select":
         if step.params["answering"].get("engine") == "vllm":
             yield from needs_gpu("E874", "engine = vllm", "vllm", "engine = transformers")
         for metric in step.params["metrics"]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic
+from dagent.runtime.comparing import Change, on_guard
 from dagent.runtime.graders import average, by_skill
 from dagent.runtime.judging import scores
 from dagent.runtime.requirements import OPERATORS, judge, reached, said
@@ -23,7 +23,7 @@ from dagent.runtime.statistics import Paired, mean_interval, paired_test
 from dagent.runtime.step import Artifact, Context, Params, StepOutput
 
 kind = "gate"
-version = 4
+version = 5
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
@@ -47,6 +47,7 @@ def _first(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOut
     ]
     decision = {
         **_summary(params, rows),
+        "guards": _told(_guards(params, inputs)),
         "accepted": True,
         "harm": None,
         "champion_round": 0,
@@ -73,7 +74,8 @@ def _later(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOut
     failed = read_json(inputs["outcome"].path)["failed"]
     new = old if failed else read_rows(inputs["answers"].path)
     test = paired_test(scores(old, metric["name"]), scores(new, metric["name"]))
-    broken = [] if failed else [*_broken_floors(params, old, new), *_broken_guards(params, inputs)]
+    guards = {} if failed else _guards(params, inputs)
+    broken = [] if failed else [*_broken_floors(params, old, new), *_broken_guards(params, guards)]
     always = params["rule"] == "always" and not failed
     accepted = always or (not failed and accepts(test, broken, params["alpha"]))
     harm = None if always else _harm(test, broken, params["alpha"])
@@ -92,6 +94,7 @@ def _later(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOut
     champion_round = params["round"] if accepted else _champion_round(archive)
     decision = {
         **_summary(params, new),
+        "guards": _told(guards),
         "accepted": accepted,
         "champion_round": champion_round,
         "harm": harm,
@@ -218,31 +221,36 @@ def _broken_floors(params: Params, old: Sequence[Row], new: Sequence[Row]) -> li
     return broken
 
 
-@dataclass(frozen=True, slots=True)
-class _Guard:
-    name: str
-    before: float
-    after: float
+def _guards(params: Params, inputs: Mapping[str, Artifact]) -> dict[str, Change]:
+    """What the student changed on each guard against the base; of the base itself, nothing."""
+    challenger = "guard" if params["round"] else "base_guard"
+    return {guard["set"]: on_guard(guard, inputs, challenger) for guard in params["guards"]}
 
 
-def _guards(params: Params, inputs: Mapping[str, Artifact]) -> list[tuple[_Guard, float]]:
-    found = []
+def _broken_guards(params: Params, guards: Mapping[str, Change]) -> list[str]:
+    broken = []
     for guard in params["guards"]:
-        values = [
-            read_json(inputs[f"{which}.{guard['set']}"].path)[guard["metric"]]["value"]
-            for which in ("base_guard", "guard")
-        ]
-        found.append((_Guard(guard["set"], *values), guard["max_drop"]))
-    return found
+        found, allowed = guards[guard["set"]], guard["max_drop"]
+        if found.before - found.after > allowed:
+            least, most = (0.0 - 100 * end for end in (found.high, found.low))
+            broken.append(
+                f"guard {guard['set']} fell by {100 * (found.before - found.after):.1f} points "
+                f"(95 % interval {least:.1f} to {most:.1f}), {100 * allowed:.1f} allowed"
+            )
+    return broken
 
 
-def _broken_guards(params: Params, inputs: Mapping[str, Artifact]) -> list[str]:
-    return [
-        f"guard {guard.name} fell by {100 * (guard.before - guard.after):.1f} points, "
-        f"{100 * allowed:.1f} allowed"
-        for guard, allowed in _guards(params, inputs)
-        if guard.before - guard.after > allowed
-    ]
+def _told(guards: Mapping[str, Change]) -> dict[str, Any]:
+    return {
+        name: {
+            "base": found.before,
+            "value": found.after,
+            "difference_pp": 100 * (found.after - found.before),
+            "ci": [100 * found.low, 100 * found.high],
+            "p": found.p,
+        }
+        for name, found in guards.items()
+    }
 
 
 def _harm(test: Paired, broken: Sequence[str], alpha: float) -> str | None:

@@ -9,15 +9,16 @@ from typing import Any
 
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic
+from dagent.runtime.comparing import change, family, on_guard
 from dagent.runtime.graders import average, by_skill
 from dagent.runtime.judging import scores
 from dagent.runtime.requirements import judge
-from dagent.runtime.rows import Row, read_json, read_rows, write_json
-from dagent.runtime.statistics import difference_interval, holm, mean_interval, paired_test
+from dagent.runtime.rows import read_json, read_rows, write_json
+from dagent.runtime.statistics import difference_interval, mean_interval, paired_test
 from dagent.runtime.step import Artifact, Context, StepOutput
 
 kind = "result"
-version = 3
+version = 4
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
@@ -28,7 +29,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     """``gain`` is champion minus base on test: ``test_pp`` in points, ``ci`` the 95 % interval of
     it in points, ``relative`` as a share of the base (``None`` for a base of 0), ``p`` two-sided
     and exact. Of several metrics each stands in ``metrics``, with ``p_holm`` adjusted for their
-    number; the first decides."""
+    number; the first decides. ``guards`` says the same of every guard, adjusted for theirs."""
     metric = step.params["metrics"][0]
     base, champion = read_rows(inputs["base"].path), read_rows(inputs["champion"].path)
     selected = read_rows(inputs["select"].path)
@@ -64,7 +65,12 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         ],
     }
     if len(named) > 1:
-        result["metrics"] = [*_each(step.params["metrics"], base, champion)]
+        changes = family(change(base, champion, m) for m in named.values())
+        result["metrics"] = [
+            {"name": name, **told} for name, told in zip(named, changes, strict=True)
+        ]
+    if step.params["guards"]:
+        result["guards"] = _guards(step.params["guards"], inputs)
     efforts = [entry["effort"] for entry in archive if "effort" in entry]
     if efforts:
         result["programs"] = programs(efforts)
@@ -77,23 +83,21 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     )
 
 
-def _each(
-    metrics: Sequence[Mapping[str, Any]], base: Sequence[Row], champion: Sequence[Row]
-) -> Iterable[dict[str, Any]]:
-    """What the champion gained by every metric, in the order of the spec."""
-    pairs = [(scores(base, m["name"]), scores(champion, m["name"])) for m in metrics]
-    tests = [paired_test(old, new).two_sided for old, new in pairs]
-    for metric, (old, new), p, adjusted in zip(metrics, pairs, tests, holm(tests), strict=True):
-        before, after = average(old, base, metric), average(new, champion, metric)
-        yield {
-            "name": metric["name"],
-            "base": before,
-            "champion": after,
-            "gain_pp": 100 * (after - before),
-            "ci": [100 * end for end in difference_interval(old, new)],
-            "p": p,
-            "p_holm": adjusted,
+def _guards(
+    guards: Sequence[Mapping[str, Any]], inputs: Mapping[str, Artifact]
+) -> list[dict[str, Any]]:
+    """Base and champion on every guard, and how sure their difference is."""
+    changes = [on_guard(guard, inputs) for guard in guards]
+    return [
+        {
+            "name": guard["set"],
+            "metric": guard["metric"],
+            "rows": found.rows,
+            **told,
+            "max_drop_pp": 100 * guard["max_drop"],
         }
+        for guard, found, told in zip(guards, changes, family(changes), strict=True)
+    ]
 
 
 def programs(efforts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

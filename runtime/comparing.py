@@ -1,0 +1,66 @@
+"""Two students' graded answers to the same rows: what changed, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dagent.runtime.graders import average
+from dagent.runtime.judging import scores
+from dagent.runtime.rows import Row, read_rows
+from dagent.runtime.statistics import difference_interval, holm, paired_test
+from dagent.runtime.step import Artifact
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """``before`` and ``after`` in 0..1, ``low`` to ``high`` the 95 % interval of the difference,
+    ``p`` two-sided."""
+
+    rows: int
+    before: float
+    after: float
+    low: float
+    high: float
+    p: float
+
+    def told(self) -> dict[str, Any]:
+        """As results and decisions say it; differences in points."""
+        return {
+            "base": self.before,
+            "champion": self.after,
+            "gain_pp": 100 * (self.after - self.before),
+            "ci": [100 * self.low, 100 * self.high],
+            "p": self.p,
+        }
+
+
+def change(old: Sequence[Row], new: Sequence[Row], metric: Mapping[str, Any]) -> Change:
+    """From ``old`` to ``new``, which pair row by row."""
+    before, after = scores(old, metric["name"]), scores(new, metric["name"])
+    low, high = difference_interval(before, after)
+    return Change(
+        len(old),
+        average(before, old, metric),
+        average(after, new, metric),
+        low,
+        high,
+        paired_test(before, after).two_sided,
+    )
+
+
+def on_guard(
+    guard: Mapping[str, Any], inputs: Mapping[str, Artifact], challenger: str = "guard"
+) -> Change:
+    """What a student changed on a guard against the base."""
+    name, metric = guard["set"], {"name": guard["metric"], "average": guard["average"]}
+    old, new = (read_rows(inputs[f"{who}.{name}"].path) for who in ("base_guard", challenger))
+    return change(old, new, metric)
+
+
+def family(changes: Iterable[Change]) -> list[dict[str, Any]]:
+    """What is told of several, with ``p_holm`` adjusted for their number."""
+    told = [one.told() for one in changes]
+    adjusted = holm([one["p"] for one in told])
+    return [{**one, "p_holm": p} for one, p in zip(told, adjusted, strict=True)]
