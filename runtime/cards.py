@@ -54,7 +54,7 @@ def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
         f"| {d.name} | {d.role} | {d.rows:,} | `{d.digest}` |"
         for d in facts.data_sets(found.past, found.plan, found.project)
     ]
-    guards = end.get("guards") or ()
+    guards = end.get("watched") or ()
     return _card(
         head,
         f"# {name}",

@@ -54,9 +54,14 @@ def on_guard(
     guard: Mapping[str, Any], inputs: Mapping[str, Artifact], challenger: str = "guard"
 ) -> Change:
     """What a student changed on a guard against the base."""
-    name, metric = guard["set"], {"name": guard["metric"], "average": guard["average"]}
-    old, new = (read_rows(inputs[f"{who}.{name}"].path) for who in ("base_guard", challenger))
-    return change(old, new, metric)
+    paths = (inputs[f"{who}.{guard['set']}"].path for who in ("base_guard", challenger))
+    old, new = (read_rows(path) for path in paths)
+    return change(old, new, metric_of(guard))
+
+
+def metric_of(guard: Mapping[str, Any]) -> dict[str, Any]:
+    """The metric that a guard is measured by; a task has one of its own, under its name."""
+    return {"name": guard["metric"], "average": guard["average"]}
 
 
 def family(changes: Iterable[Change]) -> list[dict[str, Any]]:

@@ -214,7 +214,7 @@ def _end(run: Run, lane: Lane, result_step: str, events: list[Event]) -> dict[st
         "gain": {k: result["gain"][k] for k in ("test_pp", "relative", "ci", "p")},
         "requirements": result["requirements"],
         "met": all(r["met"] for r in result["requirements"]),
-        **{key: result[key] for key in ("metrics", "guards", "programs") if key in result},
+        **{key: result[key] for key in ("metrics", "watched", "programs") if key in result},
     }
 
 

@@ -160,7 +160,7 @@ def final_metrics(event: Event) -> dict[str, float]:
             **{f"spent/total_{name}": value for name, value in spent.items()},
             **_measured("test", event.get("metrics") or ()),
             # Not under `guard/NAME`, which is the series of the rounds.
-            **_measured("end", event.get("guards") or ()),
+            **_measured("end", event.get("watched") or ()),
             **_program_metrics(event.get("programs") or {}),
         }
     )

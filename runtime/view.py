@@ -170,7 +170,7 @@ def summary(event: Event, plan: Plan) -> str:
     lines += [f"  also      {_moved(metric)}" for metric in event.get("metrics", ())[1:]]
     lines += [
         f"  guard     {_moved(guard)}; may lose {guard['max_drop_pp']:.1f}"
-        for guard in event.get("guards", ())
+        for guard in event.get("watched", ())
     ]
     if "programs" in event:
         lines.append(f"  programs  {_programs(event['programs'])}")

@@ -54,7 +54,16 @@ def _quantile(p: float) -> float:
 
 def _check_guards(spec: Spec, diagnostics: Diagnostics) -> None:
     sets = {d.name: d for d in spec.data}
+    metrics = {m.name for m in spec.criteria.metrics}
     for guard in spec.criteria.guards:
+        if guard.set in (*SETS, *(metrics if guard.task else ())):
+            what = "set" if guard.set in SETS else "metric"
+            diagnostics.error(
+                "E515",
+                f"the guard `{guard.set}` has the name of a {what} that goals are about",
+                spec.key("criteria", "guard", guard.set),
+                "give it another name",
+            )
         if guard.task:
             continue
         _known_metric(
@@ -110,17 +119,22 @@ def _check_goal(
 ) -> None:
     assert goal.span is not None
     metric = within(goal.span, goal.metric, first=True)
-    _known_metric(spec, goal.metric, metric, diagnostics)
-    if any(g.set == goal.set for g in spec.criteria.guards):
+    guards = {g.set: g for g in spec.criteria.guards}
+    guard = guards.get(goal.set)
+    if guard is None:
+        _known_metric(spec, goal.metric, metric, diagnostics)
+    elif goal.metric != guard.metric:
         diagnostics.error(
-            "E190",
-            f"a goal on the guard `{goal.set}` is not supported yet",
-            goal.span,
-            f"use `max_drop` of `guard {goal.set}`",
+            "E501",
+            f"`{guard.set}` is measured by `{guard.metric}`, not by `{goal.metric}`",
+            metric,
+            f"write `{guard.metric}`" + ("" if guard.task else ", or change the guard's `metric`"),
         )
         return
-    if goal.set not in SETS:
-        remedy = did_you_mean(goal.set, SETS, "use `select` or `test`")
+    if guard is None and goal.set not in SETS:
+        if any(d.name == goal.set and d.role == "guard" for d in spec.data):
+            return  # a set that nothing guards is refused where it is declared
+        remedy = did_you_mean(goal.set, (*SETS, *guards), "use `select`, `test` or a guard")
         place = within(goal.span, goal.set)
         diagnostics.error("E502", f"no set `{goal.set}` is measured", place, remedy)
         return
@@ -139,18 +153,28 @@ def _pointless(goal: Requirement, why: str, diagnostics: Diagnostics) -> None:
 def _check_skill(
     spec: Spec, goal: Requirement, facts: Mapping[str, DataFacts], diagnostics: Diagnostics
 ) -> None:
-    role = "test" if goal.set == "test" else "dev"
-    data = next((facts[d.name] for d in spec.data if d.role == role and d.name in facts), None)
+    if any(g.task and g.set == goal.set for g in spec.criteria.guards):
+        diagnostics.error(
+            "E508",
+            f"the rows of the task `{goal.set}` name no skills",
+            goal.span,
+            "leave out `for …`",
+        )
+        return
+    role = {"test": "test", "select": "dev"}.get(goal.set)
+    named = (d.name for d in spec.data if (d.role == role if role else d.name == goal.set))
+    data = next((facts[name] for name in named if name in facts), None)
+    rows = role or goal.set
     if data is None or not data.known:
         return
     if not data.skills:
         diagnostics.error(
-            "E508", f"the {role} rows name no skills", goal.span, "add a `skill` column to them"
+            "E508", f"the {rows} rows name no skills", goal.span, "add a `skill` column to them"
         )
     elif goal.skill != "each" and goal.skill not in data.skills:
         assert goal.skill is not None
         remedy = did_you_mean(goal.skill, data.skills, "skills: " + ", ".join(data.skills))
-        diagnostics.error("E508", f"no {role} row has the skill `{goal.skill}`", goal.span, remedy)
+        diagnostics.error("E508", f"no {rows} row has the skill `{goal.skill}`", goal.span, remedy)
 
 
 def _check_contradictions(goals: tuple[Requirement, ...], diagnostics: Diagnostics) -> None:
@@ -186,12 +210,11 @@ def _check_stop(spec: Spec, facts: Mapping[str, DataFacts], diagnostics: Diagnos
     when = criteria.when
     if when is None:
         return
-    if when.set == "test":
+    guarded = any(g.set == when.set for g in spec.criteria.guards)
+    if when.set == "test" or guarded:
+        why = "must not get worse and decides nothing else" if guarded else "is opened at the end"
         diagnostics.error(
-            "E502",
-            "the run cannot stop by `test`, which is opened once, at the end",
-            when.span,
-            "use `select`",
+            "E502", f"the run cannot stop by `{when.set}`, which {why}", when.span, "use `select`"
         )
         return
     _check_goal(spec, when, facts, diagnostics)

@@ -333,7 +333,7 @@ class Lowering:
         params = {
             "metrics": self.says.metrics,
             "requirements": [goal(r) for r in spec.criteria.requirements],
-            "guards": self.says.guards(),
+            "watched": self.says.guards(),
         }
         inputs = {
             "base": "test.base/answers",

@@ -7,7 +7,8 @@ from dagent.dsl.codes.code import Code
 CODES = {
     "E501": Code(
         "unknown metric",
-        "A goal or guard names a metric that `criteria` does not declare.",
+        "A goal or guard names a metric that `criteria` does not declare, or a goal on a guard one "
+        "that the guard is not measured by.",
         "It cannot be computed.",
         "criteria { metric accuracy { grader = exact }  require f1 >= 0.6 on test }",
         "Use the name of a `metric` block, or add one.",
@@ -106,6 +107,17 @@ CODES = {
         "Every row would be rejected, and the calls be paid for nothing.",
         "$ dagent check spec-with-generated-code.dagent",
         "Generate rows by a program that gives them the columns, or judge them otherwise.",
+    ),
+    "E515": Code(
+        "a name that goals know already",
+        "A guard is named `test` or `select`, or a task like a metric.",
+        "A goal could mean the one or the other.",
+        """criteria {
+  metric accuracy { grader = exact }
+  guard accuracy { task = "lm_eval:gsm8k"  max_drop = 2pp }
+}
+""",
+        "Give the guard another name.",
     ),
     "E520": Code(
         "an arm named like the spec itself",

@@ -76,7 +76,7 @@ def answer(past: Sequence[Event], end: Event | None, project: Path) -> Part:
             class_="answer",
         ),
         further(end.get("metrics") or ()),
-        guards(end.get("guards") or ()),
+        watched(end.get("watched") or ()),
         goals(end.get("requirements") or ()),
     )
 
@@ -101,7 +101,7 @@ def further(metrics: Sequence[Mapping[str, Any]]) -> Part:
     )
 
 
-def guards(found: Sequence[Mapping[str, Any]]) -> Part:
+def watched(found: Sequence[Mapping[str, Any]]) -> Part:
     """Base and champion on what must not get worse."""
     return (
         parts.table(

@@ -9,7 +9,7 @@ from typing import Any
 
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic
-from dagent.runtime.comparing import change, family, on_guard
+from dagent.runtime.comparing import change, family, metric_of, on_guard
 from dagent.runtime.graders import average, by_skill
 from dagent.runtime.judging import scores
 from dagent.runtime.requirements import judge
@@ -29,7 +29,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     """``gain`` is champion minus base on test: ``test_pp`` in points, ``ci`` the 95 % interval of
     it in points, ``relative`` as a share of the base (``None`` for a base of 0), ``p`` two-sided
     and exact. Of several metrics each stands in ``metrics``, with ``p_holm`` adjusted for their
-    number; the first decides. ``guards`` says the same of every guard, adjusted for theirs."""
+    number; the first decides. ``watched`` says the same of every guard, adjusted for theirs."""
     metric = step.params["metrics"][0]
     base, champion = read_rows(inputs["base"].path), read_rows(inputs["champion"].path)
     selected = read_rows(inputs["select"].path)
@@ -38,9 +38,12 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     low, high = difference_interval(old, new)
     test = paired_test(old, new)
     named = {m["name"]: m for m in step.params["metrics"]}
+    measured, judges = {"test": champion, "select": selected}, dict(named)
+    for guard in step.params["watched"]:
+        measured[guard["set"]] = read_rows(inputs[f"guard.{guard['set']}"].path)
+        judges[guard["metric"]] = metric_of(guard)
     verdicts = [
-        (r, judge(r, champion if r["set"] == "test" else selected, named[r["metric"]]))
-        for r in step.params["requirements"]
+        (r, judge(r, measured[r["set"]], judges[r["metric"]])) for r in step.params["requirements"]
     ]
     archive = read_json(inputs["archive"].path)
     result: dict[str, Any] = {
@@ -69,8 +72,8 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         result["metrics"] = [
             {"name": name, **told} for name, told in zip(named, changes, strict=True)
         ]
-    if step.params["guards"]:
-        result["guards"] = _guards(step.params["guards"], inputs)
+    if step.params["watched"]:
+        result["watched"] = _watched(step.params["watched"], inputs)
     efforts = [entry["effort"] for entry in archive if "effort" in entry]
     if efforts:
         result["programs"] = programs(efforts)
@@ -83,7 +86,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     )
 
 
-def _guards(
+def _watched(
     guards: Sequence[Mapping[str, Any]], inputs: Mapping[str, Artifact]
 ) -> list[dict[str, Any]]:
     """Base and champion on every guard, and how sure their difference is."""

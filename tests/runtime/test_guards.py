@@ -30,6 +30,7 @@ data old  { role = guard  path = "old.jsonl" }
 data rare { role = guard  path = "rare.jsonl" }
 data test"""
 WATCHED = "guard old { max_drop = 60pp }  guard rare { max_drop = 5pp }  require"
+REQUIRED = f"{WATCHED} accuracy >= 60% on old  require accuracy >= 99% on rare  require"
 
 
 def guarded(stub: ModuleType, folder: Path, watched: str = WATCHED, more: str = "") -> Path:
@@ -71,7 +72,7 @@ def scores(folder: Path, step: str) -> list[float]:
 
 @pytest.fixture(scope="module")
 def done(stub: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = guarded(stub, tmp_path_factory.mktemp("guards"))
+    folder = guarded(stub, tmp_path_factory.mktemp("guards"), REQUIRED)
     stub.run_project(folder, make_worker=forgets(stub, lambda a: a < 800 and a % 3 == 0))
     keep_plan(compile(folder / "sums.dagent").plan, folder)
     return folder
@@ -80,7 +81,7 @@ def done(stub: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_guard_is_quoted_with_its_interval_and_test(done: Path) -> None:
     end = journal(done)[-1]
     assert end["champion"]["round"] > 0
-    old, rare = end["guards"]
+    old, rare = end["watched"]
     assert (old["name"], old["metric"], old["rows"]) == ("old", "accuracy", 60)
     assert (old["max_drop_pp"], rare["max_drop_pp"]) == (60, 5)
     for name, told in (("old", old), ("rare", rare)):
@@ -103,7 +104,7 @@ def test_every_guard_is_quoted_with_its_interval_and_test(done: Path) -> None:
 
 def test_it_is_said_wherever_a_result_is_shown(done: Path) -> None:
     end, plan = journal(done)[-1], compile(done / "sums.dagent").plan
-    old, _ = end["guards"]
+    old, _ = end["watched"]
     low, high = old["ci"]
     interval, points = f"{low:+.1f} to {high:+.1f}", f"{old['gain_pp']:+.1f} points"
     screen = next(x for x in summary(end, plan).splitlines() if x.startswith("  guard     old"))
@@ -116,6 +117,25 @@ def test_it_is_said_wherever_a_result_is_shown(done: Path) -> None:
     assert interval in page
     assert final_metrics(end)["end/old/champion"] == old["champion"]
     assert final_metrics(end)["end/old/gain_low_pp"] == low
+
+
+def test_a_goal_on_a_guard_is_judged_on_the_champion(done: Path) -> None:
+    end, plan = journal(done)[-1], compile(done / "sums.dagent").plan
+    champion = sum(scores(done, "champion.guard.old")) / 60
+    said = {r["says"]: (r["set"], r["met"], r["value"]) for r in end["requirements"]}
+    assert said[f"accuracy >= 0.6 on old: reached {champion:.3f}"] == ("old", True, champion)
+    assert said["accuracy >= 0.99 on rare: reached 1.000"] == ("rare", True, 1.0)
+    assert "  met       accuracy >= 0.6 on old: reached 0.667" in summary(end, plan).splitlines()
+
+
+def test_a_goal_on_a_guard_that_is_missed_is_said_and_refuses_no_round(
+    stub: ModuleType, tmp_path: Path
+) -> None:
+    folder = guarded(stub, tmp_path / "p", REQUIRED.replace("60% on old", "99.9% on old"))
+    stub.run_project(folder, make_worker=forgets(stub, lambda a: a % 30 == 0))
+    end = journal(folder)[-1]
+    assert [r["met"] for r in end["requirements"]] == [False, False, True]
+    assert (end["met"], end["champion"]["round"] > 0) == (False, True)
 
 
 def test_the_champion_is_not_asked_again(done: Path) -> None:
@@ -148,7 +168,7 @@ def test_a_reason_quotes_the_interval_of_the_fall(stub: ModuleType, tmp_path: Pa
         "5.0 allowed" in reason
     )
     end = events[-1]
-    assert (end["champion"]["round"], end["guards"][1]["ci"]) == (0, [0, 0])
+    assert (end["champion"]["round"], end["watched"][1]["ci"]) == (0, [0, 0])
 
 
 def test_a_judge_guards_among_arms_and_each_is_charged_what_it_took(
