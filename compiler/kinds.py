@@ -28,7 +28,7 @@ KINDS: dict[str, Kind] = {
         Kind("split", 1, ("rows",), ("diagnose", "select"), "splits dev, stratified and seeded"),
         Kind("student", 1, (), ("model",), "fetches the untouched student"),
         Kind(
-            "optimise", 2, ("labelled",), ("program", "report"), "makes an agent better with DSPy"
+            "optimise", 3, ("labelled",), ("program", "report"), "makes an agent better with DSPy"
         ),
         Kind(
             "calibrate",

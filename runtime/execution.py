@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,14 @@ from typing import Any, Protocol
 
 from dagent import __version__
 from dagent.compiler.plan import Plan
-from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.dsl.diagnostics import Diagnostic, Note, Refused
 from dagent.runtime import tracking
 from dagent.runtime.executor import Run, View
 from dagent.runtime.journal import Event, Journal
 from dagent.runtime.lanes import Lane, Lanes, of_variant
 from dagent.runtime.lanes import lanes as make_lanes
 from dagent.runtime.lm.answers import AnswerLog
+from dagent.runtime.meter import OutOfBudget
 from dagent.runtime.rows import read_json
 from dagent.runtime.sandbox import unsandboxed
 from dagent.runtime.status import LATEST, execution_id, journal_path, spent
@@ -110,6 +111,10 @@ def execute(
         except KeyboardInterrupt:
             journal.append("execution_stopped", state="interrupted", reason="interrupted")
             raise
+        except OutOfBudget as out:
+            told = _unaffordable(journal.events, out)
+            journal.append("execution_stopped", state="failed", reason=told.message)
+            raise Refused(told) from out
         except Exception as error:
             journal.append("execution_stopped", state="failed", reason=str(error))
             raise
@@ -119,6 +124,19 @@ def execute(
             answers.close()
             journal.close()
         return Outcome(event, False, behind or tracker.note or None)
+
+
+def _unaffordable(events: Sequence[Event], out: OutOfBudget) -> Diagnostic:
+    """A cap that ends a run where there is no result to end it with."""
+    at = [e["step"] for e in events if e["event"] == "step_started"][-1]
+    kept = len({e["step"] for e in events if e["event"] == "step_finished"})
+    return Diagnostic(
+        "E861",
+        f"the budget does not reach past step `{at}`: {out}",
+        suggestion="raise that cap in the spec, then `dagent compile` and `dagent execute`: "
+        "finished steps are reused",
+        notes=(Note(f"{kept} finished steps are kept; the answers of `{at}` are asked for again"),),
+    )
 
 
 def _variants(plan: Plan) -> dict[str, Any]:

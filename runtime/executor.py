@@ -20,6 +20,7 @@ from dagent.runtime.frozen import check_frozen
 from dagent.runtime.journal import Event, Journal
 from dagent.runtime.lanes import Lane, Lanes, meter_of, of_variant
 from dagent.runtime.lm.answers import AnswerLog
+from dagent.runtime.lm.ready import unready
 from dagent.runtime.meter import ADOPTED, OutOfBudget
 from dagent.runtime.rows import read_json
 from dagent.runtime.step import Artifact, Context, StepRunner
@@ -65,6 +66,7 @@ class Run:
         found: list[Diagnostic] = []
         for step in self.plan.steps:
             found += self.runners(step.kind).check(step, self.project)
+        found += unready(self.plan.steps)
         unique = {(d.code, d.message, d.file): d for d in found}
         if any(d.severity == "error" for d in unique.values()):
             raise Refused(unique.values())

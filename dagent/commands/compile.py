@@ -161,6 +161,8 @@ def _text(summary: dict[str, Any], output: Path, *, beside: bool) -> str:
     after = "" if output.name == PLAN and output.parent == Path() else f" {output}"
     # Data and programs are found from the plan's folder, so elsewhere it can only be read.
     verb = "execute" if beside else "show"
+    paid = beside and summary["tokens"][1]
+    first = f"dagent rehearse{after}, which asks no model and finds what would break; then "
     return (
         f"{summary['name']}: {summary['steps']} steps in {summary['rounds']} rounds, "
         f"at most {shown(summary['rows'][1], 'rows')} and {shown(summary['calls'][1], 'calls')}, "
@@ -168,7 +170,7 @@ def _text(summary: dict[str, Any], output: Path, *, beside: bool) -> str:
         f"{_models(summary['tokens'], summary['money'])}"
         f"{_seen(summary['gate'])}"
         f"plan {summary['plan'][:12]} written to {written}\n"
-        f"next: dagent {verb}{after}"
+        f"next: {first if paid else ''}dagent {verb}{after}"
     )
 
 
@@ -176,7 +178,11 @@ def _models(tokens: list[float], money: list[float] | None) -> str:
     """What language models take; nothing where there are none."""
     if not tokens[1]:
         return ""
-    price = "no price known" if money is None else span((money[0], money[1]), "money")
+    price = (
+        "no price known (`prices` in `budget` names a list)"
+        if money is None
+        else span((money[0], money[1]), "money")
+    )
     return f"language models: {span((tokens[0], tokens[1]), 'tokens')}, {price}\n"
 
 

@@ -238,6 +238,15 @@ CODES = {
         "$ dagent execute  # while the batch is cancelled on the provider's page",
         "Run the same command: it asks what was left open.",
     ),
+    "E861": Code(
+        "budget spent before there is a result",
+        "A cap leaves no room for a step that every result needs, before the rounds or on test.",
+        "Within the rounds a cap ends them, and the champion so far is tested. Here there is none "
+        "yet, or test itself cannot be paid for. What was finished is kept.",
+        "$ dagent execute  # with `optimise generator { … calls = 2 calls }`",
+        "Raise the cap that the message names, compile and execute again: what was finished is "
+        "reused.",
+    ),
     "E870": Code(
         "training that diverged",
         "The loss, or a weight, is no number any more.",

@@ -13,8 +13,8 @@ from dagent.runtime.agents.verifier import (
     Brief,
     Calibration,
     VerifierAgent,
-    calibrate,
-    refuse_guessing,
+    judged,
+    settled,
     verdicts,
 )
 from dagent.runtime.agents.versions import restore
@@ -35,14 +35,14 @@ def calibration(
     """
     role, agent = step.params["verifier"], _agent(program)
     with speaking(role, context, step.id, ("verifier",)):
-        found = asyncio.run(calibrate(agent, _brief(step), known))
-    refuse_guessing(
-        found,
+        said = asyncio.run(judged(agent, _brief(step), [row for row, _ in known]))
+    return settled(
+        said,
+        [right for _, right in known],
         role["lm"]["model"],
         "name a stronger model for `verifier`, optimise it, or write `judge = false` with "
         "`samples` or a `program`",
     )
-    return found
 
 
 def ask_model(

@@ -13,7 +13,7 @@ import dspy
 
 from dagent.compiler.plan import Step
 from dagent.runtime.agents.asking import Asked, ask, speaking, together
-from dagent.runtime.agents.verifier import Calibration, calibrated, examined, refuse_guessing
+from dagent.runtime.agents.verifier import UNSCORED, Calibration, examined, settled
 from dagent.runtime.grade import RIGHT, Grade, wrong
 from dagent.runtime.rows import Row
 from dagent.runtime.step import Context
@@ -87,15 +87,8 @@ def calibration(
     answer = {row["prompt"]: row["answer"] for row in right}
     rows = [{**row, "answer": answer[row["prompt"]]} for row, _ in known]
     asked = _asked(metric, rows, [row["answer"] for row, _ in known], step, context)
-    scored = [
-        (score, ok)
-        for (_, ok), one in zip(known, asked, strict=True)
-        if (score := examined(one)) is not None
-    ]
-    found = calibrated(scored)
     remedy = f"name a stronger model for `metric {metric['name']}`, or a clearer `rubric`"
-    refuse_guessing(found, metric["lm"]["model"], remedy)
-    return found
+    return settled(asked, [ok for _, ok in known], metric["lm"]["model"], remedy)
 
 
 def _asked(
@@ -132,7 +125,7 @@ def _asked(
 def _grade(asked: Asked, threshold: float) -> Grade:
     score = examined(asked)
     if score is None:
-        return wrong(f"not judged: {asked.fault or 'the score is not between 0 and 10'}")
+        return wrong(f"not judged: {asked.fault or UNSCORED}")
     if score >= threshold:
         return RIGHT
     assert asked.answer is not None

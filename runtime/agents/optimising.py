@@ -51,7 +51,8 @@ def optimise(step: Step, inputs: Mapping[str, Artifact], context: Context) -> Op
     params = step.params
     scope = f"optimise.{params['role']}"
     goal = objective(step, inputs, context)
-    held, train = divided(goal.examples, params["holdout"], params["calls"], params["seed"])
+    scores = params["calls"] // goal.calls_per_score
+    held, train = divided(goal.examples, params["holdout"], scores, params["seed"])
     plain = make(params["role"])
     memory = f"{step.id}.holdout"
     calls = len(held) * goal.calls_per_score
@@ -59,12 +60,13 @@ def optimise(step: Step, inputs: Mapping[str, Artifact], context: Context) -> Op
     with speaking(params["agent"], context, step.id, (scope,)), _quiet():
         before = _score(plain, held, goal)
         # The last scoring is paid for before the optimiser may spend the rest.
-        context.meter.reserve(memory, (scope,), calls=calls)
         try:
+            context.meter.reserve(memory, (scope,), calls=calls)
             better = _compiled(plain, train, goal, params, params["calls"] - 2 * calls)
         except OutOfBudget as out:
             better, note = plain, str(out)
-        context.meter.settle(memory)
+        if context.meter.charged(memory):
+            context.meter.settle(memory)
         after = before if better is plain else _score(better, held, goal)
     used = after > before
     state = json.loads(json.dumps((better if used else plain).dump_state()))
@@ -84,12 +86,12 @@ def optimise(step: Step, inputs: Mapping[str, Artifact], context: Context) -> Op
 
 
 def divided(
-    examples: Sequence[dspy.Example], share: float, calls: int, seed: int
+    examples: Sequence[dspy.Example], share: float, scores: int, seed: int
 ) -> tuple[list[dspy.Example], list[dspy.Example]]:
     """Held-out examples and those to learn from. Scoring the held-out twice takes at most a third
-    of the calls."""
+    of the ``scores`` that can be paid."""
     order = random.Random(seed).sample(list(examples), len(examples))
-    held = min(round(share * len(order)), calls // 6)
+    held = min(round(share * len(order)), scores // 6)
     held = max(1, min(held, len(order) - 1))
     return order[:held], order[held:]
 

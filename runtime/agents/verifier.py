@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from dagent.runtime.rows import Row, cell
 
 MAJORITY = 0.5  # more than this share of the independent answers must agree with the row's
 LEAST_AGREEMENT = 0.6  # with the labels, right and wrong rows counting half each; 0.5 is guessing
+UNSCORED = "the score is not between 0 and 10"
 UNPAID = "not verified: the budget was spent"
 
 
@@ -118,39 +119,41 @@ def calibrated(scored: Sequence[tuple[float, bool]]) -> Calibration:
     return Calibration(threshold=best, agreement=agreement(best), rows=len(scored))
 
 
-async def calibrate(
-    agent: VerifierAgent, brief: Brief, rows: Sequence[tuple[Row, bool]]
-) -> Calibration:
-    """Judge the labelled rows; those that could not be judged do not count.
+async def judged(agent: VerifierAgent, brief: Brief, rows: Iterable[Row]) -> list[Asked]:
+    """What the judge says of each row.
 
     Raises:
         OutOfBudget: a call could not be paid.
     """
-    answers, out = await together(_judge(agent, brief, row) for row, _ in rows)
+    answers, out = await together(_judge(agent, brief, row) for row in rows)
     if out is not None:
         raise out
-    scored = [
-        (score, ok)
-        for (_, ok), asked in zip(rows, answers, strict=True)
-        if asked and (score := examined(asked)) is not None
-    ]
-    return calibrated(scored)
+    return [asked for asked in answers if asked is not None]
 
 
-def refuse_guessing(found: Calibration, model: str, remedy: str) -> None:
-    """
+def settled(
+    answers: Sequence[Asked], right: Sequence[bool], model: str, remedy: str
+) -> Calibration:
+    """The threshold from what a judge said of rows that are known to be right or not; what could
+    not be read does not count.
+
     Raises:
         Refused: E656, the judge cannot tell right from wrong.
     """
-    if found.agreement < LEAST_AGREEMENT:
-        raise Refused(
-            Diagnostic(
-                "E656",
-                f"the judge `{model}` cannot tell right from wrong: it agrees with "
-                f"{found.agreement:.0%} of {found.rows} labelled rows, where guessing gives 50%",
-                suggestion=remedy,
-            )
-        )
+    scored = [
+        (score, ok)
+        for asked, ok in zip(answers, right, strict=True)
+        if (score := examined(asked)) is not None
+    ]
+    found = calibrated(scored)
+    if found.agreement >= LEAST_AGREEMENT:
+        return found
+    fails = f"cannot tell right from wrong: it agrees with {found.agreement:.0%} of {found.rows} "
+    fails += "labelled rows, where guessing gives 50%"
+    if not scored:
+        fault = next((a.fault for a in answers if a.fault), UNSCORED)
+        fails = f"cannot be calibrated: none of its {len(answers)} answers could be used; {fault}"
+    raise Refused(Diagnostic("E656", f"the judge `{model}` {fails}", suggestion=remedy))
 
 
 async def verdicts(
@@ -167,8 +170,8 @@ async def verdicts(
     are in flight at once; independent answers are asked for only what the judge let pass."""
     found: list[tuple[list[dict[str, Any]], str | None]] = [([], None) for _ in rows]
     if threshold is not None:
-        judged, _ = await together(_judge(agent, brief, row) for row in rows)
-        found = [_judged(asked, threshold, model) for asked in judged]
+        scored, _ = await together(_judge(agent, brief, row) for row in rows)
+        found = [_judged(asked, threshold, model) for asked in scored]
     if samples:
         passed = [i for i, (_, reason) in enumerate(found) if reason is None]
         jobs = ((i, k) for i in passed for k in range(1, samples + 1))
@@ -212,7 +215,7 @@ def _judged(asked: Any, threshold: float, model: str) -> tuple[list[dict[str, An
         return [], f"not judged: {asked.fault}"
     score = examined(asked)
     if score is None:
-        return [], "not judged: the score is not between 0 and 10"
+        return [], f"not judged: {UNSCORED}"
     said = {"by": "judge", "model": model, "score": score, "threshold": threshold}
     if score >= threshold:
         return [said], None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.lm.answers import AnswerLog
@@ -36,9 +36,6 @@ def connect(
             is capped. What its calls raise is in ``failures`` and ``meter``.
     """
     from dspy.lm15 import OpenAIChatLM
-    from dspy.utils.exceptions import LMConfigurationError
-
-    from dagent.runtime.lm.model import Model
 
     endpoint.key()
     batches = answers.batches if endpoint.batch else None
@@ -64,6 +61,19 @@ def connect(
         parts,
         batches,
     )
+    return model(endpoint, engine=Waiting(calls), async_engine=calls)
+
+
+def model(endpoint: Endpoint, **engines: Any) -> dspy.BaseLM:
+    """DSPy's side of an endpoint.
+
+    Raises:
+        Fatal: E856, the model does not take these options.
+    """
+    from dspy.utils.exceptions import LMConfigurationError
+
+    from dagent.runtime.lm.model import Model
+
     try:
         return Model(
             endpoint.model,
@@ -71,8 +81,7 @@ def connect(
             max_tokens=endpoint.most,
             cache=False,
             num_retries=0,
-            engine=Waiting(calls),
-            async_engine=calls,
+            **engines,
             **endpoint.options,
         )
     except (LMConfigurationError, TypeError, ValueError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,16 +14,17 @@ from dagent.runtime.lm.failures import Fatal
 
 # The least that DSPy accepts for OpenAI's reasoning models, and what a small context has room for.
 MAX_TOKENS = {"openai": 16000, "other": 4096}
+_REASONING = re.compile(r"(o[1345]|gpt-5)(?![a-z0-9])(?!.*-chat)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """``model`` is LiteLLM's name, such as ``openai/gpt-5.2``; ``options`` go into every request.
 
-    ``max_tokens`` bounds each answer; without one it is 16000 at OpenAI and 4096 elsewhere, since
-    a call's worst case must be known before it is made. ``price`` holds the fields of ``Price``;
-    without one, a call counts for no money. ``batch`` is for calls that go in waves: a wave is one
-    batch of the provider's, at its price.
+    ``max_tokens`` bounds each answer; without one it is 16000 for OpenAI's models, at a gateway
+    too, and 4096 for others, since a call's worst case must be known before it is made. ``price``
+    holds the fields of ``Price``; without one, a call counts for no money. ``batch`` is for calls
+    that go in waves: a wave is one batch of the provider's, at its price.
     """
 
     model: str
@@ -47,7 +49,8 @@ class Endpoint:
     @property
     def most(self) -> int:
         """Tokens of an answer at most."""
-        return self.max_tokens or MAX_TOKENS["openai" if self.official else "other"]
+        large = self.official or _REASONING.match(self.model.rpartition("/")[2])
+        return self.max_tokens or MAX_TOKENS["openai" if large else "other"]
 
     @property
     def name(self) -> str:
@@ -93,13 +96,7 @@ class Endpoint:
             return None
         key = os.environ.get(self.key_name)
         if not key:
-            raise Fatal(
-                Diagnostic(
-                    "E850",
-                    f"`{self.model}` needs a key, and `{self.key_name}` is not set",
-                    suggestion=f"export {self.key_name}=…, and run the same command again",
-                )
-            )
+            raise no_key(self.model, self.key_name)
         return key
 
     def without_key(self, text: str) -> str:
@@ -110,3 +107,13 @@ class Endpoint:
     @property
     def _head(self) -> str:
         return prefix(self.model)
+
+
+def no_key(model: str, variable: str) -> Fatal:
+    return Fatal(
+        Diagnostic(
+            "E850",
+            f"`{model}` needs a key, and `{variable}` is not set",
+            suggestion=f"export {variable}=…, and run the same command again",
+        )
+    )

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from dagent.compiler.plan import Plan, Step
-from dagent.dsl.diagnostics import Refused
-from dagent.runtime.lm.endpoint import Endpoint
+from dagent.runtime.lm.ready import unready
 from dagent.runtime.rehearsal.answers import MARK
 from dagent.runtime.rows import Row
 from dagent.runtime.steps.verify import screen_many
@@ -46,48 +44,10 @@ class Rehearsal:
             self.breaks.append(found)
 
 
-def look_for_keys(plan: Plan, found: Rehearsal) -> None:
-    """Credentials that are missing, and servers without an address; nothing is sent anywhere."""
-    for step in plan.steps:
-        for lm in models(step.params):
-            endpoint = Endpoint(**lm)
-            for name in _keys(endpoint):
-                if not os.environ.get(name):
-                    what = f"E850 it needs a key, and `{name}` is not set"
-                    found.broke(endpoint.model, what, f"export {name}=…")
-            if endpoint.compatible:
-                try:
-                    _ = endpoint.base
-                except Refused as refused:
-                    (told,) = refused.diagnostics
-                    found.broke(
-                        endpoint.model, f"{told.code} {told.message}", told.suggestion or ""
-                    )
-
-
-def _keys(endpoint: Endpoint) -> list[str]:
-    """The variables that must be set; LiteLLM knows those of the providers that it speaks to."""
-    if endpoint.key_name is not None:
-        return [endpoint.key_name]
-    if endpoint.compatible:
-        return []
-    try:
-        from litellm import validate_environment
-    except ImportError:
-        return []
-    missing: list[str] = validate_environment(endpoint.model)["missing_keys"]
-    return missing
-
-
-def models(value: Any) -> Iterator[Mapping[str, Any]]:
-    if isinstance(value, Mapping):
-        if "lm" in value:
-            yield value["lm"]
-        for part in value.values():
-            yield from models(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from models(part)
+def look_for_models(plan: Plan, found: Rehearsal) -> None:
+    """Keys, addresses and options of language models; nothing is sent anywhere."""
+    for told in unready(plan.steps):
+        found.broke("language models", f"{told.code} {told.message}", told.suggestion or "")
 
 
 def look_for_room(longest: Mapping[str, int], found: Rehearsal) -> None:

@@ -24,14 +24,14 @@ from dagent.runtime.journal import Event, Journal
 from dagent.runtime.lanes import lanes as make_lanes
 from dagent.runtime.lm.answers import AnswerLog
 from dagent.runtime.lm.endpoint import Endpoint
+from dagent.runtime.lm.ready import models
 from dagent.runtime.meter import OutOfBudget
 from dagent.runtime.rehearsal.answers import MARK
 from dagent.runtime.rehearsal.findings import (
     Rehearsal,
-    look_for_keys,
+    look_for_models,
     look_for_room,
     look_for_students_room,
-    models,
     nothing_left,
     try_right_rows,
 )
@@ -53,7 +53,7 @@ Tell = Callable[[str, str, str], None]  # a step, ``ok`` or what broke, what it 
 def rehearse(plan: Plan, project: Path, tell: Tell, *, faults: bool = False) -> Rehearsal:
     """Walk the plan against stand-ins, and say what would break; ``tell`` hears of each step."""
     found, started = Rehearsal(), monotonic()
-    look_for_keys(plan, found)
+    look_for_models(plan, found)
     (project / FOLDER).mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=project / FOLDER))
     try:
@@ -119,7 +119,7 @@ def _against(plan: Plan, base: str) -> Plan:
     and with graders that trust answers: these are ours."""
     prices = {}
     for step in plan.steps:
-        for lm in models(step.params):
+        for lm, _ in models(step.params):
             price = plan.prices.get(place(lm["model"], lm["api_base"]))
             if price is not None:
                 prices[place(_acted(lm, base)["model"], base)] = price

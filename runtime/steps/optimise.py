@@ -15,7 +15,7 @@ from dagent.runtime.rows import write_json
 from dagent.runtime.step import Artifact, Context, StepOutput
 
 kind = "optimise"
-version = 2
+version = 3
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:

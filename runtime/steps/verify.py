@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ version = 1
 
 _AT_ONCE = 500  # rows between two signs of progress
 
+_NAMED = re.compile(r" of row \w+$")  # whichever row it repeats, the cause is one
+
 Screen = Callable[[Row], str | None]
 
 
@@ -37,8 +40,8 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     checked = check_rows(step, candidates, inputs, context)
     verified = [row for row, reason in checked if reason is None]
     rejects = [(row, reason) for row, reason in checked if reason is not None]
-    causes = Counter(reason.split(":")[0] for _, reason in rejects).most_common(2)
-    told = "".join(f"; {n} {cause}" for cause, n in causes)
+    causes = Counter(_NAMED.sub("", r).split(":")[0] for _, r in rejects).most_common(2)
+    told = "; rejected: " + ", ".join(f"{cause} ×{n}" for cause, n in causes) if causes else ""
     return StepOutput(
         {
             "verified": write_rows(context.scratch / "verified.jsonl", verified),

@@ -26,6 +26,7 @@ def spec(
     blocks: str = "",
     rounds: int = 1,
     rows: int = 30,
+    grader: str = "exact",
     **inside: str,
 ) -> str:
     """The sums project with ``more`` said of its engineer, further ``blocks``, and for each name of
@@ -33,6 +34,7 @@ def spec(
     text: str = stub.SPEC.replace(PROGRAMS, f'  lm = "openai/fake"\n  api_base = "{base}"\n{more}')
     assert base in text
     text = text.replace("rounds <= 3", f"rounds <= {rounds}")
+    text = text.replace("grader = exact", f"grader = {grader}")
     for block, said in inside.items():
         assert f"{block} {{" in text
         text = text.replace(f"{block} {{", f"{block} {{ {said} ")

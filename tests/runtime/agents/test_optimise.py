@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dagent.dsl.diagnostics import Refused
 from dagent.runtime.journal import read_events
 from dagent.runtime.status import journal_path, latest
 
@@ -97,6 +98,51 @@ def test_an_optimised_generator_has_a_higher_verified_yield_and_keeps_to_its_cal
     spec.write_text(spec.read_text().replace("rows <= 20", "rows <= 10"))
     stub.run_project(better)
     assert finished(better)["optimise.generator"]["reused"]
+
+
+def judged(stub: ModuleType, folder: Path, base: str, calls: int) -> Path:
+    """A generator that is optimised by a judge's word: a score takes six calls."""
+    how = f"  optimise generator {{ optimiser = bootstrap  calls = {calls} calls }}\n"
+    made = project(stub, folder, base, how)
+    spec, program = made / "sums.dagent", 'verifier  { program = "sums.py:verify" }'
+    assert program in spec.read_text()
+    judge = f'verifier  {{ lm = "openai/fake"  api_base = "{base}" }}'
+    spec.write_text(spec.read_text().replace(program, judge))
+    return made
+
+
+def test_a_cap_that_pays_for_no_optimisation_leaves_the_plain_agent(
+    stub: ModuleType, learner: Any, serve: Any, tmp_path: Path
+) -> None:
+    folder = judged(stub, tmp_path / "p", serve(learner).base, calls=12)
+    stub.run_project(folder)
+    optimised = finished(folder)["optimise.generator"]
+    assert "the plain one is used" in optimised["note"]
+    assert optimised["metrics"]["before"] == optimised["metrics"]["after"]
+    assert "result" in finished(folder)
+
+
+def test_a_cap_that_ends_a_run_before_it_has_a_result_says_which_and_what_is_kept(
+    stub: ModuleType, learner: Any, serve: Any, tmp_path: Path
+) -> None:
+    server = serve(learner)
+    folder = judged(stub, tmp_path / "p", server.base, calls=3)
+    with pytest.raises(Refused) as refused:
+        stub.run_project(folder)
+    (found,) = refused.value.diagnostics
+    kept = set(finished(folder))
+    assert found.code == "E861"
+    where = "does not reach past step `optimise.generator`: optimise.generator calls: 3 of 3 spent"
+    assert where in found.message
+    assert f"{len(kept)} finished steps are kept" in found.notes[0].message
+    assert "raise that cap" in (found.suggestion or "")
+    assert len(server.requests) == 3
+    spec = folder / "sums.dagent"
+    spec.write_text(spec.read_text().replace("calls = 3 calls", "calls = 30 calls"))
+    stub.run_project(folder)
+    again = finished(folder)
+    assert "result" in again
+    assert all(again[step]["reused"] for step in kept)
 
 
 @pytest.mark.parametrize("optimiser", ["miprov2", "simba", "gepa"])

@@ -137,7 +137,7 @@ def test_a_missing_key_and_a_budget_that_ends_at_once_are_found(
     capsys.readouterr()
     assert main(["rehearse"]) == 1
     said = capsys.readouterr().out
-    assert "would break: openai/gpt-4o: E850 it needs a key" in said
+    assert "would break: language models: E850 `openai/gpt-4o` needs a key" in said
     assert "help: export OPENAI_API_KEY=…" in said
     assert "the budget ends" in said
 

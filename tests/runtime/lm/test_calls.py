@@ -315,6 +315,15 @@ def test_a_missing_key_and_a_missing_address_are_said_before_any_call(
             assert [d.code for d in caught.value.diagnostics] == [code]
 
 
+@pytest.mark.parametrize("name", ["gpt-5.2", "openai/gpt-5", "GPT-5-mini", "o3-mini", "gpt-5-chat"])
+def test_models_of_openai_behind_a_gateway_need_nothing_said(tmp_path: Path, name: str) -> None:
+    """DSPy refuses the reasoning ones with less room for an answer."""
+    with session(tmp_path) as run:
+        endpoint = Endpoint(f"openai/{name}", "http://127.0.0.1:1/v1")
+        connect(endpoint, meter=run.meter, answers=run.answers, step="s", parts=())
+        assert endpoint.most == (4096 if "chat" in name else 16000)
+
+
 def test_money_is_capped_and_no_price_is_known(tmp_path: Path) -> None:
     with session(tmp_path, {"run": {"money": 1.0}}) as run:
         with pytest.raises(Fatal) as caught:
