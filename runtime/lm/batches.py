@@ -225,7 +225,7 @@ class BatchWire:
                 listed = partial(self._asked, "GET", f"/batches?limit=100{after}", "data")
                 page = await self._patiently(listed)
             except Trouble as trouble:
-                if trouble.held or trouble.kind in ("auth", "credit"):
+                if trouble.held or trouble.kind in ("auth", "keyless", "credit"):
                     raise
                 return None  # it does not list them
             states = [s for s in page if isinstance(s, dict)] if isinstance(page, list) else []
@@ -280,7 +280,7 @@ class BatchWire:
         try:
             return await self._patiently(ask)
         except Trouble as trouble:
-            if trouble.held or trouble.kind in ("auth", "credit"):
+            if trouble.held or trouble.kind in ("auth", "keyless", "credit"):
                 raise Trouble(trouble.kind, str(trouble), held=True) from None
             raise Trouble("lost", str(trouble)) from None
 

@@ -151,6 +151,12 @@ _FATAL = {
         "the server refused the key for `{}`",
         "check the key: it may be mistyped, expired, or lack access to the model",
     ),
+    "keyless": (
+        "E851",
+        "the server wants a key for `{}`, and none was sent",
+        "a key goes to an `api_base` of yours only where the spec says so: "
+        "`param key { env = NAME_OF_THE_VARIABLE  secret = true }`, and `api_key = $key` beside it",
+    ),
     "model": (
         "E853",
         "the server does not have `{}`",

@@ -17,10 +17,12 @@ from dagent.runtime.lm.pace import retry_after
 if TYPE_CHECKING:
     import aiohttp
 
-# auth, model, credit, batch, cancelled: nothing of this kind can succeed, or is wanted. request:
+# auth, keyless, model, credit, batch, cancelled: nothing of this kind can succeed, or is wanted. request:
 # this one cannot. busy, down: later, and nothing was billed. lost: the server had it, and nobody
 # knows whether it billed it.
-Kind = Literal["auth", "model", "credit", "batch", "cancelled", "request", "busy", "down", "lost"]
+Kind = Literal[
+    "auth", "keyless", "model", "credit", "batch", "cancelled", "request", "busy", "down", "lost"
+]
 SHOWN = 300  # characters of a server's message
 
 
@@ -110,8 +112,9 @@ async def exchange(
         raise Trouble("lost", f"{url} broke off: {plain(error)}") from None
     if not 200 <= reply.status < 300:
         message, code = _message(answer)
+        kind = kind_of(reply.status, code)
         raise Trouble(
-            kind_of(reply.status, code),
+            "keyless" if kind == "auth" and key is None else kind,
             f"HTTP {reply.status}: {endpoint.without_key(message)[:SHOWN]}",
             retry_after(reply.headers.get("Retry-After")),
         )

@@ -299,6 +299,20 @@ def test_what_cannot_get_better_ends_the_run_at_once(
         assert run.meter.spent("calls") == 0
 
 
+def test_a_gateway_that_wants_a_key_which_the_spec_does_not_name(
+    lm_server: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key is in the environment, and yet rightly not sent there: the help says how."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    bad = lm_server.error(401, "Missing bearer token")
+    with lm_server.Server(echo, lambda n, r: bad) as server, session(tmp_path) as run:
+        with pytest.raises(Fatal) as caught:
+            run.model(server.base)("hello")
+        (finding,) = caught.value.diagnostics
+        assert (finding.code, "none was sent" in finding.message) == ("E851", True)
+        assert "api_key = $key" in (finding.suggestion or "")
+
+
 def test_a_missing_key_and_a_missing_address_are_said_before_any_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
