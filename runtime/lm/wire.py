@@ -17,9 +17,9 @@ from dagent.runtime.lm.pace import retry_after
 if TYPE_CHECKING:
     import aiohttp
 
-# auth, keyless, model, credit, batch, cancelled: nothing of this kind can succeed, or is wanted. request:
-# this one cannot. busy, down: later, and nothing was billed. lost: the server had it, and nobody
-# knows whether it billed it.
+# auth, keyless, model, credit, batch, cancelled: nothing of this kind can succeed, or is wanted.
+# request: this one cannot. busy, down: later, and nothing was billed. lost: the server had it, and
+# nobody knows whether it billed it.
 Kind = Literal[
     "auth", "keyless", "model", "credit", "batch", "cancelled", "request", "busy", "down", "lost"
 ]
