@@ -22,7 +22,6 @@ kind = "verify"
 version = 1
 
 _AT_ONCE = 500  # rows between two signs of progress
-
 _NAMED = re.compile(r" of row \w+$")  # whichever row it repeats, the cause is one
 
 Screen = Callable[[Row], str | None]
