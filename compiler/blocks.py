@@ -5,6 +5,8 @@ Defaults are stated here and in the schema's descriptions, nowhere else.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -92,6 +94,8 @@ def _domain(block: Reader) -> Domain:
 
 
 SOURCES = ("path", "hub", "program")
+# Keys of a task of lm-evaluation-harness; a guard that is none has a `metric` too.
+TASK = ("task", "tasks", "shots", "limit", "metric")
 # Keys that only one source, or one role, has a use for.
 ONLY_WITH = {"format": "path", "config": "hub", "split": "hub", "revision": "hub"}
 
@@ -273,24 +277,61 @@ def _money(block: Reader) -> float | None:
 
 def _criteria(block: Reader) -> Criteria:
     # The first metric decides: here, and only here, the order in the text has a meaning.
-    metrics = tuple(_metric(e.key, block.of("metric", e)) for e in block.entries("metric"))
+    declared = [(e, block.of("metric", e)) for e in block.entries("metric")]
+    if declared and "task" in declared[0][1]:
+        entry, _ = declared[0]
+        block.diagnostics.error(
+            "E516",
+            f"the first metric decides, and the task `{entry.key}` cannot: the gate compares rows "
+            "of select, and a task brings its own",
+            entry.key_span,
+            "put a metric with a `grader` first",
+        )
+    metrics = tuple(_metric(e.key, inner) for e, inner in declared if "task" not in inner)
+    tasks = tuple(_measured(e.key, inner) for e, inner in declared if "task" in inner)
     first = metrics[0].name if metrics else ""
+    guards = tuple(_guard(name, guard, first) for name, guard in block.named("guard"))
     gate, stop = block.inner("gate"), block.inner("stop")
+    own = {guard.set for guard in (*guards, *tasks) if guard.task}
+    when = _when(stop)
     return Criteria(
         metrics=metrics,
-        requirements=_requirements(block),
-        guards=tuple(_guard(name, guard, first) for name, guard in block.named("guard")),
+        tasks=tasks,
+        requirements=tuple(_whole(goal, own) for goal in _requirements(block)),
+        guards=guards,
         alpha=gate.number("alpha", 0.05),
         select=gate.amount("select", "fraction", 0.5),
         rule=gate.text("rule", "paired"),
         patience=stop.amount("patience", "rounds", None, least=1),
-        when=_when(stop),
+        when=when and _whole(when, own),
     )
 
 
 def _metric(name: str, block: Reader) -> Metric:
+    if "grader" not in block:
+        block.diagnostics.error(
+            "E103",
+            f"metric `{name}` does not say how an answer is judged",
+            block.where,
+            f'add `grader = exact`, or `task = "lm_eval:{name}"`',
+        )
+    _without_task(name, block, TASK[1:])
     grader, options = read_grading(block)
     return Metric(name, grader, block.text("average", "micro"), options)
+
+
+def _measured(name: str, block: Reader) -> Guard:
+    """A metric that is a task."""
+    for entry in block.block:
+        if entry.key not in TASK:
+            block.node(entry.key)
+            block.diagnostics.error(
+                "E325",
+                f"`{entry.key}` says nothing with `task`, which is judged in its own way",
+                entry.key_span,
+                "remove it, or remove `task`",
+            )
+    return Guard(set=name, metric=name, max_drop=None, task=_task(name, block))
 
 
 def _requirements(block: Reader) -> tuple[Requirement, ...]:
@@ -298,6 +339,11 @@ def _requirements(block: Reader) -> tuple[Requirement, ...]:
     items = node.items if isinstance(node, Sequence) else ()
     found = [read_requirement(i, block.diagnostics) for i in items if isinstance(i, Scalar)]
     return tuple(r for r in found if r is not None)
+
+
+def _whole(goal: Requirement, tasks: Collection[str]) -> Requirement:
+    """A goal on a task need not name its rows, which are the task's own."""
+    return goal if goal.set or goal.metric not in tasks else replace(goal, set=goal.metric)
 
 
 def _when(stop: Reader) -> Requirement | None:
@@ -323,17 +369,21 @@ def _guard(name: str, block: Reader, first: str) -> Guard:
     )
 
 
+def _without_task(name: str, block: Reader, keys: tuple[str, ...]) -> None:
+    for key in keys:
+        if key in block:
+            block.node(key)
+            block.diagnostics.error(
+                "E325",
+                f"`{key}` says nothing without `task`",
+                block.key_span(key),
+                f'remove it, or add `task = "lm_eval:{name}"`',
+            )
+
+
 def _task(name: str, block: Reader) -> Task | None:
     if "task" not in block:
-        for key in ("tasks", "shots", "limit"):
-            if key in block:
-                block.diagnostics.error(
-                    "E325",
-                    f"`{key}` says nothing without `task`",
-                    block.key_span(key),
-                    f'remove it, or add `task = "lm_eval:{name}"`',
-                )
-                block.node(key)
+        _without_task(name, block, TASK[1:-1])
         return None
     shots, (harness, _, task) = block.value("shots"), block.text("task", "").partition(":")
     if harness != "lm_eval" or not task:

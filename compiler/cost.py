@@ -57,9 +57,10 @@ class Cost:
 
     @property
     def _outside(self) -> list[Range]:
-        """The base on dev and the guards, base and champion on test."""
+        """The base on dev and the guards, base and champion on test and on tasks."""
         guards = [self.guard(g) for g in self.spec.criteria.guards]
-        return [self.answer(self._rows("dev")), *2 * [self.answer(self._rows("test"))], *guards]
+        ends = [self.answer(self._rows("test")), *map(self.guard, self.spec.criteria.tasks)]
+        return [self.answer(self._rows("dev")), *guards, *2 * ends]
 
     @property
     def rows(self) -> int:

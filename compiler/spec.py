@@ -249,7 +249,8 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """``accuracy >= 0.8 on test``; ``skill`` is ``None`` (overall), ``each`` or a skill's name."""
+    """``accuracy >= 0.8 on test``; ``skill`` is ``None`` (overall), ``each`` or a skill's name.
+    ``set`` of a task is its own name, and empty where a goal lacks one."""
 
     metric: str
     op: str
@@ -273,17 +274,26 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """``max_drop`` as a fraction: 0.02 is two points."""
+    """``max_drop`` as a fraction: 0.02 is two points. ``None``: it guards nothing, being a metric
+    that is a task, measured on base and champion."""
 
     set: str
     metric: str
-    max_drop: float
+    max_drop: float | None
     task: Task | None = None
+
+    @property
+    def block(self) -> str:
+        """The kind of block that declares it."""
+        return "metric" if self.max_drop is None else "guard"
 
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
+    """``metrics`` grade rows of the spec's; ``tasks`` are those metrics that are a task."""
+
     metrics: tuple[Metric, ...]
+    tasks: tuple[Guard, ...]
     requirements: tuple[Requirement, ...]
     guards: tuple[Guard, ...]
     alpha: float
@@ -291,6 +301,11 @@ class Criteria:
     rule: str
     patience: int | None
     when: Requirement | None
+
+    @property
+    def watched(self) -> tuple[Guard, ...]:
+        """All that is measured beside select and test."""
+        return (*self.guards, *self.tasks)
 
     @property
     def judges(self) -> tuple[Metric, ...]:

@@ -54,7 +54,8 @@ def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
         f"| {d.name} | {d.role} | {d.rows:,} | `{d.digest}` |"
         for d in facts.data_sets(found.past, found.plan, found.project)
     ]
-    guards = end.get("watched") or ()
+    watched = end.get("watched") or ()
+    guards = [g for g in watched if g["max_drop_pp"] is not None]
     return _card(
         head,
         f"# {name}",
@@ -67,7 +68,7 @@ def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
         f"| this model | {100 * end['champion']['test']:.1f} % |\n"
         f"| gain | {end['gain']['test_pp']:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, "
         f"{p_value(end['gain']['p'])} (exact, paired) |",
-        _guards(guards),
+        _watched(watched),
         "\n".join(goals),
         "## How to use it",
         _usage(found, adapter=adapter, base=base),
@@ -95,20 +96,20 @@ def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
     )
 
 
-def _guards(guards: Sequence[Mapping[str, Any]]) -> str:
-    """The data sets and tasks that every gate held the student to."""
-    if not guards:
+def _watched(watched: Sequence[Mapping[str, Any]]) -> str:
+    """The data sets and tasks that every gate held the student to, and tasks that are metrics."""
+    if not watched:
         return ""
     rows = (
         f"| `{g['name']}` | {g['metric']} | {g['rows']:,} | {100 * g['base']:.1f} % | "
         f"{100 * g['champion']:.1f} % | {g['gain_pp']:+.1f} points, 95 % interval "
         f"{g['ci'][0]:+.1f} to {g['ci'][1]:+.1f}, {p_value(g['p_holm'])} |"
-        for g in guards
+        for g in watched
     )
     return (
-        "What must not get worse; p paired, adjusted by Holm's method:\n\n"
-        "| guard | metric | rows | base | this model | difference |\n|---|---|---|---|---|---|\n"
-        + "\n".join(rows)
+        "Beside test; p paired, adjusted by Holm's method:\n\n"
+        "| set or task | metric | rows | base | this model | difference |\n"
+        "|---|---|---|---|---|---|\n" + "\n".join(rows)
     )
 
 

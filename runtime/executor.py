@@ -29,7 +29,8 @@ from dagent.runtime.store import Action, Store, action_key
 from dagent.runtime.worker import Worker
 
 Runners = Callable[[str], StepRunner]
-RESERVE = 1.25  # of the time that test is expected to take
+RESERVE = 1.25  # of the time that the end is expected to take
+MEASURE = ("evaluate", "benchmark")
 
 
 class View(Protocol):
@@ -262,16 +263,22 @@ class Run:
             raise OutOfBudget(f"round {unit}: {cap:.0f} s allowed, {further}")
 
     def _kept(self, lane: Lane) -> dict[str, float]:
-        """Time that test will take, by what the base took on select: rounds must leave it."""
-        mine = [s for s in self.plan.steps if s.kind == "evaluate" and lane in self.lanes.of(s)]
-        first = next(s for s in mine if s.round == 0)
-        ends = [s.estimate.rows[1] for s in mine if s.round is None and s.estimate.rows]
-        if not first.estimate.rows or not first.estimate.rows[1]:
+        """Time that the end will take, which rounds must leave: test by what the base took on
+        select, a task by what it took on the base."""
+        own = [s for s in self.plan.steps if s.kind in MEASURE and lane in self.lanes.of(s)]
+        took = {e["step"]: e["seconds"] for e in self._events("step_finished")}
+        base = {s.id: took.get(s.id, 0.0) for s in own if s.round == 0}
+        first = next(s for s in own if s.kind == "evaluate" and s.round == 0)
+        if not first.estimate.rows or not first.estimate.rows[1] or not sum(base.values()):
             return {}
-        seconds = [e["seconds"] for e in self._events("step_finished") if e["step"] == first.id]
-        share = RESERVE * sum(ends) / first.estimate.rows[1]
-        took = {"wall": max(seconds, default=0.0), UNIT: lane.meter.spent(UNIT, "round:0")}
-        return {unit: share * amount for unit, amount in took.items()}
+        end = 0.0
+        for step in (s for s in own if s.round is None and s.estimate.rows):
+            if step.kind == "benchmark":
+                end += next(base[s.id] for s in own if s.id in base and s.params == step.params)
+            elif step.estimate.rows:
+                end += base[first.id] * step.estimate.rows[1] / first.estimate.rows[1]
+        share = RESERVE * end / sum(base.values())
+        return {"wall": RESERVE * end, UNIT: share * lane.meter.spent(UNIT, "round:0")}
 
     def _finish_round(self, gate: Step, lanes: list[Lane]) -> None:
         decision = read_json(self.outputs[f"{gate.id}/decision"].path)

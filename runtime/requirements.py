@@ -32,10 +32,8 @@ def said(requirement: Mapping[str, Any]) -> str:
     """The requirement as the spec writes it."""
     skill = requirement.get("skill")
     of = " for each skill" if skill == "each" else f' for skill "{skill}"' if skill else ""
-    return (
-        f"{requirement['metric']} {requirement['op']} {requirement['value']:g} "
-        f"on {requirement['set']}{of}"
-    )
+    where = "" if requirement["set"] == requirement["metric"] else f" on {requirement['set']}"
+    return f"{requirement['metric']} {requirement['op']} {requirement['value']:g}{where}{of}"
 
 
 def judge(

@@ -168,10 +168,13 @@ def summary(event: Event, plan: Plan) -> str:
         ),
     ]
     lines += [f"  also      {_moved(metric)}" for metric in event.get("metrics", ())[1:]]
-    lines += [
-        f"  guard     {_moved(guard)}; may lose {guard['max_drop_pp']:.1f}"
-        for guard in event.get("watched", ())
-    ]
+    for one in event.get("watched", ()):
+        lose = one["max_drop_pp"]
+        lines.append(
+            f"  also      {_moved(one)}"
+            if lose is None
+            else f"  guard     {_moved(one)}; may lose {lose:.1f}"
+        )
     if "programs" in event:
         lines.append(f"  programs  {_programs(event['programs'])}")
     if event["stop"]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from dagent.compiler.digests import content_digest
 from dagent.compiler.facts import DataFacts, inside
 from dagent.compiler.quantity import shown
 from dagent.compiler.read import within
-from dagent.compiler.spec import Requirement, Spec
+from dagent.compiler.spec import Guard, Requirement, Spec
 from dagent.dsl.diagnostics import Diagnostics, Note
 from dagent.dsl.nearest import did_you_mean
 from dagent.dsl.source import Span
@@ -54,14 +54,15 @@ def _quantile(p: float) -> float:
 
 def _check_guards(spec: Spec, diagnostics: Diagnostics) -> None:
     sets = {d.name: d for d in spec.data}
-    metrics = {m.name for m in spec.criteria.metrics}
-    for guard in spec.criteria.guards:
-        if guard.set in (*SETS, *(metrics if guard.task else ())):
+    metrics = {m.name for m in spec.criteria.metrics} | {t.set for t in spec.criteria.tasks}
+    for guard in spec.criteria.watched:
+        taken = metrics if guard.task and guard.block == "guard" else ()
+        if guard.set in (*SETS, *taken):
             what = "set" if guard.set in SETS else "metric"
             diagnostics.error(
                 "E515",
-                f"the guard `{guard.set}` has the name of a {what} that goals are about",
-                spec.key("criteria", "guard", guard.set),
+                f"the {guard.block} `{guard.set}` has the name of a {what} that goals are about",
+                spec.key("criteria", guard.block, guard.set),
                 "give it another name",
             )
         if guard.task:
@@ -90,10 +91,10 @@ def _check_guards(spec: Spec, diagnostics: Diagnostics) -> None:
 def check_tasks(spec: Spec, project: Path, diagnostics: Diagnostics) -> dict[str, str]:
     """The digest of every folder with tasks of the user's own."""
     found: dict[str, str] = {}
-    for guard in spec.criteria.guards:
+    for guard in spec.criteria.watched:
         if guard.task is None or guard.task.folder is None:
             continue
-        span = spec.at("criteria", "guard", guard.set, "tasks")
+        span = spec.at("criteria", guard.block, guard.set, "tasks")
         folder = inside(guard.task.folder, project, span, diagnostics)
         if folder is not None and not folder.is_dir():
             diagnostics.error(
@@ -107,8 +108,10 @@ def check_tasks(spec: Spec, project: Path, diagnostics: Diagnostics) -> dict[str
     return found
 
 
-def _known_metric(spec: Spec, name: str, span: Span, diagnostics: Diagnostics) -> None:
-    names = [m.name for m in spec.criteria.metrics]
+def _known_metric(
+    spec: Spec, name: str, span: Span, diagnostics: Diagnostics, tasks: Iterable[Guard] = ()
+) -> None:
+    names = [*(m.name for m in spec.criteria.metrics), *(t.set for t in tasks)]
     if names and name not in names:
         remedy = did_you_mean(name, names, "metrics: " + ", ".join(names))
         diagnostics.error("E501", f"there is no metric `{name}`", span, remedy)
@@ -119,10 +122,26 @@ def _check_goal(
 ) -> None:
     assert goal.span is not None
     metric = within(goal.span, goal.metric, first=True)
-    guards = {g.set: g for g in spec.criteria.guards}
+    guards = {g.set: g for g in spec.criteria.watched}
     guard = guards.get(goal.set)
+    if guard is None and any(t.task and t.set == goal.metric for t in guards.values()):
+        diagnostics.error(
+            "E502",
+            f"the task `{goal.metric}` brings rows of its own",
+            within(goal.span, goal.set),
+            f"leave out `on {goal.set}`",
+        )
+        return
+    if not goal.set and any(m.name == goal.metric for m in spec.criteria.metrics):
+        diagnostics.error(
+            "E503",
+            "the goal does not say on which set",
+            goal.span,
+            f"add `on test`; `{goal.metric}` is no task, which would bring rows of its own",
+        )
+        return
     if guard is None:
-        _known_metric(spec, goal.metric, metric, diagnostics)
+        _known_metric(spec, goal.metric, metric, diagnostics, spec.criteria.tasks)
     elif goal.metric != guard.metric:
         diagnostics.error(
             "E501",
@@ -131,7 +150,7 @@ def _check_goal(
             f"write `{guard.metric}`" + ("" if guard.task else ", or change the guard's `metric`"),
         )
         return
-    if guard is None and goal.set not in SETS:
+    if guard is None and goal.set and goal.set not in SETS:
         if any(d.name == goal.set and d.role == "guard" for d in spec.data):
             return  # a set that nothing guards is refused where it is declared
         remedy = did_you_mean(goal.set, (*SETS, *guards), "use `select`, `test` or a guard")
@@ -153,7 +172,7 @@ def _pointless(goal: Requirement, why: str, diagnostics: Diagnostics) -> None:
 def _check_skill(
     spec: Spec, goal: Requirement, facts: Mapping[str, DataFacts], diagnostics: Diagnostics
 ) -> None:
-    if any(g.task and g.set == goal.set for g in spec.criteria.guards):
+    if any(g.task and g.set == goal.set for g in spec.criteria.watched):
         diagnostics.error(
             "E508",
             f"the rows of the task `{goal.set}` name no skills",
@@ -210,9 +229,9 @@ def _check_stop(spec: Spec, facts: Mapping[str, DataFacts], diagnostics: Diagnos
     when = criteria.when
     if when is None:
         return
-    guarded = any(g.set == when.set for g in spec.criteria.guards)
-    if when.set == "test" or guarded:
-        why = "must not get worse and decides nothing else" if guarded else "is opened at the end"
+    watched = any(g.set == when.set for g in spec.criteria.watched)
+    if watched or when.set == "test":
+        why = "is measured and decides nothing" if watched else "is opened once, at the end"
         diagnostics.error(
             "E502", f"the run cannot stop by `{when.set}`, which {why}", when.span, "use `select`"
         )

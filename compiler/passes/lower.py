@@ -11,11 +11,10 @@ from dagent.compiler.digests import derived_seed
 from dagent.compiler.engineering import Use
 from dagent.compiler.facts import Facts
 from dagent.compiler.passes.lower_guards import (
+    answers,
     base_answers,
-    champion_answers,
     guarded,
     guarded_at_the_end,
-    round_answers,
 )
 from dagent.compiler.passes.lower_program import before_programs, program_round
 from dagent.compiler.passes.made import made as _step
@@ -112,7 +111,7 @@ class Lowering:
                 "model": "student/model",
                 "answers": "r0.evaluate/answers",
                 **{f"seed.{d.name}": rows for d, rows in self.handed() if d.mix},
-                **base_answers(self.spec),
+                **base_answers(self.spec.criteria.guards),
             },
             round=0,
         )
@@ -318,7 +317,8 @@ class Lowering:
         return {f"teacher.{k}": f"teacher.{k}/model" for k in self.facts.teachers}
 
     def gate(self, n: int, inputs: Mapping[str, str]) -> Step:
-        inputs = {**inputs, **base_answers(self.spec), **round_answers(self.spec, n)}
+        guards = self.spec.criteria.guards
+        inputs = {**inputs, **base_answers(guards), **answers(guards, f"r{n}")}
         return _step(f"r{n}.gate", "gate", self.says.gate(n), inputs, n)
 
     # --- after the rounds ---------------------------------------------------------------------
@@ -333,15 +333,15 @@ class Lowering:
         params = {
             "metrics": self.says.metrics,
             "requirements": [goal(r) for r in spec.criteria.requirements],
-            "watched": self.says.guards(),
+            "watched": self.says.watched(spec.criteria.watched),
         }
         inputs = {
             "base": "test.base/answers",
             "champion": "test.champion/answers",
             "select": f"{last}/answers",
             "archive": f"{last}/archive",
-            **base_answers(spec),
-            **champion_answers(spec),
+            **base_answers(spec.criteria.watched),
+            **answers(spec.criteria.watched, "champion"),
         }
         # The last round's score on the diagnose half is for the reader; no step has a use for it.
         after = (f"r{spec.budget.rounds}.diagnose",) if spec.engineer.looks else ()

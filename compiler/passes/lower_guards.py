@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,36 +10,40 @@ from dagent.compiler.cost import seconds
 from dagent.compiler.lock import installed
 from dagent.compiler.passes.made import made
 from dagent.compiler.plan import Step
-from dagent.compiler.spec import Guard, Spec, Task
+from dagent.compiler.spec import Guard, Task
 
 if TYPE_CHECKING:
     from dagent.compiler.passes.lower import Lowering
 
 
 def guarded(low: Lowering, n: int, model: str) -> Iterator[Step]:
-    """The student of a round on every guard; round 0 is the base."""
-    for guard in low.spec.criteria.guards:
-        yield _measured(low, f"r{n}.guard.{guard.set}", guard, model, n)
+    """The student of a round on every guard. Round 0 is the base, on tasks that are metrics too:
+    one that cannot be run ends the run before anything was paid."""
+    criteria = low.spec.criteria
+    for guard in criteria.guards if n else criteria.watched:
+        yield _measured(low, _id(f"r{n}", guard), guard, model, n)
 
 
 def guarded_at_the_end(low: Lowering, champion: str) -> Iterator[Step]:
-    """The champion's answers, which its round got already: the store has them, nothing is asked
+    """The champion. What it answered to a guard in its round the store has: nothing is asked
     again."""
-    for guard in low.spec.criteria.guards:
-        step = _measured(low, f"champion.guard.{guard.set}", guard, champion, None)
-        yield replace(step, estimate=seconds((0.01, 1.0)))
+    for guard in low.spec.criteria.watched:
+        step = _measured(low, _id("champion", guard), guard, champion, None)
+        done = guard.max_drop is not None
+        yield replace(step, estimate=seconds((0.01, 1.0))) if done else step
 
 
-def base_answers(spec: Spec) -> dict[str, str]:
-    return {f"base_guard.{g.set}": f"r0.guard.{g.set}/answers" for g in spec.criteria.guards}
+def base_answers(guards: Iterable[Guard]) -> dict[str, str]:
+    return {f"base_guard.{g.set}": f"{_id('r0', g)}/answers" for g in guards}
 
 
-def round_answers(spec: Spec, n: int) -> dict[str, str]:
-    return {f"guard.{g.set}": f"r{n}.guard.{g.set}/answers" for g in spec.criteria.guards}
+def answers(guards: Iterable[Guard], whose: str) -> dict[str, str]:
+    """Of the student of a round, ``rN``, or of the ``champion``."""
+    return {f"guard.{g.set}": f"{_id(whose, g)}/answers" for g in guards}
 
 
-def champion_answers(spec: Spec) -> dict[str, str]:
-    return {f"guard.{g.set}": f"champion.guard.{g.set}/answers" for g in spec.criteria.guards}
+def _id(whose: str, guard: Guard) -> str:
+    return f"{whose}.{'task' if guard.max_drop is None else 'guard'}.{guard.set}"
 
 
 def _measured(low: Lowering, id: str, guard: Guard, model: str, n: int | None) -> Step:

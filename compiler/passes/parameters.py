@@ -6,14 +6,23 @@ are what lets arms share a step.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dagent.compiler.digests import derived_seed
 from dagent.compiler.facts import Facts
 from dagent.compiler.grading import BRINGS, VERSIONS
 from dagent.compiler.prompts import version
-from dagent.compiler.spec import DataSet, LanguageModel, Metric, Requirement, Role, Spec, Student
+from dagent.compiler.spec import (
+    DataSet,
+    Guard,
+    LanguageModel,
+    Metric,
+    Requirement,
+    Role,
+    Spec,
+    Student,
+)
 from dagent.compiler.stages import GRADED, TEACHER, TEACHES
 from dagent.compiler.tables import table
 
@@ -117,15 +126,15 @@ class Parameters:
             "rule": criteria.rule if n else "paired",  # the base has no rival
             "alpha": criteria.alpha,
             "floors": [goal(r) for r in on_select if r.skill is not None],
-            "guards": self.guards(),
+            "guards": self.watched(criteria.guards),
             "stop": {
                 "patience": criteria.patience,
                 "when": None if criteria.when is None else goal(criteria.when),
             },
         }
 
-    def guards(self) -> list[dict[str, Any]]:
-        """Each guard, and how its rows' scores by ``metric`` are averaged; a task's own count all
+    def watched(self, guards: Iterable[Guard]) -> list[dict[str, Any]]:
+        """Each of them, and how its rows' scores by ``metric`` are averaged; a task's own count all
         alike."""
         averages = {m.name: m.average for m in self.spec.criteria.metrics}
         return [
@@ -135,7 +144,7 @@ class Parameters:
                 "average": "micro" if guard.task else averages[guard.metric],
                 "max_drop": guard.max_drop,
             }
-            for guard in self.spec.criteria.guards
+            for guard in guards
         ]
 
     def brief(self) -> dict[str, Any]:

@@ -22,7 +22,8 @@ CODES = {
     ),
     "E503": Code(
         "goal not understood",
-        "A goal does not read `METRIC >= NUMBER on SET`, with `for each skill` after it if wanted.",
+        "A goal does not read `METRIC >= NUMBER on SET`, with `for each skill` after it if wanted; "
+        "only a task needs no set.",
         "A goal has to be measurable.",
         "criteria { metric accuracy { grader = exact }  require accuracy about 0.6 on test }",
         "Write it as `accuracy >= 0.6 on test`.",
@@ -110,7 +111,7 @@ CODES = {
     ),
     "E515": Code(
         "a name that goals know already",
-        "A guard is named `test` or `select`, or a task like a metric.",
+        "A guard or a task is named `test` or `select`, or a guard's task like a metric.",
         "A goal could mean the one or the other.",
         """criteria {
   metric accuracy { grader = exact }
@@ -118,6 +119,17 @@ CODES = {
 }
 """,
         "Give the guard another name.",
+    ),
+    "E516": Code(
+        "a task that is to decide",
+        "The first metric is a task of lm-evaluation-harness.",
+        "The gate compares answers to rows of select; a task brings rows of its own.",
+        """criteria {
+  metric gsm8k { task = "lm_eval:gsm8k" }
+  metric accuracy { grader = exact }
+}
+""",
+        "Put a metric with a `grader` first.",
     ),
     "E520": Code(
         "an arm named like the spec itself",

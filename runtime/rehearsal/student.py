@@ -11,6 +11,7 @@ from typing import Any
 from dagent.runtime.rehearsal.answers import MARK
 
 FILE = "stand-in.json"
+TASK_ROWS = 20  # of a task of lm-evaluation-harness, half of them right
 KNOWS = (30, 60)  # per cent of all questions, before and after training
 
 
@@ -23,6 +24,9 @@ class StandInStudent:
     def call(self, task: str, progress: Callable[..., None] | None = None, **request: Any) -> Any:
         if task == "answer":
             return [self._answer(prompt, Path(request["model"])) for prompt in request["prompts"]]
+        if task == "benchmark":
+            name = request["asked"]["name"]
+            return [{"id": str(n), MARK: task, "scores": {name: n % 2}} for n in range(TASK_ROWS)]
         out = Path(request["out"])
         out.mkdir()
         (out / FILE).write_text(json.dumps({MARK: task}))

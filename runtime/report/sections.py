@@ -102,10 +102,19 @@ def further(metrics: Sequence[Mapping[str, Any]]) -> Part:
 
 
 def watched(found: Sequence[Mapping[str, Any]]) -> Part:
-    """Base and champion on what must not get worse."""
+    """Base and champion on guards, and on tasks that are metrics."""
     return (
         parts.table(
-            ("guard", "rows", "base", "champion", "difference", "95 % interval", "p", "may lose"),
+            (
+                "set or task",
+                "rows",
+                "base",
+                "champion",
+                "difference",
+                "95 % interval",
+                "p",
+                "may lose",
+            ),
             [
                 (
                     g["name"] if g["metric"] == g["name"] else f"{g['name']} ({g['metric']})",
@@ -115,11 +124,11 @@ def watched(found: Sequence[Mapping[str, Any]]) -> Part:
                     f"{g['gain_pp']:+.1f}",
                     f"{g['ci'][0]:+.1f} to {g['ci'][1]:+.1f}",
                     parts.p_value(g["p_holm"]),
-                    f"{g['max_drop_pp']:.1f}",
+                    "" if g["max_drop_pp"] is None else f"{g['max_drop_pp']:.1f}",
                 )
                 for g in found
             ],
-            "What must not get worse, in points; p paired, two-sided, adjusted by Holm's method",
+            "Guards and tasks, in points; p paired, two-sided, adjusted by Holm's method",
             numbers=range(1, 8),
         )
         if found

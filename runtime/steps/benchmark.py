@@ -1,4 +1,4 @@
-"""``benchmark``: a task of lm-evaluation-harness, run by that library, as a guard."""
+"""``benchmark``: a task of lm-evaluation-harness, run by that library."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def check(step: Step, project: Path) -> Iterable[Diagnostic]:
     except PackageNotFoundError:
         yield Diagnostic(
             "E818",
-            f"the guard `{name}` needs lm-evaluation-harness, which is not installed",
+            f"the task `{name}` needs lm-evaluation-harness, which is not installed",
             suggestion="pip install 'dagent[lm-eval]', then compile and execute again",
         )
         return
     if found != pinned:
         yield Diagnostic(
             "E804",
-            f"the guard `{name}` was compiled with lm_eval {pinned or 'missing'}, and {found} is "
+            f"the task `{name}` was compiled with lm_eval {pinned or 'missing'}, and {found} is "
             "installed",
             suggestion="compile again",
         )

@@ -29,7 +29,8 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     """``gain`` is champion minus base on test: ``test_pp`` in points, ``ci`` the 95 % interval of
     it in points, ``relative`` as a share of the base (``None`` for a base of 0), ``p`` two-sided
     and exact. Of several metrics each stands in ``metrics``, with ``p_holm`` adjusted for their
-    number; the first decides. ``watched`` says the same of every guard, adjusted for theirs."""
+    number; the first decides. ``watched`` says the same of every guard and of every task that is a
+    metric, adjusted for theirs."""
     metric = step.params["metrics"][0]
     base, champion = read_rows(inputs["base"].path), read_rows(inputs["champion"].path)
     selected = read_rows(inputs["select"].path)
@@ -89,7 +90,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
 def _watched(
     guards: Sequence[Mapping[str, Any]], inputs: Mapping[str, Artifact]
 ) -> list[dict[str, Any]]:
-    """Base and champion on every guard, and how sure their difference is."""
+    """Base and champion on each, and how sure their difference is."""
     changes = [on_guard(guard, inputs) for guard in guards]
     return [
         {
@@ -97,7 +98,7 @@ def _watched(
             "metric": guard["metric"],
             "rows": found.rows,
             **told,
-            "max_drop_pp": 100 * guard["max_drop"],
+            "max_drop_pp": None if guard["max_drop"] is None else 100 * guard["max_drop"],
         }
         for guard, found, told in zip(guards, changes, family(changes), strict=True)
     ]

@@ -52,9 +52,13 @@ def hub(**change: Any) -> dict[str, Any]:
 # Only for people, or only says what the value already is.
 DESCRIPTIVE = {"language", "param.p.description"}
 # Values that are not supported yet, and keys that cannot be supported alone.
+TASK_KEYS = ("tasks", "shots", "limit", "metric")
 REFUSED = {
     "data.dev.mix": ["E325"],
     "data.dev.role": ["E305", "E313"],
+    # `accuracy` is the first metric, and has a grader; test_guards reads what a task is told.
+    "criteria.metric.accuracy.task": ["E325", "E516"],
+    **{f"criteria.metric.accuracy.{key}": ["E325"] for key in TASK_KEYS},
 }
 LM = {"lm": "openai/some"}
 AUTHORING = ("author", "teacher")

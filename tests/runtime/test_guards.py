@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import jsonschema
 import pytest
@@ -16,13 +17,15 @@ from scipy import stats
 import dagent.specs as specs
 from dagent.compiler.pipeline import compile
 from dagent.runtime.cards import model_card
+from dagent.runtime.executor import Run
 from dagent.runtime.history import keep_plan
 from dagent.runtime.journal import read_events
-from dagent.runtime.lanes import of_variant
+from dagent.runtime.lanes import Lane, of_variant
 from dagent.runtime.outcome import outcome
 from dagent.runtime.projection import final_metrics, round_series
 from dagent.runtime.report.page import render
 from dagent.runtime.status import journal_path, latest
+from dagent.runtime.steps import benchmark
 from dagent.runtime.view import summary
 
 GUARDS = """\
@@ -113,7 +116,7 @@ def test_it_is_said_wherever_a_result_is_shown(done: Path) -> None:
     card = model_card(outcome(journal(done), done), "sums", adapter=False)
     assert f"| `old` | accuracy | 60 | 96.7 % | 66.7 % | {points}, 95 % interval {interval}" in card
     page = render(journal(done), done)
-    assert "What must not get worse" in page
+    assert "Guards and tasks" in page
     assert interval in page
     assert final_metrics(end)["end/old/champion"] == old["champion"]
     assert final_metrics(end)["end/old/gain_low_pp"] == low
@@ -195,6 +198,104 @@ def test_a_judge_guards_among_arms_and_each_is_charged_what_it_took(
         calls = {e["key"] for e in own if "amounts" in e and e["key"].startswith("call:")}
         assert len(calls) == before + 100
     assert len(server.requests) == before + 2 * 100
+
+
+METRIC = """\
+metric maths {
+    task = "lm_eval:maths"  tasks = "tasks"  shots = 2  limit = 20 rows  metric = exact_match
+  }
+  require maths >= 40%
+  require"""
+
+
+@pytest.fixture(scope="module")
+def asked(stub: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
+    """A task as a metric: the base answers 5 of its 20 rows rightly, what was trained 10."""
+    folder: Path = stub.make_project(
+        tmp_path_factory.mktemp("task"), stub.SPEC.replace("require", METRIC)
+    )
+    (folder / "tasks").mkdir()
+    (folder / "tasks" / "maths.yaml").write_text("task: maths")
+    requests: list[dict[str, Any]] = []
+
+    class Worker(stub.StubWorker):  # type: ignore[misc, name-defined]
+        def call(self, task: str, progress: Any = None, **request: Any) -> Any:
+            if task != "benchmark":
+                return super().call(task, progress, **request)
+            requests.append(request)
+            trained = (Path(request["model"]) / "model.safetensors").read_text() != "{}"
+            right = 10 if trained else 5
+            return [{"id": f"maths:{n}", "scores": {"maths": float(n < right)}} for n in range(20)]
+
+    with patch.object(benchmark, "check", lambda step, project: ()):
+        stub.run_project(folder, make_worker=Worker)
+    keep_plan(compile(folder / "sums.dagent").plan, folder)
+    return folder, requests
+
+
+def test_a_task_may_be_a_metric_and_have_a_goal(asked: tuple[Path, list[Any]]) -> None:
+    folder, requests = asked
+    end, plan = journal(folder)[-1], compile(folder / "sums.dagent").plan
+    assert end["champion"]["round"] > 0
+    (maths,) = end["watched"]
+    assert (maths["base"], maths["champion"], maths["rows"]) == (0.25, 0.5, 20)
+    assert maths["p"] == pytest.approx(stats.binomtest(5, 5).pvalue)
+    assert maths["ci"][0] > 0
+    assert maths["max_drop_pp"] is None
+    goal = end["requirements"][0]
+    assert (goal["says"], goal["met"]) == ("maths >= 0.4: reached 0.500", True)
+    said = summary(end, plan)
+    assert "  also      maths 25.0 % → 50.0 %, +25.0 points (" in said
+    assert "  met       maths >= 0.4: reached 0.500" in said
+    assert final_metrics(end)["end/maths/champion"] == 0.5
+    card = model_card(outcome(journal(folder), folder), "sums", adapter=False)
+    assert "| `maths` | maths | 20 | 25.0 % | 50.0 % |" in card
+    assert "No guard set was watched" in card
+    assert "Guards and tasks" in render(journal(folder), folder)
+    told = {k: requests[0]["asked"][k] for k in ("task", "tasks", "shots", "limit", "metric")}
+    assert told == {
+        "task": "maths", "tasks": "tasks", "shots": 2, "limit": 20, "metric": "exact_match"
+    }  # fmt: skip
+
+
+def test_a_task_that_is_a_metric_is_measured_at_both_ends_alone(
+    asked: tuple[Path, list[Any]],
+) -> None:
+    folder, requests = asked
+    steps = [e["step"] for e in journal(folder) if e["event"] == "step_finished"]
+    assert [s for s in steps if "maths" in s] == ["r0.task.maths", "champion.task.maths"]
+    assert steps.index("r0.task.maths") < steps.index("r1.plan"), "before anything is paid"
+    assert len(requests) == 2
+    rounds = [e for e in journal(folder) if e["event"] == "round_finished"]
+    assert [e["guards"] for e in rounds] == [{}] * len(rounds)
+
+
+def test_rounds_leave_the_time_that_a_task_takes_at_the_end(
+    stub: ModuleType, tmp_path: Path
+) -> None:
+    folder = stub.make_project(tmp_path / "p", stub.SPEC.replace("require", METRIC))
+    (folder / "tasks").mkdir()
+    kept: list[dict[str, float]] = []
+
+    class Worker(stub.StubWorker):  # type: ignore[misc, name-defined]
+        def call(self, task: str, progress: Any = None, **request: Any) -> Any:
+            if task != "benchmark":
+                return super().call(task, progress, **request)
+            time.sleep(1)
+            return [{"id": "maths:0", "scores": {"maths": 1.0}}]
+
+    def noted(run: Run, lane: Lane) -> dict[str, float]:
+        kept.append(reserved(run, lane))
+        return kept[-1]
+
+    reserved = Run._kept
+    ready = patch.object(benchmark, "check", lambda step, project: ())
+    with ready, patch.object(Run, "_kept", noted):
+        stub.run_project(folder, make_worker=Worker)
+    seconds = {e["step"]: e["seconds"] for e in journal(folder) if e["event"] == "step_finished"}
+    (wall,) = {k["wall"] for k in kept}
+    test = seconds["r0.evaluate"] * 120 / 40
+    assert wall == pytest.approx(1.25 * (seconds["r0.task.maths"] + test))
 
 
 def test_among_arms_the_champions_answers_are_charged_once(
