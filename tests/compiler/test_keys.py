@@ -57,7 +57,7 @@ REFUSED = {
     "data.dev.mix": ["E325"],
     "data.dev.role": ["E305", "E313"],
     # `accuracy` is the first metric, and has a grader; test_guards reads what a task is told.
-    "criteria.metric.accuracy.task": ["E325", "E516"],
+    "criteria.metric.accuracy.task": ["E516", "E325"],
     **{f"criteria.metric.accuracy.{key}": ["E325"] for key in TASK_KEYS},
 }
 LM = {"lm": "openai/some"}
@@ -104,6 +104,7 @@ TASK: dict[str, Any] = {
 MODELS |= {
     "criteria.guard.old.task": ("lm_eval:gsm8k", {"data": {"old": None}}),
     "criteria.guard.old.tasks": ("tasks", TASK),
+    "criteria.metric.accuracy.task": ("lm_eval:gsm8k", {}),
     "criteria.guard.old.shots": (5, TASK),
     "criteria.guard.old.limit": ("100 rows", TASK),
 }
