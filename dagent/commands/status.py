@@ -18,7 +18,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from dagent.runtime.execution import is_running
     from dagent.runtime.history import compared, kept_plan, last_events
-    from dagent.runtime.status import latest, read_status
+    from dagent.runtime.lm.batch_log import waited_for
+    from dagent.runtime.status import journal_path, latest, read_status
 
     execution = latest(args.folder)
     if execution is None:
@@ -31,6 +32,9 @@ def run(args: argparse.Namespace) -> int:
             )
         )
     found = read_status(args.folder, execution, alive=is_running(args.folder))
+    log = journal_path(args.folder, execution).with_name("batches.jsonl")
+    if log.exists() and found["state"] != "finished":
+        found["batches"] = waited_for(log, last_events(args.folder))
     plan = kept_plan(args.folder, execution)
     if plan is not None:
         found["seconds"] = compared(plan, last_events(args.folder))
@@ -83,6 +87,8 @@ def _spent(found: dict[str, Any]) -> str:
     spent = ", ".join((*counted, *sometimes_words(amounts), f"{amounts['wall']:,.0f} s"))
     steps = found["steps"]
     line = f"spent: {spent}; {steps['run']} steps run, {steps['reused']} reused"
+    for batch in found.get("batches", ()):
+        line += f"\n{batch['calls']:,} calls wait for {batch['batch'] or 'a batch'} at the provider"
     if "seconds" in found:
         from dagent.runtime.history import compared_words
 

@@ -8,11 +8,14 @@ that is can be looked for at the provider, whatever became of the session that s
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from dagent.runtime.appender import Appender
+from dagent.runtime.appender import Appender, whole_size
+from dagent.runtime.journal import Event
 
 
 @dataclass
@@ -30,15 +33,7 @@ class BatchLog:
 
     def __init__(self, path: Path) -> None:
         self._out = Appender(path)
-        self._of: dict[str, Batch] = {}
-        files: dict[str, Batch] = {}
-        for raw in path.read_bytes().splitlines():
-            line = json.loads(raw)
-            if "calls" in line:
-                files[line["file"]] = batch = Batch(line["file"], tuple(line["calls"]))
-                self._of |= dict.fromkeys(batch.calls, batch)
-            else:
-                files[line["file"]].id = line["batch"]
+        self._of = {call: batch for batch in _read(path) for call in batch.calls}
 
     def of(self, call: str) -> Batch | None:
         """The batch that an attempt was last sent in."""
@@ -58,3 +53,38 @@ class BatchLog:
 
     def _write(self, line: dict[str, object]) -> Future[None]:
         return self._out.write(json.dumps(line).encode())
+
+
+def waited_for(path: Path, events: Iterable[Event]) -> list[dict[str, Any]]:
+    """The batches whose calls are not settled: ``{"batch", "calls"}``, how many wait for it."""
+    last = {
+        e["key"]: e["event"]
+        for e in events
+        if e["event"] in ("reserved", "settled") and e["key"].startswith("call:")
+    }
+    unsettled = {
+        key for key, event in last.items() if event == "reserved" and _next(key) not in last
+    }
+    found = [(batch.id, len(unsettled & set(batch.calls))) for batch in _read(path)]
+    return [{"batch": id, "calls": calls} for id, calls in found if calls]
+
+
+def _next(attempt: str) -> str:
+    """What the same call is named when it is attempted once more."""
+    call, _, number = attempt.rpartition(".")
+    return f"{call}.{int(number) + 1}"
+
+
+def _read(path: Path) -> list[Batch]:
+    """In the order in which they were uploaded; a last line that a crash tore off says nothing."""
+    files: dict[str, Batch] = {}
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        for raw in file.read(whole_size(path)).splitlines():
+            line = json.loads(raw)
+            if "calls" in line:
+                files[line["file"]] = Batch(line["file"], tuple(line["calls"]))
+            else:
+                files[line["file"]].id = line["batch"]
+    return list(files.values())

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from dagent.cli import main
 from dagent.runtime.journal import read_events
 from dagent.runtime.lm.pace import Patience
 from dagent.runtime.status import journal_path, latest
@@ -96,7 +97,11 @@ stub.run_project(Path(sys.argv[2]))
 
 @pytest.mark.usefixtures("quick")
 def test_a_run_that_is_killed_in_a_wave_goes_on_with_the_same_batch(
-    stub: ModuleType, engineers: ModuleType, serve: Any, tmp_path: Path
+    stub: ModuleType,
+    engineers: ModuleType,
+    serve: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     whole = serve(engineers.Engineer())
     undisturbed = project(stub, tmp_path / "whole", whole.base, "batch = true")
@@ -118,8 +123,15 @@ def test_a_run_that_is_killed_in_a_wave_goes_on_with_the_same_batch(
             time.sleep(0.02)
         os.kill(process.pid, signal.SIGKILL)
     begun = len(server.batches.begun)
+    held = server.batches.begun[-1]
+    waits = f"{len(server.batches.lines(held)):,} calls wait for {held['id']} at the provider"
+    capsys.readouterr()
+    assert main(["status", str(folder)]) == 0
+    assert waits in capsys.readouterr().out
     holding = False
     stub.run_project(folder)
+    assert main(["status", str(folder)]) == 0
+    assert "calls wait for" not in capsys.readouterr().out
     assert outputs(folder) == outputs(undisturbed)
     assert calls(folder) == calls(undisturbed)
     assert server.answered == whole.answered, "nothing is asked for twice"

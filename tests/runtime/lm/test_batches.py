@@ -21,6 +21,7 @@ import pytest
 from dagent.runtime.journal import Journal, read_events
 from dagent.runtime.lm import batches
 from dagent.runtime.lm.answers import AnswerLog
+from dagent.runtime.lm.batch_log import waited_for
 from dagent.runtime.lm.connect import connect
 from dagent.runtime.lm.endpoint import Endpoint
 from dagent.runtime.lm.failures import Fatal, Unavailable, Unusable
@@ -446,6 +447,24 @@ def test_caps_hold_and_what_they_do_not_pay_for_is_not_sent(serve: Any, tmp_path
         assert run.meter.spent("calls") == 7
     assert sum(isinstance(one, OutOfBudget) for one in found) == 5
     assert sum(map(len, sent(server))) == server.answered == 7
+
+
+def test_what_waits_is_what_no_later_attempt_or_bill_has_settled(
+    serve: Any, lm_server: ModuleType, tmp_path: Path
+) -> None:
+    """Of a first batch one line is lost and asked again; the second batch stays on its way."""
+
+    def ending(batches: Any, batch: Any, looks: int) -> None:
+        if batch["id"] == "batch_1":
+            batches.end(batch, "completed")
+
+    server = serve(echo, ending=ending, faults=lm_server.first(lm_server.Fault(drop="before")))
+    with session(tmp_path) as run:
+        found = run.wave(server.base, some(4), replace(SOON, window=0.5))
+        assert len([one for one in found if isinstance(one, str)]) == 3
+    events = read_events(tmp_path / "journal.jsonl")
+    waits = waited_for(tmp_path / "batches.jsonl", events)
+    assert waits == [{"batch": "batch_2", "calls": 1}]
 
 
 def test_a_cap_on_tokens_lets_as_many_into_a_batch_as_it_could_pay_for(
