@@ -15,7 +15,7 @@ from dagent.compiler import memory
 from dagent.compiler.engineering import Engineering, Use
 from dagent.compiler.facts import Facts, StudentFacts
 from dagent.compiler.plan import Estimate
-from dagent.compiler.spec import Guard, Spec, Stage
+from dagent.compiler.spec import Caps, Guard, Spec, Stage
 from dagent.compiler.stages import GRADED, REWARDED, TEACHES
 from dagent.compiler.tables import table
 from dagent.compiler.totals import added
@@ -54,6 +54,23 @@ class Cost:
     def held_by_run(self) -> Range:
         rounds = [self.held(n) for n in range(1, self.spec.budget.rounds + 1)]
         return added([*self._outside, *rounds])
+
+    def gpu(self, held: Range, devices: int = 1) -> Range | None:
+        """What holding ``devices`` accelerators for so many seconds of one takes, where a cap asks
+        for it. Low: they share the work; high: each of them takes as long."""
+        budget = self.spec.budget
+        if budget.run.gpu is None and budget.per.get("round", Caps()).gpu is None:
+            return None
+        low, high = held if devices else (0, 0)
+        return float(f"{low:.2g}"), float(f"{devices * high:.2g}")
+
+    @property
+    def devices(self) -> int:
+        """That a training holds: by the accelerate config, else those of the named device."""
+        if self.facts.processes is not None:
+            return self.facts.processes
+        named = memory.device(self.spec.student.device or "")
+        return named[0] if named else 1
 
     @property
     def _outside(self) -> list[Range]:

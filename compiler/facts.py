@@ -64,6 +64,7 @@ class Facts:
     graders: GraderFacts = field(default_factory=GraderFacts)
     # Of the accelerate config and what it names, by path: SHA-256
     accelerate: Mapping[str, str] = field(default_factory=dict)
+    processes: int | None = None  # with an accelerator each, by that config
     tasks: Mapping[str, str] = field(default_factory=dict)  # folder of a guard's tasks -> SHA-256
 
 

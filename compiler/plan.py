@@ -31,7 +31,8 @@ def digest(value: Any) -> str:
 class Estimate:
     """What a step is expected to take, each as (low, high); ``None`` where it takes none.
 
-    ``money`` is in US dollars, ``memory`` the peak of an accelerator in bytes.
+    ``money`` is in US dollars, ``memory`` the peak of an accelerator in bytes, ``gpu`` the seconds
+    in which accelerators are held, of each of them; it is left out where no cap asks for it.
     """
 
     seconds: tuple[float, float] | None = None
@@ -40,6 +41,7 @@ class Estimate:
     tokens: tuple[int, int] | None = None
     money: tuple[float, float] | None = None
     memory: tuple[float, float] | None = None
+    gpu: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,11 @@ def _corrected(step: Step, rates: Factors) -> Step:
         return step
     low, high = rates[step.kind]
     seconds = (middle * low / SPREAD, middle * high * SPREAD)
-    return replace(step, estimate=replace(step.estimate, seconds=seconds))
+    estimate, gpu = step.estimate, step.estimate.gpu
+    if gpu and estimate.seconds:  # the same share of the step
+        was = estimate.seconds
+        gpu = (gpu[0] / was[0] * seconds[0], gpu[1] / was[1] * seconds[1])
+    return replace(step, estimate=replace(estimate, seconds=seconds, gpu=gpu))
 
 
 def _middle(step: Step) -> float | None:

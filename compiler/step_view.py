@@ -8,7 +8,7 @@ from typing import Any
 from dagent.compiler.diff import leaves, shown
 from dagent.compiler.kinds import KINDS
 from dagent.compiler.plan import Plan, Step, input_step
-from dagent.compiler.totals import cells
+from dagent.compiler.totals import cells, parts
 
 
 def describe(plan: Plan, step: Step) -> dict[str, Any]:
@@ -21,7 +21,6 @@ def describe(plan: Plan, step: Step) -> dict[str, Any]:
             if source == step.id and other.id not in users.setdefault(output, []):
                 users[output].append(other.id)
     by_id = {other.id: other for other in plan.steps}
-    estimate = step.estimate
     return {
         "step": step.id,
         "kind": step.kind,
@@ -36,11 +35,7 @@ def describe(plan: Plan, step: Step) -> dict[str, Any]:
         ],
         "after": list(step.after),
         "gives": users,
-        "estimate": {
-            name: list(ends)
-            for name in ("seconds", "rows", "calls", "tokens", "money", "memory")
-            if (ends := getattr(estimate, name)) is not None
-        },
+        "estimate": {name: list(ends) for name, ends in parts(step.estimate).items()},
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from dagent.compiler.plan import Estimate, Step
@@ -16,7 +16,7 @@ ADDS = frozenset({"mix", "submit"})  # steps that add rows to a round
 @dataclass(frozen=True, slots=True)
 class Totals:
     """Each as (low, high). ``rows`` counts those that the rounds add, ``memory`` is the largest of
-    any step in bytes, ``money`` in US dollars."""
+    any step in bytes, ``money`` in US dollars, ``gpu`` in seconds of accelerators."""
 
     seconds: Range = (0, 0)
     rows: Range = (0, 0)
@@ -24,6 +24,7 @@ class Totals:
     tokens: Range = (0, 0)
     money: Range = (0, 0)
     memory: Range = (0, 0)
+    gpu: Range = (0, 0)
 
     def __str__(self) -> str:
         words = [span(self.seconds, "time")]
@@ -31,11 +32,16 @@ class Totals:
         words += [span(self.tokens, "tokens")] if self.tokens[1] else []
         words += [span(self.money, "money")] if self.money[1] else []
         words += [f"{span(self.memory, 'memory')} of memory"] if self.memory[1] else []
+        words += [f"{span(self.gpu, 'time')} of accelerators"] if self.gpu[1] else []
         return ", ".join(words)
 
+    def of(self, cap: str) -> Range | None:
+        """What a cap of the budget counts; None for rounds."""
+        found: Range | None = getattr(self, "seconds" if cap == "wall" else cap, None)
+        return found
+
     def to_json(self) -> dict[str, Any]:
-        names = ("seconds", "rows", "calls", "tokens", "money", "memory")
-        return {name: [_tidy(x) for x in getattr(self, name)] for name in names}
+        return {f.name: [_tidy(x) for x in getattr(self, f.name)] for f in fields(self)}
 
 
 def totals(steps: Iterable[Step]) -> Totals:
@@ -50,18 +56,20 @@ def totals(steps: Iterable[Step]) -> Totals:
         tokens=added(e.tokens for e in estimates),
         money=added(e.money for e in estimates),
         memory=(max(m[0] for m in memory), max(m[1] for m in memory)) if memory else (0, 0),
+        gpu=added(e.gpu for e in estimates),
     )
 
 
 def cells(estimate: Estimate) -> dict[str, str]:
     """Each part of an estimate in words, by its name; what is not estimated is left out."""
-    units = {"seconds": "time"}
-    found = {}
-    for name in ("seconds", "rows", "calls", "tokens", "money", "memory"):
-        value = getattr(estimate, name)
-        if value is not None:
-            found[name] = span(value, units.get(name, name))
-    return found
+    units = {"seconds": "time", "gpu": "time"}
+    return {name: span(ends, units.get(name, name)) for name, ends in parts(estimate).items()}
+
+
+def parts(estimate: Estimate) -> dict[str, Range]:
+    """What an estimate says, by name."""
+    ends = {f.name: getattr(estimate, f.name) for f in fields(estimate)}
+    return {name: value for name, value in ends.items() if value is not None}
 
 
 def span(ends: Range, kind: str) -> str:

@@ -15,7 +15,9 @@ from typing import Any, Protocol
 from dagent.runtime.meter import OutOfBudget
 
 UNIT = "gpu"
+BASE = "base"  # the scope of what the untouched student is measured by: no round's cap holds for it
 AHEAD = 30.0
+ANSWERS = ("answer", "benchmark")  # tasks of the worker in which the student answers
 
 
 class Purse(Protocol):
@@ -82,14 +84,15 @@ def free_key(purse: Purse, step: str) -> str:
 def held(task: str, request: Mapping[str, Any]) -> int:
     """Runs in the worker: how many accelerators a task takes.
 
-    Answering takes one. A training takes as many as the accelerate config has processes; without
-    one, all that this process sees, since the trainer spreads over them.
+    Answering takes one, for the tasks of a guard too. A training takes as many as the accelerate
+    config has processes; without one, all that this process sees, since the trainer spreads over
+    them.
     """
     import torch
 
-    if task not in ("answer", "train") or not torch.accelerator.is_available():
+    if task not in (*ANSWERS, "train") or not torch.accelerator.is_available():
         return 0
-    if task == "answer":
+    if task in ANSWERS:
         return 1
     config = request.get("accelerate")
     return int(torch.accelerator.device_count()) if config is None else _processes(Path(config))
@@ -98,6 +101,6 @@ def held(task: str, request: Mapping[str, Any]) -> int:
 def _processes(config: Path) -> int:
     import yaml
 
-    says = yaml.safe_load(config.read_text(encoding="utf-8"))
-    on_cpu = says.get("use_cpu") or says.get("distributed_type") == "MULTI_CPU"
-    return 0 if on_cpu else int(says.get("num_processes") or 1)
+    from dagent.compiler.passes.check_accelerate import accelerators
+
+    return accelerators(yaml.safe_load(config.read_text(encoding="utf-8")))

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from dagent.compiler.plan import Plan, Step, input_step, users
 from dagent.dsl.diagnostics import Diagnostic, Refused
-from dagent.runtime.accelerators import UNIT
+from dagent.runtime.accelerators import BASE, UNIT
 from dagent.runtime.frozen import check_frozen
 from dagent.runtime.journal import Event, Journal
 from dagent.runtime.lanes import Lane, Lanes, meter_of, of_variant
@@ -146,7 +146,7 @@ class Run:
         self, step: Step, key: str, inputs: Mapping[str, Artifact], lanes: list[Lane]
     ) -> Action:
         scratch = self.store.scratch()
-        meter = meter_of(lanes)
+        meter = meter_of(lanes, step)
         context = Context(
             self.project,
             scratch,
@@ -186,8 +186,9 @@ class Run:
                 return
         units = action.spent if self.plan.variants else {"rows": action.spent.get("rows", 0)}
         amounts = {unit: amount for unit, amount in units.items() if amount}
-        if amounts and not meter_of(lanes).charged(step.id):
-            meter_of(lanes).reserve(step.id, (f"round:{step.round}", ADOPTED), **amounts)
+        meter = meter_of(lanes, step)
+        if amounts and not meter.charged(step.id):
+            meter.reserve(step.id, (f"round:{step.round}", ADOPTED), **amounts)
 
     def _keep(self, step: Step, action: Action) -> dict[str, Artifact]:
         found = {}
@@ -278,7 +279,7 @@ class Run:
             elif step.estimate.rows:
                 end += base[first.id] * step.estimate.rows[1] / first.estimate.rows[1]
         share = RESERVE * end / sum(base.values())
-        return {"wall": RESERVE * end, UNIT: share * lane.meter.spent(UNIT, "round:0")}
+        return {"wall": RESERVE * end, UNIT: share * lane.meter.spent(UNIT, BASE)}
 
     def _finish_round(self, gate: Step, lanes: list[Lane]) -> None:
         decision = read_json(self.outputs[f"{gate.id}/decision"].path)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dagent.compiler.plan import Plan, Step, local, users
-from dagent.runtime.accelerators import Holding, free_key
+from dagent.runtime.accelerators import BASE, Holding, free_key
 from dagent.runtime.journal import Event, Journal
 from dagent.runtime.meter import Meter, OutOfBudget
 
@@ -81,7 +81,7 @@ class Lanes:
     held: float = 0.0  # seconds of accelerators that the step at work took so far
     _active: list[Lane] = field(default_factory=list)
     _step: Step | None = None
-    _holding: Holding | None = None
+    _holdings: list[tuple[Lane, Holding]] = field(default_factory=list)
 
     def of(self, step: Step) -> list[Lane]:
         """The lanes that need a step; none for what compares them."""
@@ -107,19 +107,40 @@ class Lanes:
 
     @contextmanager
     def holding(self, devices: int) -> Iterator[None]:
-        """The step at work holds so many accelerators within; its lanes are charged for them."""
-        step = self._step
+        """The step at work holds so many accelerators within; each of its lanes pays for them, and
+        one that cannot any longer stops while the others go on."""
+        step, since = self._step, self.clock()
         assert step is not None
-        purse = meter_of(self._active)
-        scopes = () if step.round is None else (f"round:{step.round}",)
-        key = free_key(purse, step.id)
-        holding = Holding(purse, key, scopes, devices, self.clock, self.clock())
-        self._holding = holding
+        scopes = {None: (), 0: (BASE,)}.get(step.round, (f"round:{step.round}",))
+        for lane in self._active:
+            if not (step.round and lane.stopped):
+                key = free_key(lane.meter, step.id)
+                holding = Holding(lane.meter, key, scopes, devices, self.clock, since)
+                self._holdings.append((lane, holding))
+        paying = list(self._holdings)
         try:
             yield
         finally:
-            self._holding = None
-            self.held += holding.end()
+            self._holdings.clear()
+            self.held += max((holding.end() for _, holding in paying), default=0.0)
+
+    def _pay(self) -> float | None:
+        """For accelerators; seconds until nobody can, ``None`` without a cap.
+
+        Raises:
+            OutOfBudget: nobody can.
+        """
+        ends, refused = [], None
+        for lane, holding in list(self._holdings):
+            try:
+                ends.append(holding.check())
+            except OutOfBudget as out:
+                self._holdings.remove((lane, holding))
+                lane.stopped, refused = lane.stopped or f"budget spent: {out}", out
+        if refused is not None and not ends:
+            raise refused
+        known = [end for end in ends if end is not None]
+        return max(known) if known and len(known) == len(ends) else None
 
     def check(self, task: str) -> float | None:
         """Seconds until a cap on time ends what is at work; ``None`` without one.
@@ -131,7 +152,7 @@ class Lanes:
         if left is not None and left <= 0:
             name = self._active[0].meter.time_left("wall") if self._active else None
             raise OutOfBudget(f"{name[1] if name else 'run wall'}: the time ran out during {task}")
-        gpu = self._holding.check() if self._holding else None
+        gpu = self._pay()
         return min((x for x in (left, gpu) if x is not None), default=None)
 
     @property
@@ -160,9 +181,9 @@ def lanes(plan: Plan, journal: Journal, clock: Clock = time.monotonic) -> Lanes:
     return Lanes(found, users(plan), clock)
 
 
-def meter_of(lanes: list[Lane]) -> Any:
+def meter_of(lanes: list[Lane], step: Step) -> Any:
     """The meter of a step that these lanes need."""
-    return lanes[0].meter if len(lanes) == 1 else Shared(lanes)
+    return lanes[0].meter if len(lanes) == 1 else Shared(lanes, bool(step.round))
 
 
 def _worked(events: Sequence[Event], variant: str) -> float:
@@ -176,11 +197,13 @@ def _worked(events: Sequence[Event], variant: str) -> float:
 class Shared:
     """The meter of a step that several lanes need: whatever is charged is charged to each.
 
-    A lane that cannot afford the step stops; the others go on with it.
+    A lane that cannot afford the step stops; the others go on with it. One that stopped before
+    has no part in a round, but in what follows the rounds.
     """
 
-    def __init__(self, lanes: Sequence[Lane]) -> None:
-        self._lanes = lanes
+    def __init__(self, lanes: Sequence[Lane], in_round: bool) -> None:
+        self._lanes, self._in_round = lanes, in_round
+        self._out: set[str] = set()
 
     def reserve(self, key: str, scopes: tuple[str, ...] = (), **amounts: float) -> None:
         self._each(lambda meter: meter.reserve(key, scopes, **amounts))
@@ -214,14 +237,12 @@ class Shared:
     def caps(self, unit: str) -> bool:
         return any(meter.caps(unit) for meter in self._meters())
 
-    def time_left(self, unit: str) -> tuple[float, str] | None:
-        """Until no lane has any left, as others go on with the step."""
-        ends = [meter.time_left(unit) for meter in self._meters()]
-        known = [end for end in ends if end is not None]
-        return max(known) if known and len(known) == len(ends) else None
-
     def _meters(self) -> list[Meter]:
-        return [lane.meter for lane in self._lanes if not lane.stopped]
+        return [lane.meter for lane in self._going()]
+
+    def _going(self) -> list[Lane]:
+        lanes = [lane for lane in self._lanes if lane.id not in self._out]
+        return [lane for lane in lanes if not (self._in_round and lane.stopped)]
 
     def _holders(self, key: str) -> list[Meter]:
         return [lane.meter for lane in self._lanes if lane.meter.charged(key)]
@@ -233,13 +254,12 @@ class Shared:
             OutOfBudget: no lane can afford it.
         """
         given, refused = None, None
-        for lane in self._lanes:
-            if lane.stopped:
-                continue
+        for lane in self._going():
             try:
                 given = charge(lane.meter)
             except OutOfBudget as out:
-                lane.stopped, refused = f"budget spent: {out}", out
+                self._out.add(lane.id)
+                lane.stopped, refused = lane.stopped or f"budget spent: {out}", out
         if refused is not None and not self._meters():
             raise refused
         return given

@@ -16,10 +16,13 @@ TRAINED = ("NO", "FSDP", "DEEPSPEED", "MULTI_CPU", "MULTI_GPU", "MULTI_XPU", "MU
 SHARDED = ("FSDP", "DEEPSPEED")
 
 
-def check_accelerate(spec: Spec, project: Path, diagnostics: Diagnostics) -> Mapping[str, str]:
-    """The digests of the config and of the DeepSpeed config that it names, by their paths."""
+def check_accelerate(
+    spec: Spec, project: Path, diagnostics: Diagnostics
+) -> tuple[Mapping[str, str], int | None]:
+    """The digests of the config and of the DeepSpeed config that it names, by their paths, and how
+    many accelerators it holds."""
     if spec.student.accelerate is None:
-        return {}
+        return {}, None
     span = spec.at("student", "accelerate")
     found: dict[str, str] = {}
 
@@ -35,7 +38,7 @@ def check_accelerate(spec: Spec, project: Path, diagnostics: Diagnostics) -> Map
 
     text = read(spec.student.accelerate)
     if text is None:
-        return {}
+        return {}, None
     import yaml  # takes a while, and few specs come here
 
     try:
@@ -45,13 +48,20 @@ def check_accelerate(spec: Spec, project: Path, diagnostics: Diagnostics) -> Map
     if not isinstance(says, dict) or "distributed_type" not in says:
         what = f"`{spec.student.accelerate}` is no config of accelerate: no `distributed_type`"
         diagnostics.error("E609", what, span, "write one with `accelerate config`")
-        return {}
-    for what, remedy in _problems(says, spec.student.adapter):
+        return {}, None
+    problems = list(_problems(says, spec.student.adapter))
+    for what, remedy in problems:
         diagnostics.error("E609", f"`{spec.student.accelerate}`: {what}", span, remedy)
     deepspeed = (says.get("deepspeed_config") or {}).get("deepspeed_config_file")
     if isinstance(deepspeed, str):
         read(deepspeed)
-    return found
+    return found, None if problems else accelerators(says)
+
+
+def accelerators(says: Mapping[str, Any]) -> int:
+    """How many a training by this config holds; none on a CPU."""
+    on_cpu = says.get("use_cpu") or says.get("distributed_type") == "MULTI_CPU"
+    return 0 if on_cpu else int(says.get("num_processes") or 1)
 
 
 def _problems(says: Mapping[str, Any], adapter: str) -> Iterator[tuple[str, str]]:

@@ -178,6 +178,7 @@ class Lowering:
                 cost.answer(diagnose_rows),
                 cost.engineering.diagnose() + self.judge(diagnose_rows),
                 rows=(diagnose_rows, diagnose_rows),
+                gpu=cost.gpu(cost.answer(diagnose_rows)),
             ),
         )
         params = {
@@ -284,7 +285,9 @@ class Lowering:
             **self.calibrations(),
         }
         kept = (cost.rows // 2, cost.rows)
-        estimate = asked(cost.mix(), self.judge(0, cost.judged_candidates), rows=kept)
+        gpu = cost.gpu(cost.mix()) if cost.judged_candidates else None
+        judging = self.judge(0, cost.judged_candidates)
+        estimate = asked(cost.mix(), judging, rows=kept, gpu=gpu)
         yield _step(f"{r}.mix", "mix", params, inputs, n, estimate)
         yield from self.trained(n, f"{r}.mix/train", (kept[0] * n, kept[1] * n))
         inputs = {
@@ -307,7 +310,8 @@ class Lowering:
         """From the base, on the rows of a round; then what the gate compares."""
         r, cost = f"r{n}", self.cost
         inputs = {"rows": rows, "model": "student/model", **self.taught_by()}
-        estimate = seconds(cost.train(n), rows=count, memory=cost.training_memory)
+        gpu = cost.gpu(cost.train(n), cost.devices)
+        estimate = seconds(cost.train(n), rows=count, memory=cost.training_memory, gpu=gpu)
         yield _step(f"{r}.train", "train", self.says.training(n), inputs, n, estimate)
         yield self.evaluate(f"{r}.evaluate", "split/select", f"{r}.train/model", "select", n)
         yield from guarded(self, n, f"{r}.train/model")
@@ -395,6 +399,7 @@ class Lowering:
             self.cost.answer(rows_asked),
             self.cost.engineering.judge((rows_asked, rows_asked), names),
             rows=(rows_asked, rows_asked),
+            gpu=self.cost.gpu(self.cost.answer(rows_asked)),
         )
         inputs = {"rows": rows, "model": model, **self.calibrations(metrics)}
         return _step(id, "evaluate", params, inputs, round, estimate, after)

@@ -68,5 +68,6 @@ def _benchmark(low: Lowering, id: str, guard: Guard, task: Task, model: str, n: 
         "batch": low.spec.student.batch,
         **low.says.trusted,
     }
-    estimate = seconds(low.cost.guard(guard), rows=(rows, rows))
+    gpu = low.cost.gpu(low.cost.guard(guard))
+    estimate = seconds(low.cost.guard(guard), rows=(rows, rows), gpu=gpu)
     return made(id, "benchmark", params, {"model": model}, n, estimate)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dagent.compiler.cost import asked, seconds
+from dagent.compiler.cost import Range, asked, seconds
 from dagent.compiler.engineering import attempt_caps
 from dagent.compiler.passes.made import made
 from dagent.compiler.plan import Step
@@ -52,7 +52,8 @@ def program_round(low: Lowering, n: int) -> Iterator[Step]:
     }
     taken = (_least(rows), rows)
     some = min(rows, DIFFICULTY_ROWS)
-    answered = asked(low.cost.answer(some), low.judge(some), rows=taken)
+    gpu = low.cost.gpu(low.cost.answer(some))
+    answered = asked(low.cost.answer(some), low.judge(some), rows=taken, gpu=gpu)
     yield made(f"{r}.submit", "submit", params, inputs, n, answered)
     yield from low.trained(n, f"{r}.submit/train", taken)
     if low.spec.engineer.looks:
@@ -107,8 +108,18 @@ def _author(low: Lowering, n: int) -> Step:
     use, most = low.cost.engineering.authoring(), engineer.attempts * params["seconds"]
     running = (0.1, engineer.attempts * min(PROGRAM_SECONDS, params["seconds"]))
     use = replace(use, seconds=(min(use.seconds[0], most), min(use.seconds[1], most)))
-    estimate = asked(running, use, rows=(0, rows))
+    estimate = asked(running, use, rows=(0, rows), gpu=_tried(low, n))
     return made(f"r{n}.author", "author", params, inputs, n, estimate)
+
+
+def _tried(low: Lowering, n: int) -> Range | None:
+    """Accelerators that programs hold while they run: each may train the student and ask it."""
+    cost, engineer = low.cost, low.spec.engineer
+    if not engineer.looks:
+        return None
+    once = cost.train(n)[1] + cost.answer(low.spec.budget.rows_per_round)[1]
+    most = min(engineer.trainings * once, attempt_caps(low.spec)["wall"])
+    return cost.gpu((0, engineer.attempts * most), cost.devices)
 
 
 def _diagnose(low: Lowering, n: int, model: str) -> Step:
@@ -117,7 +128,8 @@ def _diagnose(low: Lowering, n: int, model: str) -> Step:
     rows -= round(rows * low.spec.criteria.select)
     params = {"metric": low.says.metric, "answering": low.says.answering, **low.says.grid}
     inputs = {"rows": "split/diagnose", "model": model, **low.calibrations()}
-    estimate = asked(low.cost.answer(rows), low.judge(rows), rows=(rows, rows))
+    gpu = low.cost.gpu(low.cost.answer(rows))
+    estimate = asked(low.cost.answer(rows), low.judge(rows), rows=(rows, rows), gpu=gpu)
     return made(f"r{n}.diagnose", "diagnose", params, inputs, n, estimate)
 
 

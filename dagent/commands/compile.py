@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,11 @@ from dagent.compiler.lock import dumps as dump_lock
 from dagent.compiler.lock import lock_at, lock_path
 from dagent.compiler.passes.check_criteria import detectable_gain
 from dagent.compiler.pipeline import Compiled, compile, find_spec
-from dagent.compiler.plan import Plan, input_step
-from dagent.compiler.quantity import shown
+from dagent.compiler.plan import Plan, Step, input_step
+from dagent.compiler.quantity import CAPPED, shown
 from dagent.compiler.rates import with_rates
 from dagent.compiler.settings import Settings
-from dagent.compiler.totals import ADDS, span, totals
+from dagent.compiler.totals import ADDS, Totals, span, totals
 from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.dsl.render import DOCUMENTS, FORMATS, report, to_json
 
@@ -45,38 +46,43 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--budget-check",
         action="store_true",
-        help="refuse a run that by the high estimate could exceed a cap or the device",
+        help="refuse a run that by the high estimate could exceed the device, or a cap of the run "
+        "or of a round",
     )
     parser.add_argument("--format", choices=FORMATS, default="full", help="of errors")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
 def _over(plan: Plan) -> list[Diagnostic]:
-    """Caps that the run could exceed; that it would even by the low estimate, compiling refuses."""
+    """Caps that the run or a round could exceed; that it would even by the low estimate, compiling
+    refuses. Of the rounds that could, the last is named: later ones train on more."""
     whole = totals(plan.steps)
-    caps = plan.budget.get("run", {})
-    found = []
-    for kind, ends, unit in (
-        ("wall", whole.seconds, "time"),
-        ("calls", whole.calls, "calls"),
-        ("rows", whole.rows, "rows"),
-        ("tokens", whole.tokens, "tokens"),
-        ("money", whole.money, "money"),
-    ):
-        cap = caps.get(kind)
-        if cap is not None and ends[1] > cap:
-            found.append((f"`{kind}` allows {span((cap, cap), unit)}", span(ends, unit)))
+    found = {}
+    for cap, words in _exceeded(whole, plan.budget.get("run", {})):
+        found[cap] = f"the run may take {words}"
+    rounds: dict[int, list[Step]] = {}
+    for step in plan.steps:
+        rounds.setdefault(step.round or 0, []).append(step)
+    for number in range(1, plan.rounds + 1):
+        for cap, words in _exceeded(totals(rounds[number]), plan.budget.get("round", {})):
+            found[f"per round {cap}"] = f"round {number} may take {words} per round"
     named = memory.device(str(plan.settings.get("student.device")))
     if named is not None and whole.memory[1] > named[1]:
-        found.append((f"the device has {named[1] / 1e9:.3g} GB", span(whole.memory, "memory")))
-    return [
-        Diagnostic(
-            "E718",
-            f"the run may take {takes}, and {allows}",
-            suggestion="allow more, or lower the rounds, rows, batch or length",
-        )
-        for allows, takes in found
-    ]
+        takes = span(whole.memory, "memory")
+        found["device"] = f"the run may take {takes}, and the device has {named[1] / 1e9:.3g} GB"
+    remedy = "allow more, or lower the rounds, rows, batch or length"
+    return [Diagnostic("E718", message, suggestion=remedy) for message in found.values()]
+
+
+def _exceeded(takes: Totals, caps: Mapping[str, float]) -> Iterator[tuple[str, str]]:
+    """The caps that the high end goes beyond, each with both in words."""
+    for cap, limit in caps.items():
+        ends = takes.of(cap)
+        if ends is not None and ends[1] > limit:
+            unit = CAPPED.get(cap, cap)
+            of = " of accelerators" if cap == "gpu" else ""
+            allowed = span((limit, limit), unit)
+            yield cap, f"{span(ends, unit)}{of}, and `{cap}` allows {allowed}"
 
 
 def run(args: argparse.Namespace) -> int:

@@ -231,3 +231,49 @@ def test_a_domain_of_the_paper_is_a_template_that_asks_for_its_data(
         ]
         (data / f"{part}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert main(["compile"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        ({"gpu": "1s"}, ["the run may take", "of accelerators, and `gpu` allows 1s"]),
+        (
+            {"per": {"round": {"gpu": "1s", "wall": "1s", "rows": 100}}},
+            ["round 2 may take", "`wall` allows 1s per round", "`gpu` allows 1s per round"],
+        ),
+        ({"gpu": "9d", "per": {"round": {"gpu": "9d", "wall": "9d", "rows": 100}}}, []),
+    ],
+)
+def test_the_budget_check_counts_time_of_the_run_and_of_a_round(
+    project: Any, capsys: pytest.CaptureFixture[str], budget: dict[str, Any], said: list[str]
+) -> None:
+    path = project.spec({"budget": budget})
+    assert main(["compile", str(path), "--budget-check", "--format", "concise"]) == bool(said)
+    told = capsys.readouterr().err
+    assert "round 1" not in told
+    for words in said:
+        assert words in told, told
+
+
+def test_time_on_accelerators_is_estimated_where_it_is_capped(project: Any) -> None:
+    def held(change: dict[str, Any]) -> dict[str, tuple[float, float] | None]:
+        found = project.compile(change).plan
+        return {step.id: step.estimate.gpu for step in found.steps}
+
+    assert set(held({}).values()) == {None}
+    capped = {"budget": {"gpu": "9d"}}
+    one = held(capped)
+    steps = ("diagnose", "mix", "train", "evaluate")
+    assert {id for id, gpu in one.items() if gpu} == {
+        *("r0.evaluate", "test.base", "test.champion"),
+        *(f"r{n}.{kind}" for n in (1, 2) for kind in steps),
+    }
+    four = held({**capped, "student": {"device": "4x24GB"}})
+    assert four["r1.train"][0] == one["r1.train"][0]
+    assert four["r1.train"][1] == pytest.approx(4 * one["r1.train"][1], rel=0.05)
+    assert four["r1.evaluate"] == one["r1.evaluate"]
+    config = project.folder / "config.yaml"
+    for kind, times in (("MULTI_GPU", 2), ("MULTI_CPU", 0)):
+        config.write_text(f"distributed_type: {kind}\nnum_processes: 2\n")
+        several = held({**capped, "student": {"accelerate": "config.yaml"}})
+        assert several["r1.train"][1] == pytest.approx(times * one["r1.train"][1], rel=0.05)

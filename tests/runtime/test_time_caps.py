@@ -14,7 +14,7 @@ import pytest
 from dagent.runtime.accelerators import AHEAD, Holding, free_key
 from dagent.runtime.journal import Journal
 from dagent.runtime.meter import Meter, OutOfBudget
-from dagent.runtime.status import spent
+from dagent.runtime.status import latest, read_status, spent
 from dagent.runtime.worker import ProcessWorker
 
 
@@ -93,6 +93,72 @@ def test_the_cap_on_a_round_does_not_hold_for_test(stub: ModuleType, tmp_path: P
     )
     assert outcome.event["stop"].startswith("budget spent: round:1 wall")
     assert outcome.event["champion"]["round"] == 0
+    assert outcome.event["base"]["test"] is not None
+
+
+class Ticking:
+    """The stand-in's worker on two accelerators; the clock stands still but for its tasks, each of
+    which takes a second."""
+
+    def __init__(self, stub: ModuleType) -> None:
+        self.stub = stub
+        self.tasks = 0
+
+    def __call__(self, log: Path, timing: Any) -> Any:
+        outer, now = self, [0.0]
+        timing.clock = lambda: now[0]
+
+        class Worker(self.stub.StubWorker):  # type: ignore[misc,name-defined]
+            def call(self, task: str, progress: Any = None, **request: Any) -> Any:
+                with timing.holding(2):
+                    timing.check(task)
+                    now[0] += 1.0
+                    timing.check(task)
+                    outer.tasks += 1
+                    return super().call(task, progress, **request)
+
+        return Worker(log, timing)
+
+
+CALM = "arms { arm calm { set { engineer.prefer_wrong = 0 } } }"
+
+
+def spent_by_arm(folder: Path) -> dict[str, dict[str, float]]:
+    status = read_status(folder, latest(folder) or "", alive=False)
+    return {arm["arm"]: arm["spent"] for arm in status["arms"]}
+
+
+def test_every_variant_has_its_own_cap_on_accelerators(stub: ModuleType, tmp_path: Path) -> None:
+    # A round of the loop asks the student four times, one of `calm` three times: 8 s and 6 s. The
+    # base takes 2 s, and 15 s are kept for test, which has six times its rows.
+    spec = stub.SPEC.replace("rounds <= 3", "rounds <= 3  gpu <= 37 s") + CALM
+    folder, worker = stub.make_project(tmp_path / "p", spec), Ticking(stub)
+    ends = stub.run_project(folder, make_worker=worker).event["by_variant"]
+    assert ends["loop/s0"]["stop"].startswith("budget spent: run gpu")
+    assert ends["calm/s0"]["stop"] is None
+    spent = spent_by_arm(folder)
+    assert {arm: s["rounds"] for arm, s in spent.items()} == {"loop": 2, "calm": 3}
+    # Base on select, the rounds, base and champion on test.
+    assert spent["loop"]["gpu"] == 2 + 2 * 8 + 4
+    assert spent["calm"]["gpu"] == 2 + 3 * 6 + 4
+    # What both need was done once and charged to each: the base's two and the first diagnosis.
+    assert spent["loop"]["gpu"] + spent["calm"]["gpu"] == 2 * worker.tasks + 3 * 2
+
+
+def test_a_cap_on_a_round_ends_the_arms_that_exceed_it(stub: ModuleType, tmp_path: Path) -> None:
+    spec = stub.SPEC.replace("rows <= 60", "rows <= 60  gpu <= 7 s") + CALM
+    folder = stub.make_project(tmp_path / "p", spec)
+    ends = stub.run_project(folder, make_worker=Ticking(stub)).event["by_variant"]
+    assert ends["loop/s0"]["stop"].startswith("budget spent: round:1 gpu")
+    assert ends["loop/s0"]["champion"]["round"] == 0
+    assert spent_by_arm(folder)["calm"]["rounds"] == 3
+    assert all(end["champion"]["test"] is not None for end in ends.values())
+
+
+def test_a_cap_on_a_round_does_not_hold_for_the_base(stub: ModuleType, tmp_path: Path) -> None:
+    spec = stub.SPEC.replace("rows <= 60", "rows <= 60  gpu <= 1 s")
+    outcome = stub.run_project(stub.make_project(tmp_path / "p", spec), make_worker=Ticking(stub))
+    assert outcome.event["stop"].startswith("budget spent: round:1 gpu")
     assert outcome.event["base"]["test"] is not None
 
 
