@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft7Validator
 
 from dagent.compiler.pipeline import check
 from dagent.compiler.settings import Settings
@@ -78,6 +79,24 @@ def test_fixture(fixture: Path, folder: Path) -> None:
     codes = {m["code"] for m in EXPECTED.finditer(said)}
     assert fixture.name.partition(".")[0] in codes
     assert len({d.code for d in found if d.severity == "error"}) <= 1, "noise"
+
+
+def test_findings_of_every_kind_are_sarif(folder: Path) -> None:
+    schema = json.loads((HERE.parents[1] / "sarif" / "sarif-schema-2.1.0.json").read_text())
+    validator = Draft7Validator(schema)
+    found = []
+    for number, fixture in enumerate((*FIXTURES, *sorted(TEXT_ALONE.iterdir()))):
+        path = folder / f"{number} {fixture.name}"  # a blank, which an address has to escape
+        path.write_bytes(fixture.read_bytes())
+        found += check(path, Settings())
+    log = json.loads(render(found, "sarif"))
+    assert [f"{e.json_path}: {e.message}" for e in validator.iter_errors(log)] == []
+    results = log["runs"][0]["results"]
+    assert len(results) == len(found) > len(FIXTURES)
+    for part in ("fixes", "relatedLocations"):
+        assert any(part in result for result in results), part
+    broken = {**log, "runs": [{"results": [{"level": "fatal"}]}]}
+    assert len(list(validator.iter_errors(broken))) > 2, "the schema is no schema"
 
 
 # Codes that one syntax cannot earn, and why.
