@@ -18,6 +18,10 @@ from dagent.dsl.source import Source
 
 # A comment in YAML; it ends where YAML sees a line end, which is not at line feeds alone.
 _HASH = re.compile(r"(?:(?<=\s)|(?<![^\n]))#[^\n\r\x85\u2028\u2029]*")
+# What a comment in YAML cannot hold: its line ends, and what its readers refuse.
+_NOT_IN_YAML = re.compile(
+    "[^\t\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,18 @@ class Attached:
 
     def at_end(self, node: Node) -> list[str]:
         return self.last.get(id(node), [])
+
+    def in_yaml(self) -> Attached:
+        """The same for YAML: a line end of its own inside a comment would end it there."""
+
+        def lines(texts: list[str]) -> list[str]:
+            return [_NOT_IN_YAML.sub(" ", text) for text in texts]
+
+        around = {
+            id: Trivia(lines(t.lead), t.tail and _NOT_IN_YAML.sub(" ", t.tail), t.blank)
+            for id, t in self.around.items()
+        }
+        return Attached(around, {id: lines(texts) for id, texts in self.last.items()})
 
     def without(self, entry: Entry) -> Attached:
         """Only what stands around the entry, nothing of what stands inside."""

@@ -36,4 +36,4 @@ def format_source(source: Source, diagnostics: Diagnostics, to: Syntax | None = 
         from dagent.dsl.parse_yaml import anchors
 
         return YamlPrinter(attached, anchors(source)).document(root, load())
-    return YamlPrinter(attached).document(root, load())
+    return YamlPrinter(attached.in_yaml()).document(root, load())

@@ -180,3 +180,14 @@ def test_what_ends_a_line_elsewhere_ends_none_in_a_comment(odd: str) -> None:
     text = f"domain {{\n  # a{odd}b\n  name = x  # c{odd}d\n  goal = y\n}}\n"
     once = format_source(Source("s.dagent", text), Diagnostics(), "dagent")
     assert once == text
+
+
+@pytest.mark.parametrize("sign", ["\r", "\x85", "\u2028", "\u2029", "\x07", "\x00"])
+def test_a_comment_stays_one_in_yaml_whatever_it_holds(sign: str) -> None:
+    """In `.dagent` a line feed alone ends a line; YAML knows more ends, and refuses some signs."""
+    text = f"# lead{sign}seed: 8\nseed = 7  # tail{sign}language: 2\n# last{sign}seed: 9\n"
+    assert read(text, "dagent") == {"seed": 7}
+    made = fmt(text, "dagent", "yaml")
+    assert read(made, "yaml") == {"seed": 7}
+    assert made == "# lead seed: 8\nseed: 7  # tail language: 2\n\n# last seed: 9\n"
+    assert sign in fmt(text, "dagent")
