@@ -23,21 +23,26 @@ from dagent.dsl.source import Source, Span
 # A line that ends with `}`, then, after blanks and comments, a word at the left margin.
 _AFTER_BLOCK = re.compile(r"\}[ \t,]*(?:#[^\n]*)?\r?\n(?=(?:[ \t]*(?:#[^\n]*)?\r?\n)*[^\W\d])")
 _TOP_KEY = re.compile(r"^(?=[\w\"'])", re.MULTILINE)
+# A key alone on its line, then, after blanks and comments, the indentation of what is below it.
+_HEAD = re.compile(r"(\w+):[ ]*(?:#[^\n]*)?\r?\n(?:[ ]*(?:#[^\n]*)?\r?\n)*([ ]+)(?=[\w\"'])")
 _MARKS = re.compile(r"^(?:---|\.\.\.|%)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class _Piece:
+    """``under`` names the block whose entries these are, in YAML; empty for whole blocks."""
+
     source: Source
     root: Mapping
     found: tuple[Diagnostic, ...]
+    under: str
 
 
 @dataclass
 class Pieces:
     """Of one file, from one version of its text to the next."""
 
-    _kept: dict[tuple[str, bool], list[_Piece]] = field(default_factory=dict)
+    _kept: dict[tuple[str, str, bool], list[_Piece]] = field(default_factory=dict)
     _places: dict[Source, tuple[Source, int]] = field(default_factory=dict)
 
     def parse(self, source: Source, diagnostics: Diagnostics) -> Mapping | None:
@@ -62,8 +67,8 @@ class Pieces:
         old, self._kept, self._places = self._kept, defaultdict(list), {}
         pieces: list[_Piece] | None = []
         offset = 0
-        for index, text in enumerate(texts):
-            key = (text, index == len(texts) - 1)
+        for index, (text, under) in enumerate(texts):
+            key = (text, under, index == len(texts) - 1)
             piece = old[key].pop() if old.get(key) else _parsed(source.name, *key)
             if piece is None:
                 pieces = None
@@ -76,17 +81,32 @@ class Pieces:
         return pieces
 
 
-def _cut(source: Source) -> list[str]:
+def _cut(source: Source) -> list[tuple[str, str]]:
+    """The pieces of the text, each with the block that it belongs into."""
     text = source.text
     if Path(source.name).suffix.lower() in DAGENT:
         cuts = [match.end() for match in _AFTER_BLOCK.finditer(text)]
-    else:
-        # What stands before the first key belongs to it.
-        cuts = [] if _MARKS.search(text) else [m.start() for m in _TOP_KEY.finditer(text)][1:]
+        return [(piece, "") for piece in _between(text, cuts)]
+    # What stands before the first key belongs to it.
+    cuts = [] if _MARKS.search(text) else [m.start() for m in _TOP_KEY.finditer(text)][1:]
+    return [part for block in _between(text, cuts) for part in _parts(block)]
+
+
+def _between(text: str, cuts: list[int]) -> list[str]:
     return [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
 
 
-def _parsed(name: str, text: str, last: bool) -> _Piece | None:
+def _parts(block: str) -> list[tuple[str, str]]:
+    """A YAML block of named entries as its head and each entry."""
+    head = _HEAD.match(block)
+    if not head or not (child(load(), head[1]) or {}).get("x-named"):
+        return [(block, "")]
+    inner = re.finditer(rf"^{head[2]}(?=[\w\"'])", block, re.MULTILINE)
+    top, *entries = _between(block, [match.start() for match in inner])
+    return [(top, ""), *((entry, head[1]) for entry in entries)]
+
+
+def _parsed(name: str, text: str, under: str, last: bool) -> _Piece | None:
     source, diagnostics = Source(name, text), Diagnostics()
     if Path(name).suffix.lower() in DAGENT:
         from dagent.dsl.parse_dsl import parse_alone
@@ -96,18 +116,23 @@ def _parsed(name: str, text: str, last: bool) -> _Piece | None:
         from dagent.dsl.parse_yaml import parse_alone as parse_alone_yaml
 
         root = parse_alone_yaml(source, diagnostics)
-    return _Piece(source, root, tuple(diagnostics.found)) if root is not None else None
+    return _Piece(source, root, tuple(diagnostics.found), under) if root is not None else None
 
 
 def _joined(pieces: list[_Piece]) -> tuple[Entry, ...] | None:
     """The entries of all; ``None`` where something is given twice, which ``parse`` tells."""
     parts: dict[str, list[Entry]] = defaultdict(list)
+    named: dict[str, list[Entry]] = defaultdict(list)
     for piece in pieces:
         for entry in piece.root:
-            parts[entry.key].append(entry)
+            (named[piece.under] if piece.under else parts[entry.key]).append(entry)
     entries = []
     for key, same in parts.items():
-        value = same[0].value if len(same) == 1 else _join(key, same)
+        inner = named.get(key)
+        if inner:
+            value = _unique(inner, inner[0].key_span) if len(same) == 1 else None
+        else:
+            value = same[0].value if len(same) == 1 else _join(key, same)
         if value is None:
             return None
         entries.append(Entry(key, same[0].key_span, value))
@@ -123,12 +148,16 @@ def _join(key: str, same: list[Entry]) -> Node | None:
         return None
     if schema.get("x-named"):
         inner = [e for entry in same if isinstance(entry.value, Mapping) for e in entry.value]
-        if len({e.key for e in inner}) == len(inner):
-            return Mapping(tuple(inner), first.span)
-    elif schema.get("x-chain") or schema.get("x-statement"):
+        return _unique(inner, first.span)
+    if schema.get("x-chain") or schema.get("x-statement"):
         items = [i for e in same if isinstance(e.value, Sequence) for i in e.value.items]
         return Sequence(tuple(items), first.span)
     return None
+
+
+def _unique(entries: list[Entry], span: Span) -> Mapping | None:
+    keys = {entry.key for entry in entries}
+    return Mapping(tuple(entries), span) if len(keys) == len(entries) else None
 
 
 def moved(diagnostic: Diagnostic, place: Callable[[Span], Span]) -> Diagnostic:
