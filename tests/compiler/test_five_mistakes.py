@@ -39,7 +39,7 @@ MISTAKES = {
     "spelling": ("64 rows", "64 rowz", "E202"),
     "name": ("$most", "$mots", "E703"),
     "goal": ("60% on test", "about 60%", "E503"),
-    "missing": ("grader", "pattern", "E103"),
+    "missing": ("model", "revision", "E103"),
     "empty": ('"Answer."', '""', "E110"),
     "range": ("60%", "160%", "E204"),
     "block": ("train", "tarin", "E102"),
