@@ -182,8 +182,6 @@ class BatchWire:
         except _Full as full:
             return dict.fromkeys(batch.calls, Trouble("busy", str(full)))
 
-    # --- at the provider ----------------------------------------------------------------------
-
     async def _upload(self, content: bytes) -> str:
         async def upload() -> str:
             import aiohttp
