@@ -49,11 +49,7 @@ def _said(past: Sequence[Event], plan: Plan) -> Iterator[str]:
 
 
 def _of_metrics(gate: Step) -> Iterator[str]:
-    first, *others = gate.params["metrics"]
-    if others:
-        named = ", ".join(f"`{m['name']}`" for m in others)
-        yield f"Whether {named} rose beyond noise: the gain is tested on `{first['name']}` alone."
-    for metric in (first, *others):
+    for metric in gate.params["metrics"]:
         if metric["grader"] == "judge":
             yield (
                 f"That a person would grade as `{metric['name']}` does: its judge is "
