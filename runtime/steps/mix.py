@@ -7,7 +7,7 @@ and a cap per cell keep a round from chasing one failure and forgetting the rest
 from __future__ import annotations
 
 import random
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -87,18 +87,20 @@ def choose(
 
     def take(indices: Iterable[int], most: int, per_cell: float) -> None:
         left = [i for i in indices if i not in chosen]
-        waiting: defaultdict[Cell, list[int]] = defaultdict(list)
-        for i in left:
-            waiting[cell(candidates[i])].append(i)
+        waiting: defaultdict[Cell, dict[str, deque[tuple[int, int]]]] = defaultdict(dict)
+        for place, i in enumerate(left):
+            where, pattern = part(i)
+            waiting[where].setdefault(pattern, deque()).append((place, i))
         for where in (cell(candidates[i]) for i in left):
             if len(chosen) >= most:
                 return
             if taken[where] < per_cell:
-                i = min(waiting[where], key=lambda i: shared[part(i)])
-                waiting[where].remove(i)
+                queues = {p: queue for p, queue in waiting[where].items() if queue}
+                pattern = min(queues, key=lambda p: (shared[where, p], queues[p][0]))
+                _, i = queues[pattern].popleft()
                 chosen.add(i)
                 taken[where] += 1
-                shared[part(i)] += 1
+                shared[where, pattern] += 1
 
     take(hard, rows, floor * rows)
     take(easy, rows, floor * rows)
