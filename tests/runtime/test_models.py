@@ -166,8 +166,9 @@ def test_vllm_is_given_the_same_tokens_and_its_memory_is_taken_back(
 def test_vllm_is_refused_before_anything_runs_where_it_cannot_be(tmp_path: Path) -> None:
     from dagent.runtime.steps import evaluate
 
-    params = {"round": 0, "set": "select", "metrics": [], "answering": {"engine": "vllm"}}
-    (found,) = evaluate.check(Step("r0.evaluate", "evaluate", 2, params), tmp_path)
+    params = {"set": "select", "metrics": [], "answering": {"engine": "vllm"}}
+    step = Step("r0.evaluate", "evaluate", evaluate.version, params, round=0)
+    (found,) = evaluate.check(step, tmp_path)
     assert found.code == "E874"
     assert "the package `vllm`" in found.message
     assert "engine = transformers" in (found.suggestion or "")
