@@ -121,6 +121,7 @@ def test_an_arm_that_stops_does_not_stop_the_others(stub: ModuleType, tmp_path: 
     assert all(len(a["rounds"]) == 4 for a in status["arms"])
 
 
+@pytest.mark.slow
 def test_a_killed_comparison_resumes_to_the_same(
     whole: Path, stub: ModuleType, tmp_path: Path
 ) -> None:

@@ -188,6 +188,7 @@ def dagent(folder: Path, *words: str, **options: Any) -> subprocess.CompletedPro
     )
 
 
+@pytest.mark.slow
 def test_compile_and_execute_survive_a_kill_in_the_middle_of_a_training(small: Path) -> None:
     compiled = dagent(small, "compile")
     assert compiled.returncode == 0, compiled.stderr

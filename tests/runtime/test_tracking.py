@@ -213,6 +213,7 @@ def test_mirroring_again_changes_nothing(project: Any) -> None:
     assert everything(project) == before
 
 
+@pytest.mark.slow
 def test_killed_at_any_event_it_goes_on_in_the_same_runs(
     project: Any, tmp_path: Path, empty_database: Path
 ) -> None:

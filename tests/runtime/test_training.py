@@ -223,7 +223,13 @@ DYING = {
 }
 
 
-@pytest.mark.parametrize("stages", DYING.values(), ids=DYING)
+@pytest.mark.parametrize(
+    "stages",
+    [
+        pytest.param(chain, id=name, marks=() if name in ("sft", "chain") else pytest.mark.slow)
+        for name, chain in DYING.items()
+    ],
+)
 @pytest.mark.parametrize("adapter", ["full", pytest.param("lora", marks=pytest.mark.slow)])
 def test_a_training_that_died_ends_like_one_that_did_not(
     tiny: Any, base: Path, tmp_path: Path, stages: Any, adapter: str

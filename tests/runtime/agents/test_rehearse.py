@@ -57,8 +57,12 @@ ARMS = """arms { seeds = [1, 2]  arm uniform { control = uniform } }"""
 @pytest.mark.parametrize("faults", [False, True], ids=["fine", "faults"])
 @pytest.mark.parametrize(
     ("engineer", "more"),
-    [(ALL, ""), (BATCHES, ""), (PROGRAMS, ""), (PLAIN, ARMS)],
-    ids=["models", "batches", "program", "arms"],
+    [
+        pytest.param(ALL, "", id="models"),
+        pytest.param(BATCHES, "", id="batches", marks=pytest.mark.slow),
+        pytest.param(PROGRAMS, "", id="program"),
+        pytest.param(PLAIN, ARMS, id="arms"),
+    ],
 )
 def test_a_plan_is_walked_to_its_end(
     project: Any, capsys: pytest.CaptureFixture[str], engineer: str, more: str, faults: bool
