@@ -247,6 +247,14 @@ CODES = {
         "Raise the cap that the message names, compile and execute again: what was finished is "
         "reused.",
     ),
+    "E862": Code(
+        "another address in the environment",
+        "A variable of the environment names another server for OpenAI's models than the spec.",
+        "The key in OPENAI_API_KEY is probably that server's, and would be sent to OpenAI. Where a "
+        "key goes is for the spec to say, so that a plan asks the same server for everybody.",
+        "$ OPENAI_BASE_URL=http://gateway/v1 dagent execute  # with lm = openai/gpt-5.2",
+        "Add `api_base` and `api_key` beside `lm`, or unset the variable.",
+    ),
     "E870": Code(
         "training that diverged",
         "The loss, or a weight, is no number any more.",

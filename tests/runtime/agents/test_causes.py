@@ -226,6 +226,21 @@ def test_a_judge_that_says_nothing_readable_is_not_called_a_bad_judge(
     assert CHATTER in found.message
 
 
+def test_a_key_for_another_server_is_not_sent_to_openai(
+    stub: ModuleType, load: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = "http://127.0.0.1:1/v1"
+    monkeypatch.setenv("OPENAI_API_KEY", "the-gateways")
+    monkeypatch.setenv("OPENAI_BASE_URL", gateway)
+    text = load("agents/playing.py").spec(stub, gateway)
+    folder = stub.make_project(tmp_path / "p", text.replace(f'  api_base = "{gateway}"\n', ""))
+    with pytest.raises(Refused) as refused:
+        stub.run_project(folder)
+    (found,) = refused.value.diagnostics
+    assert found.code == "E862"
+    assert f'api_base = "{gateway}"' in str(found.suggestion)
+
+
 def test_what_a_model_lacks_is_said_before_anything_is_done(
     stub: ModuleType, load: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,6 +75,7 @@ def test_a_key_is_used_and_is_nowhere_afterwards(
 
     files = [path for path in folder.rglob("*") if path.is_file()]
     names = {path.name for path in files}
-    assert {"dagent.plan.json", "journal.jsonl", "answers.jsonl", "mlflow.db"} <= names
+    kept = {"dagent.plan.json", "dagent.lock", "journal.jsonl", "answers.jsonl", "mlflow.db"}
+    assert kept <= names
     assert any("mlruns" in str(path) or "mlartifacts" in str(path) for path in files)
     assert not [path for path in files if KEY.encode() in path.read_bytes()]
