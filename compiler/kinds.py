@@ -74,7 +74,7 @@ KINDS: dict[str, Kind] = {
             "takes the first rows of a program's submission",
         ),
         Kind("train", 2, ("rows", "model"), ("model", "log", "outcome"), "trains the student"),
-        Kind("evaluate", 2, ("rows", "model"), ("answers", "metrics"), "answers and grades a set"),
+        Kind("evaluate", 3, ("rows", "model"), ("answers", "metrics"), "answers and grades a set"),
         Kind(
             "benchmark",
             1,
@@ -84,14 +84,14 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             "gate",
-            5,
+            6,
             ("model", "answers"),
             ("champion", "current", "answers", "kept", "aside", "archive", "decision"),
             "accepts the new student or keeps the champion",
         ),
-        Kind("compare", 1, (), ("comparison",), "compares the arms over their seeds"),
+        Kind("compare", 2, (), ("comparison",), "compares the arms over their seeds"),
         Kind(
-            "result", 4, ("base", "champion", "select", "archive"), ("result",), "quotes the gain"
+            "result", 5, ("base", "champion", "select", "archive"), ("result",), "quotes the gain"
         ),
     )
 }

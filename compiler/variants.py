@@ -124,10 +124,12 @@ def _compare(arms: Sequence[CheckedArm], seeds: Sequence[int]) -> Step:
         inputs[f"result:{id}"] = f"{id}/result/result"
         inputs[f"base:{id}"] = f"{id}/test.base/answers"
         inputs[f"test:{id}"] = f"{id}/test.champion/answers"
+    metric = arms[0].spec.criteria.metrics[0]
     params = {
         "arms": [arm.name for arm in arms],
         "seeds": list(seeds),
-        "metric": arms[0].spec.criteria.metrics[0].name,
+        "metric": metric.name,
+        "average": metric.average,
     }
     kind = KINDS["compare"]
     return Step(COMPARE, kind.name, kind.version, params, inputs, estimate=seconds((0.01, 1.0)))

@@ -64,6 +64,11 @@ def _comparison_metrics(found: Any) -> dict[str, float]:
     for other in found["loop_minus"]:
         values[f"loop_minus_pp/{other['arm']}"] = other["pp"]
         values[f"loop_minus_p_holm/{other['arm']}"] = other["p_holm"]
+    for one in found.get("beside", ()):
+        values[f"end/{one['name']}/base"] = one["arms"][0]["base"]
+        for arm in one["arms"]:
+            values[f"end/{one['name']}/{arm['arm']}"] = arm["champion"]
+            values[f"end/{one['name']}/gain_pp/{arm['arm']}"] = arm["pp"]
     return {show.safe_name(name): float(value) for name, value in values.items()}
 
 

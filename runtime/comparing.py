@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dagent.runtime.graders import average
+from dagent.runtime.graders import average, weights
 from dagent.runtime.judging import scores
 from dagent.runtime.rows import Row, read_rows
 from dagent.runtime.statistics import difference_interval, holm, paired_test
@@ -39,14 +39,15 @@ class Change:
 def change(old: Sequence[Row], new: Sequence[Row], metric: Mapping[str, Any]) -> Change:
     """From ``old`` to ``new``, which pair row by row."""
     before, after = scores(old, metric["name"]), scores(new, metric["name"])
-    low, high = difference_interval(before, after)
+    counts = weights(old, metric)
+    low, high = difference_interval(before, after, counts)
     return Change(
         len(old),
         average(before, old, metric),
         average(after, new, metric),
         low,
         high,
-        paired_test(before, after).two_sided,
+        paired_test(before, after, counts).two_sided,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -188,10 +189,23 @@ def average(scores: Sequence[float], rows: Sequence[Row], metric: Mapping[str, A
     """``micro``: the mean over rows. ``macro``: the mean over skills of each skill's mean."""
     if not scores:
         return 0.0
-    if metric.get("average", "micro") == "micro":
+    if not is_macro(metric):
         return sum(scores) / len(scores)
     means = by_skill(scores, rows).values()
     return sum(means) / len(means)
+
+
+def is_macro(metric: Mapping[str, Any]) -> bool:
+    return metric.get("average", "micro") == "macro"
+
+
+def weights(rows: Sequence[Row], metric: Mapping[str, Any]) -> list[float] | None:
+    """What each row counts in the average, 1 in the mean; ``None`` where all count the same."""
+    skills = [cell(row)[0] for row in rows]
+    sizes = Counter(skills)
+    if not is_macro(metric) or len(set(sizes.values())) < 2:
+        return None
+    return [len(rows) / (len(sizes) * sizes[skill]) for skill in skills]
 
 
 def by_skill(scores: Sequence[float], rows: Sequence[Row]) -> dict[str, float]:

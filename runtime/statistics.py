@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -28,30 +29,42 @@ class Paired:
         return min(1.0, 2 * min(self.better, self.worse))
 
 
-def paired_test(old: Sequence[float], new: Sequence[float]) -> Paired:
+def paired_test(
+    old: Sequence[float], new: Sequence[float], weights: Sequence[float] | None = None
+) -> Paired:
     """Exact McNemar test for right-or-wrong scores, else a permutation test of their mean.
 
     McNemar's (1947, exact form) is a binomial test of ``fixed`` out of ``fixed + broken`` against
     one half. Scores in between, such as F1, differ by how much as well as how often: there the
     signs of the differences are flipped, all of them where they are few, else 9,999 times by a
-    fixed seed. A row whose score did not change says nothing.
+    fixed seed. So it is where rows count differently, by ``weights`` of mean 1. A row whose score
+    did not change says nothing.
     """
     fixed = sum(n > o for o, n in zip(old, new, strict=True))
     broken = sum(n < o for o, n in zip(old, new, strict=True))
     changed = fixed + broken
     better = worse = 1.0
-    if changed and {*old, *new} <= {0, 1}:
+    differences = _differences(old, new, weights)
+    if changed and weights is None and {*old, *new} <= {0, 1}:
         better = float(stats.binomtest(fixed, changed, alternative="greater").pvalue)
         worse = float(stats.binomtest(fixed, changed, alternative="less").pvalue)
     elif changed:
-        better, worse = (_flipped(old, new, side) for side in ("greater", "less"))
+        better, worse = (_flipped(differences, side) for side in ("greater", "less"))
     difference = (sum(new) - sum(old)) / len(old) if old else 0.0
+    if weights is not None:
+        difference = float(differences.mean())
     return Paired(difference, better, worse, fixed, broken)
 
 
-def _flipped(old: Sequence[float], new: Sequence[float], alternative: str) -> float:
-    """One-sided p of the mean difference when every difference's sign is a coin's."""
+def _differences(
+    old: Sequence[float], new: Sequence[float], weights: Sequence[float] | None
+) -> Any:
     differences = np.asarray(new, dtype=float) - np.asarray(old, dtype=float)
+    return differences if weights is None else differences * np.asarray(weights, dtype=float)
+
+
+def _flipped(differences: Any, alternative: str) -> float:
+    """One-sided p of the mean difference when every difference's sign is a coin's."""
     found = stats.permutation_test(
         (differences[differences != 0],),
         lambda x, axis: np.mean(x, axis=axis),
@@ -65,10 +78,15 @@ def _flipped(old: Sequence[float], new: Sequence[float], alternative: str) -> fl
 
 
 def difference_interval(
-    old: Sequence[float], new: Sequence[float], confidence: float = 0.95, seed: int = 0
+    old: Sequence[float],
+    new: Sequence[float],
+    weights: Sequence[float] | None = None,
+    confidence: float = 0.95,
+    seed: int = 0,
 ) -> tuple[float, float]:
-    """Bootstrap interval (BCa, 9,999 resamples of rows) of the mean paired difference, in 0..1."""
-    differences = np.asarray(new, dtype=float) - np.asarray(old, dtype=float)
+    """Bootstrap interval (BCa, 9,999 resamples of rows) of the mean paired difference, in 0..1.
+    ``weights`` as in ``paired_test``; the sizes of the skills count as drawn, which widens it."""
+    differences = _differences(old, new, weights)
     if differences.size < 2 or np.ptp(differences) == 0:
         mean = float(differences.mean()) if differences.size else 0.0
         return mean, mean
@@ -84,13 +102,29 @@ def difference_interval(
     return float(found.low), float(found.high)
 
 
-def mean_interval(scores: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
+def mean_interval(
+    scores: Sequence[float], weights: Sequence[float] | None = None, confidence: float = 0.95
+) -> tuple[float, float]:
     """Wilson interval of a proportion; for scores between 0 and 1 the sum is rounded to a count,
-    which widens the interval (a score's variance is at most that of a proportion of equal mean)."""
+    which widens the interval (a score's variance is at most that of a proportion of equal mean).
+    With ``weights`` of mean 1 the rows count as the effective number of them (Kish 1965)."""
     if not scores:
         return 0.0, 1.0
+    if weights is not None:
+        return _weighted_interval(scores, weights, confidence)
     found = stats.binomtest(round(sum(scores)), len(scores)).proportion_ci(confidence, "wilson")
     return float(found.low), float(found.high)
+
+
+def _weighted_interval(
+    scores: Sequence[float], weights: Sequence[float], confidence: float
+) -> tuple[float, float]:
+    from statsmodels.stats.proportion import proportion_confint
+
+    mean = float(np.average(scores, weights=weights))
+    effective = len(weights) ** 2 / sum(w * w for w in weights)
+    low, high = proportion_confint(mean * effective, effective, 1 - confidence, "wilson")
+    return float(low), float(high)
 
 
 @dataclass(frozen=True, slots=True)

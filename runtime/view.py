@@ -6,7 +6,7 @@ are no bars, only finished steps and rounds, a line each.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -179,13 +179,16 @@ def summary(event: Event, plan: Plan) -> str:
         lines.append(f"  programs  {_programs(event['programs'])}")
     if event["stop"]:
         lines.append(f"  stopped   {event['stop']}")
-    for requirement in event["requirements"]:
-        lines.append(f"  {'met' if requirement['met'] else 'NOT MET':<9} {requirement['says']}")
-    lines += [
+    return "\n".join((*lines, *_goals_and_model(event)))
+
+
+def _goals_and_model(event: Event) -> list[str]:
+    """What of the goals the champion met, where it is, how to look closer."""
+    return [
+        *(f"  {'met' if r['met'] else 'NOT MET':<9} {r['says']}" for r in event["requirements"]),
         f"  model     {event['champion_model']}",
         "  look      dagent report, dagent try, dagent ui",
     ]
-    return "\n".join(lines)
 
 
 def _moved(found: Mapping[str, Any]) -> str:
@@ -222,14 +225,26 @@ def comparison(event: Event, plan: Plan) -> str:
         lines.append(
             f"  {arm['arm']:<{width}}  {100 * arm['test']:5.1f}%  {gain:<26}  {lead}".rstrip()
         )
+    for one in found["beside"]:
+        lines += _beside(one, width)
     lines += [
         f"  champion  {event['best']}, {_of_round(event['champion']['round'])}, chosen on select",
         f"  spent     {event['spent']['rows']:,.0f} rows, "
         + ", ".join((f"{event['spent']['calls']:,.0f} calls", *sometimes_words(event["spent"]))),
-        f"  model     {event['champion_model']}",
-        "  look      dagent report, dagent try, dagent ui",
     ]
-    return "\n".join(lines)
+    return "\n".join((*lines, *_goals_and_model(event)))
+
+
+def _beside(one: Mapping[str, Any], width: int) -> Iterator[str]:
+    """A guard, or a further metric: what the champions of each arm changed there."""
+    lose = one["max_drop_pp"]
+    yield f"  also {one['name']}" if lose is None else f"  guard {one['name']}, may lose {lose:.1f}"
+    for arm in one["arms"]:
+        yield (
+            f"    {arm['arm']:<{width}}  "
+            f"{100 * arm['base']:.1f} % → {100 * arm['champion']:.1f} %, "
+            f"{_interval(arm)}, p = {arm['p_holm']:.2g} adjusted (Holm)"
+        )
 
 
 def _interval(found: Mapping[str, Any]) -> str:

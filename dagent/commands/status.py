@@ -76,7 +76,11 @@ def _arm(arm: dict[str, Any]) -> str:
     if test is None:
         return name + stands
     gain = arm["gain"]
-    return name + f"{stands}, {100 * test:.1f} % on test ({gain['test_pp']:+.1f} points)"
+    low, high = gain["ci"]
+    return name + (
+        f"{stands}, {100 * test:.1f} % on test, gain {gain['test_pp']:+.1f} points "
+        f"({low:+.1f} to {high:+.1f})"
+    )
 
 
 def _spent(found: dict[str, Any]) -> str:

@@ -9,14 +9,16 @@ from dagent.runtime.report import charts, parts
 from dagent.runtime.report.markup import Part, el
 
 
-def comparison(found: Mapping[str, Any] | None) -> Part:
-    """``found`` is ``comparison`` of ``execution_finished``; ``None`` before the end."""
-    if found is None:
+def comparison(end: Mapping[str, Any] | None, rows: int = 0) -> Part:
+    """``end`` is ``execution_finished``; ``None`` before the end. ``rows`` are those of test, 0
+    where they are not known."""
+    if end is None:
         return el(
             "p",
             "Not finished: arms are compared on test, which is opened once, at the end.",
             class_="note",
         )
+    found = end["comparison"]
     ahead = {c["arm"]: c for c in found["loop_minus"]}
     over_seeds = found["unit"] == "seeds"
     base = found["base"]
@@ -25,11 +27,12 @@ def comparison(found: Mapping[str, Any] | None) -> Part:
     return el(
         "section",
         el("h2", "The arms compared"),
-        el("p", _lead(found["loop_minus"]), class_="goal"),
+        el("p", _gained(found["arms"][0]), _lead(found["loop_minus"]), class_="goal"),
         el(
             "p",
-            f"Every arm had the same budget. On test the base has {parts.percent(base)} "
-            f"{found['metric']}. Differences are tested "
+            f"Every arm had the same budget. The base has {parts.percent(base)} {found['metric']} "
+            + (f"on {rows:,} test rows" if rows else "on test")
+            + ", which were opened once, at the end. Differences are tested "
             + (
                 f"over seeds {seeds}, paired."
                 if over_seeds
@@ -54,9 +57,87 @@ def comparison(found: Mapping[str, Any] | None) -> Part:
                 )
                 for a in found["arms"]
             ],
-            f"Points with 95 % intervals; p adjusted by Holm for {len(ahead)} comparisons",
+            "Points with 95 % intervals; p adjusted by Holm's method"
+            + (f" for {len(ahead)} comparisons" if len(ahead) > 1 else ""),
             numbers=(1, 5),
         ),
+        _beside(found.get("beside", ())),
+        _goals(found.get("goals", ()), len(found["seeds"])),
+        _handed_over(end),
+    )
+
+
+def _beside(told: Sequence[Mapping[str, Any]]) -> Part:
+    """Guards, tasks and the metrics after the first, arm by arm."""
+    return (
+        parts.table(
+            ("what", "arm", "base", "champion", "difference", "Holm", "may lose"),
+            [
+                (
+                    one["name"]
+                    if one["metric"] == one["name"]
+                    else f"{one['name']} ({one['metric']})",
+                    arm["arm"],
+                    parts.percent(arm["base"]),
+                    parts.percent(arm["champion"]),
+                    _points(arm),
+                    parts.p_value(arm["p_holm"]),
+                    "" if one["max_drop_pp"] is None else f"{one['max_drop_pp']:.1f}",
+                )
+                for one in told
+                for arm in one["arms"]
+            ],
+            "Guards, tasks and further metrics: the champions against the base, in points with "
+            "95 % intervals; p adjusted by Holm's method for all of them",
+            numbers=(2, 3, 5, 6),
+        )
+        if told
+        else None
+    )
+
+
+def _goals(goals: Sequence[Mapping[str, Any]], seeds: int) -> Part:
+    return (
+        parts.table(
+            ("goal", *goals[0]["met"]),
+            [
+                (goal["says"], *(f"{met} of {seeds}" for met in goal["met"].values()))
+                for goal in goals
+            ],
+            "Goals: in how many seeds each arm's champion met them",
+            numbers=range(1, 1 + len(goals[0]["met"])),
+        )
+        if goals
+        else None
+    )
+
+
+def used(each: Sequence[tuple[str, Mapping[str, Any], int]]) -> Part:
+    """What every arm and seed used, as the journal counts it: name, amounts by unit, trainings."""
+    units = [unit for unit in each[0][1] if unit not in ("rounds", "wall")] if each else []
+    return parts.table(
+        ("arm and seed", "trainings", *units),
+        [
+            (name, trainings, *(f"{amounts.get(unit, 0):,.0f}" for unit in units))
+            for name, amounts, trainings in each
+        ],
+        "What each used. What several share is counted for each of them, and was done once",
+        numbers=range(1, 2 + len(units)),
+    )
+
+
+def _handed_over(end: Mapping[str, Any]) -> Part:
+    """Which of the loop's students is the champion of the whole, and what it gained itself."""
+    low, high = end["gain"]["ci"]
+    number = end["champion"]["round"]
+    arm, _, seed = end["best"].rpartition("/s")
+    return el(
+        "p",
+        f"The model handed over is the {arm}'s of seed {seed}, "
+        + ("the untouched student" if number == 0 else f"of round {number}")
+        + f", chosen on select. Its own gain on test: {end['gain']['test_pp']:+.1f} points "
+        f"({low:+.1f} to {high:+.1f}).",
+        class_="note",
     )
 
 
@@ -64,6 +145,12 @@ def _point(arm: Mapping[str, Any], base: float) -> charts.ArmPoint:
     low, high = arm["gain"]["ci"]
     seeds = tuple(100 * (value - base) for value in arm["by_seed"])
     return charts.ArmPoint(arm["arm"], arm["gain"]["pp"], low, high, seeds)
+
+
+def _gained(loop: Mapping[str, Any]) -> str:
+    low, high = loop["gain"]["ci"]
+    sure = "" if low is None or low > 0 or high < 0 else ", not beyond noise"
+    return f"The {loop['arm']} gains {_points(loop['gain'])} points{sure}. "
 
 
 def _lead(others: Sequence[Mapping[str, Any]], alpha: float = 0.05) -> str:

@@ -32,7 +32,10 @@ def spend(past: Sequence[Event], plan: Plan | None, stands: Mapping[str, Any]) -
     told: list[Part] = [
         el("h2", "What it cost"),
         parts.table(
-            ("unit", "spent", "cap"), used, "Against the caps of the whole run", numbers=(1, 2)
+            ("unit", "spent", "cap"),
+            used,
+            "What this execution took itself, beside the caps",
+            numbers=(1, 2),
         ),
     ]
     took = facts.took(past, plan) if plan else []
@@ -93,7 +96,7 @@ def reproduce(first: Event, plan: Plan | None, project: Path) -> Part:
     for name, value in (
         ("plan", first["plan_id"]),
         ("student", first["settings"].get("student.model", "")),
-        ("seed", first["seed"]),
+        *_seeds(first),
         ("dagent", first["version"]),
         (
             "code of the model",
@@ -128,6 +131,11 @@ def reproduce(first: Event, plan: Plan | None, project: Path) -> Part:
             ),
         ),
     )
+
+
+def _seeds(first: Event) -> list[tuple[str, str]]:
+    seeds = sorted({own["seed"] for own in first.get("by_variant", {}).values()})
+    return [("seeds", ", ".join(map(str, seeds)))] if seeds else [("seed", str(first["seed"]))]
 
 
 def _lock(first: Event, project: Path) -> Mapping[str, Any]:

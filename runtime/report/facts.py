@@ -103,6 +103,11 @@ def test_rows(past: Sequence[Event], project: Path) -> int:
     return _lines(path) if path else 0
 
 
+def trainings(past: Sequence[Event]) -> int:
+    """How many rounds were trained, also where an equal training was done before."""
+    return len({e["step"] for e in past if e["event"] == "step_finished" and e["kind"] == "train"})
+
+
 def flows(past: Sequence[Event], project: Path) -> list[Flow]:
     """Of the rounds whose rows are all still there."""
     found = []

@@ -11,7 +11,8 @@ from dagent.runtime.history import kept_plan
 from dagent.runtime.lanes import of_variant
 from dagent.runtime.projection import Event, started
 from dagent.runtime.report import closing, sections
-from dagent.runtime.report.arms import comparison
+from dagent.runtime.report.arms import comparison, used
+from dagent.runtime.report.facts import test_rows, trainings
 from dagent.runtime.report.markup import Markup, Part, el, join
 from dagent.runtime.report.unshown import unshown
 from dagent.runtime.status import execution_id, status
@@ -71,20 +72,28 @@ def _head(first: Event, stands: Mapping[str, Any]) -> Markup:
 def _of_arms(
     events: Sequence[Event], variants: Sequence[str], own: Mapping[str, Any], project: Path
 ) -> list[Part]:
-    """The comparison, then each arm and seed folded away."""
-    told: list[Part] = [comparison(events[-1].get("comparison"))]
+    """The comparison, then each arm and seed folded away, and what each used."""
+    end = events[-1] if "comparison" in events[-1] else None
+    each = {id: of_variant(events, id) for id in variants}
+    told: list[Part] = [comparison(end, test_rows(each[variants[0]], project))]
     told.append(el("h2", "Each arm and seed", id="arms"))
-    for id in variants:
-        mine = of_variant(events, id)
+    amounts = []
+    for id, mine in each.items():
         stands = status(mine, alive=False)
-        test = stands["champion"]["test"]
-        says = f"{own[id]['arm']}, seed {own[id]['seed']} "
+        name = f"{own[id]['arm']}, seed {own[id]['seed']}"
+        amounts.append((name, stands["spent"], trainings(mine)))
+        test, gain = stands["champion"]["test"], stands["gain"]
         ends = (
             "not finished"
             if test is None
-            else (f"{100 * stands['base']['test']:.1f} % → {100 * test:.1f} % on test")
+            else f"{100 * stands['base']['test']:.1f} % → {100 * test:.1f} % on test, "
+            f"{gain['test_pp']:+.1f} points ({gain['ci'][0]:+.1f} to {gain['ci'][1]:+.1f})"
         )
         told.append(
-            el("details", el("summary", says, el("span", ends)), *sections.of_one(mine, project))
+            el(
+                "details",
+                el("summary", f"{name} ", el("span", ends)),
+                *sections.of_one(mine, project),
+            )
         )
-    return told
+    return [*told, used(amounts)]

@@ -9,6 +9,8 @@ from dagent.compiler.plan import Plan, Step
 from dagent.runtime.projection import Event
 from dagent.runtime.report.markup import Part, el
 
+FEW = 5  # seeds
+
 
 def unshown(past: Sequence[Event], plan: Plan | None) -> Part:
     if plan is None:
@@ -22,7 +24,10 @@ def unshown(past: Sequence[Event], plan: Plan | None) -> Part:
 
 def _said(past: Sequence[Event], plan: Plan) -> Iterator[str]:
     yield "How the student does on questions that are not drawn as those of test were."
-    if len({v.seed for v in plan.variants}) < 2:
+    seeds = len({v.seed for v in plan.variants})
+    if 1 < seeds < FEW:
+        yield f"Small differences between arms: over {seeds} seeds only large ones leave the noise."
+    if seeds < 2:
         yield (
             "How another seed would end. The interval speaks of the rows of test; that trainings "
             "differ by their seed is not in it."

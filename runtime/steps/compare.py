@@ -14,19 +14,17 @@ from dagent.compiler.arms import LOOP
 from dagent.compiler.plan import Step
 from dagent.compiler.variants import variant_id
 from dagent.dsl.diagnostics import Diagnostic
-from dagent.runtime.judging import scores
-from dagent.runtime.rows import read_json, read_rows, write_json
+from dagent.runtime.comparing import change
+from dagent.runtime.rows import Row, read_json, read_rows, write_json
 from dagent.runtime.statistics import (
     Difference,
-    difference_interval,
     difference_over_seeds,
     holm,
-    paired_test,
 )
 from dagent.runtime.step import Artifact, Context, StepOutput
 
 kind = "compare"
-version = 1
+version = 2
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
@@ -35,9 +33,11 @@ def check(step: Step, project: Path) -> Iterable[Diagnostic]:
 
 def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:
     """Accuracies in 0..1, differences and their 95 % intervals in points; ``p_holm`` is adjusted
-    for the number of arms."""
+    for the number of arms. ``beside`` says of every further metric, guard and task what each arm's
+    champions changed against the base, its ``p_holm`` adjusted for all of these; ``goals`` in how
+    many seeds each arm met each."""
     arms, seeds = step.params["arms"], step.params["seeds"]
-    metric = step.params["metric"]
+    metric = {"name": step.params["metric"], "average": step.params["average"]}
     ends = {
         (arm, seed): read_json(inputs[f"result:{variant_id(arm, seed)}"].path)
         for arm in arms
@@ -46,12 +46,11 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     tests = {arm: [ends[arm, seed]["champion"]["test"] for seed in seeds] for arm in arms}
     bases = [ends[LOOP, seed]["base"]["test"] for seed in seeds]
 
-    def answers(end: str, arm: str) -> list[float]:
-        rows = read_rows(inputs[f"{end}:{variant_id(arm, seeds[0])}"].path)
-        return scores(rows, metric)
+    def answers(end: str, arm: str) -> list[Row]:
+        return read_rows(inputs[f"{end}:{variant_id(arm, seeds[0])}"].path)
 
     def difference(old: Sequence[float], new: Sequence[float], rows: Any) -> Difference:
-        return difference_over_seeds(old, new) if len(seeds) > 1 else _over_rows(*rows())
+        return difference_over_seeds(old, new) if len(seeds) > 1 else _over_rows(*rows(), metric)
 
     gains = {
         arm: difference(bases, tests[arm], lambda a=arm: (answers("base", a), answers("test", a)))
@@ -66,7 +65,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     }
     adjusted = dict(zip(against, holm([d.p for d in against.values()]), strict=True))
     comparison = {
-        "metric": metric,
+        "metric": metric["name"],
         "seeds": seeds,
         "unit": "seeds" if len(seeds) > 1 else "rows",
         "base": _mean(bases),
@@ -84,6 +83,8 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
             {"arm": arm, **_points(found), "p_holm": adjusted[arm]}
             for arm, found in against.items()
         ],
+        "beside": _beside(ends, arms, seeds),
+        "goals": _goals(ends, arms, seeds),
     }
     return StepOutput(
         {"comparison": write_json(context.scratch / "comparison.json", comparison)},
@@ -93,10 +94,64 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     )
 
 
-def _over_rows(old: Sequence[float], new: Sequence[float]) -> Difference:
-    test = paired_test(old, new)
-    low, high = difference_interval(old, new)
-    return Difference(test.difference, low, high, test.two_sided, len(old))
+def _beside(
+    ends: Mapping[tuple[str, int], Mapping[str, Any]], arms: Sequence[str], seeds: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Over the seeds where there are several, else as the one result says it."""
+
+    def measured(arm: str, seed: int) -> list[Mapping[str, Any]]:
+        end = ends[arm, seed]
+        return [*end.get("metrics", ())[1:], *end.get("watched", ())]
+
+    told = [
+        {
+            "name": one["name"],
+            "metric": one.get("metric", one["name"]),
+            "max_drop_pp": one.get("max_drop_pp"),
+            "arms": [
+                {"arm": arm, **_changed([measured(arm, seed)[i] for seed in seeds])} for arm in arms
+            ],
+        }
+        for i, one in enumerate(measured(LOOP, seeds[0]))
+    ]
+    each = [of for one in told for of in one["arms"]]
+    for of, adjusted in zip(each, holm([of["p"] for of in each]), strict=True):
+        of["p_holm"] = adjusted
+    return told
+
+
+def _changed(by_seed: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    base, champion = ([one[end] for one in by_seed] for end in ("base", "champion"))
+    one = by_seed[0]
+    return {
+        "base": _mean(base),
+        "champion": _mean(champion),
+        **(
+            _points(difference_over_seeds(base, champion))
+            if len(by_seed) > 1
+            else {"pp": one["gain_pp"], "ci": one["ci"], "p": one["p"]}
+        ),
+    }
+
+
+def _goals(
+    ends: Mapping[tuple[str, int], Mapping[str, Any]], arms: Sequence[str], seeds: Sequence[int]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "says": goal["goal"],
+            "met": {
+                arm: sum(ends[arm, seed]["requirements"][i]["met"] for seed in seeds)
+                for arm in arms
+            },
+        }
+        for i, goal in enumerate(ends[LOOP, seeds[0]]["requirements"])
+    ]
+
+
+def _over_rows(old: Sequence[Row], new: Sequence[Row], metric: Mapping[str, Any]) -> Difference:
+    found = change(old, new, metric)
+    return Difference(found.after - found.before, found.low, found.high, found.p, found.rows)
 
 
 def _points(found: Difference) -> dict[str, Any]:

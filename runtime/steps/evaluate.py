@@ -9,14 +9,14 @@ from typing import Any
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.gpu import needs_gpu
-from dagent.runtime.graders import average, by_skill, ready
+from dagent.runtime.graders import average, by_skill, ready, weights
 from dagent.runtime.judging import judged, scores
 from dagent.runtime.rows import read_rows, write_json, write_rows
 from dagent.runtime.statistics import mean_interval
 from dagent.runtime.step import Artifact, Context, StepOutput
 
 kind = "evaluate"
-version = 2
+version = 3
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
@@ -44,7 +44,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         got = scores(rows, metric["name"])
         found[metric["name"]] = {
             "value": average(got, rows, metric),
-            "interval": mean_interval(got),
+            "interval": mean_interval(got, weights(rows, metric)),
             "rows": len(rows),
             "by_skill": by_skill(got, rows),
         }

@@ -15,7 +15,7 @@ from typing import Any
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.comparing import Change, on_guard
-from dagent.runtime.graders import average, by_skill
+from dagent.runtime.graders import average, by_skill, weights
 from dagent.runtime.judging import scores
 from dagent.runtime.requirements import OPERATORS, judge, reached, said
 from dagent.runtime.rows import Row, read_json, read_rows, write_json, write_rows
@@ -23,7 +23,7 @@ from dagent.runtime.statistics import Paired, mean_interval, paired_test
 from dagent.runtime.step import Artifact, Context, Params, StepOutput
 
 kind = "gate"
-version = 5
+version = 6
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
@@ -73,7 +73,8 @@ def _later(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOut
     old = read_rows(inputs["champion_answers"].path)
     failed = read_json(inputs["outcome"].path)["failed"]
     new = old if failed else read_rows(inputs["answers"].path)
-    test = paired_test(scores(old, metric["name"]), scores(new, metric["name"]))
+    before, after = scores(old, metric["name"]), scores(new, metric["name"])
+    test = paired_test(before, after, weights(old, metric))
     guards = {} if failed else _guards(params, inputs)
     broken = [] if failed else [*_broken_floors(params, old, new), *_broken_guards(params, guards)]
     always = params["rule"] == "always" and not failed
@@ -195,7 +196,7 @@ def _output(
 def _summary(params: Params, rows: Sequence[Row]) -> dict[str, Any]:
     metric = params["metrics"][0]
     got = scores(rows, metric["name"])
-    low, high = mean_interval(got)
+    low, high = mean_interval(got, weights(rows, metric))
     return {
         "round": params["round"],
         "metric": metric["name"],

@@ -10,15 +10,15 @@ from typing import Any
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.comparing import change, family, metric_of, on_guard
-from dagent.runtime.graders import average, by_skill
+from dagent.runtime.graders import average, by_skill, weights
 from dagent.runtime.judging import scores
-from dagent.runtime.requirements import judge
+from dagent.runtime.requirements import judge, said
 from dagent.runtime.rows import read_json, read_rows, write_json
 from dagent.runtime.statistics import difference_interval, mean_interval, paired_test
 from dagent.runtime.step import Artifact, Context, StepOutput
 
 kind = "result"
-version = 4
+version = 5
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
@@ -36,8 +36,9 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     selected = read_rows(inputs["select"].path)
     old, new = scores(base, metric["name"]), scores(champion, metric["name"])
     before, after = average(old, base, metric), average(new, champion, metric)
-    low, high = difference_interval(old, new)
-    test = paired_test(old, new)
+    counts = weights(base, metric)
+    low, high = difference_interval(old, new, counts)
+    test = paired_test(old, new, counts)
     named = {m["name"]: m for m in step.params["metrics"]}
     measured, judges = {"test": champion, "select": selected}, dict(named)
     for guard in step.params["watched"]:
@@ -48,11 +49,15 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     ]
     archive = read_json(inputs["archive"].path)
     result: dict[str, Any] = {
-        "base": {"test": before, "interval": mean_interval(old), "by_skill": by_skill(old, base)},
+        "base": {
+            "test": before,
+            "interval": mean_interval(old, counts),
+            "by_skill": by_skill(old, base),
+        },
         "champion": {
             "round": archive[-1]["champion_round"] if archive else 0,
             "test": after,
-            "interval": mean_interval(new),
+            "interval": mean_interval(new, counts),
             "by_skill": by_skill(new, champion),
         },
         "gain": {
@@ -64,7 +69,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
             "broken": test.broken,
         },
         "requirements": [
-            {**r, "met": verdict.met, "value": verdict.value, "says": verdict.says}
+            {**r, "goal": said(r), "met": verdict.met, "value": verdict.value, "says": verdict.says}
             for r, verdict in verdicts
         ],
     }

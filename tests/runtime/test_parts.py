@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import binomtest
 
 from dagent.compiler.digests import content_digest
-from dagent.runtime.graders import grader
+from dagent.runtime.graders import average, grader, weights
 from dagent.runtime.journal import Journal, read_events
 from dagent.runtime.meter import Meter, OutOfBudget
 from dagent.runtime.statistics import difference_interval, mean_interval, paired_test
@@ -168,6 +168,37 @@ def test_intervals_cover_what_they_should() -> None:
     assert difference_interval([1.0, 1.0], [1.0, 1.0]) == (0.0, 0.0)
     low, high = mean_interval([1.0] * 8 + [0.0] * 2)
     assert low < 0.8 < high
+
+
+MACRO = {"name": "m", "average": "macro"}
+
+
+def test_where_skills_count_the_same_so_they_do_in_the_test_and_the_interval() -> None:
+    """80 rows of one skill get better and 8 of another get worse: row by row that is a clear gain,
+    skill by skill none."""
+    rows = [{"skill": "common"}] * 80 + [{"skill": "rare"}] * 8
+    old = [0.0] * 20 + [1.0] * 60 + [1.0] * 8
+    new = [1.0] * 80 + [0.0] * 3 + [1.0] * 5
+    counts = weights(rows, MACRO)
+    assert counts
+    by_row, by_skill = paired_test(old, new), paired_test(old, new, counts)
+    assert by_row.better < 0.001
+    assert by_skill.better > 0.3
+    gain = average(new, rows, MACRO) - average(old, rows, MACRO)
+    assert by_skill.difference == pytest.approx(gain)
+    low, high = difference_interval(old, new, counts)
+    assert low < gain < 0 < high
+    low, high = mean_interval(old, counts)
+    assert low < average(old, rows, MACRO) < high
+    assert high - low > 1.3 * np.ptp(mean_interval(old)), "eight rows decide half of it"
+
+
+def test_skills_of_one_size_need_no_weights() -> None:
+    assert weights([{"skill": "a"}, {"skill": "b"}], MACRO) is None
+    assert weights([{"skill": "a"}] * 3 + [{"skill": "b"}], {"name": "m"}) is None
+    assert weights([{"skill": "a"}] * 3 + [{"skill": "b"}], MACRO) == pytest.approx(
+        [2 / 3, 2 / 3, 2 / 3, 2]
+    )
 
 
 def test_scores_between_are_compared_by_how_much_they_differ() -> None:
