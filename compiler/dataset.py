@@ -14,6 +14,8 @@ from dagent.compiler.where import CannotJudge, Where
 COLUMNS = ("id", "prompt", "answer", "skill", "difficulty")
 # What some graders judge by; carried only where one does.
 EXTRA = ("tests", "schema_sql", "database")
+# By grader, those of which a row must have at least one.
+BRINGS: Mapping[str, tuple[str, ...]] = {"code": ("tests",), "sql": ("database", "schema_sql")}
 _TYPES: Mapping[str, tuple[Any, str]] = {
     "id": (str | int, "neither text nor integer"),
     "prompt": (str | int | float, "no text"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from dagent.compiler.facts import Facts
 from dagent.compiler.prices import Price, place
-from dagent.compiler.prompts import characters
+from dagent.compiler.prompts import characters, prompt_of
 from dagent.compiler.spec import LanguageModel, Metric, Optimise, Role, Spec
 
 ROWS_PER_CALL = 5  # of a generator that is a language model
@@ -29,6 +29,7 @@ SHOWN_ROWS, PROGRAM, HAPPENED = (8, 21), (600, 8000), 2500
 ATTEMPT = {"calls": 5000.0, "wall": 3 * 3600.0}
 
 CHARACTERS_PER_TOKEN = (5.0, 2.5)  # words of English; code, digits and JSON
+BROUGHT = (100, 600)  # characters of tests or tables that a row comes with
 WORDS = 60  # characters of names and brackets around each row or item in a prompt
 EXPLAINED = (20, 600)  # characters of reasoning before a result
 THINKING = 4  # times the visible answer that a model may write in all
@@ -252,11 +253,14 @@ class Engineering:
         return self._use("planner", calls, prompt, (2 * WORDS, cells * 4 * WORDS))
 
     def _written(self, calls: Range) -> Use:
-        row = self._row
-        shown = EXAMPLES * (row + WORDS)
+        row, brings = self._row, self.spec.brings
+        fewest, most = BROUGHT if brings else (0, 0)
+        shown, longer = (EXAMPLES * (row + WORDS + more) for more in (fewest, most))
         passage = PASSAGE if self.spec.domain.sources else 0
-        prompt = self._prompt("generator", "write", shown, shown + AVOIDED * row + passage)
-        low, high = (ROWS_PER_CALL * (row + WORDS + more) for more in EXPLAINED)
+        name = prompt_of("generator", brings)
+        prompt = self._prompt(name, "write", shown, longer + AVOIDED * row + passage)
+        low = ROWS_PER_CALL * (row + WORDS + EXPLAINED[0] + fewest)
+        high = ROWS_PER_CALL * (row + WORDS + EXPLAINED[1] + most)
         return self._use("generator", calls, prompt, (low, high), WAVES)
 
     def _judged(self, calls: Range) -> Use:

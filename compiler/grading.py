@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dagent.compiler.dataset import Row
+from dagent.compiler.dataset import BRINGS, Row
 from dagent.compiler.models import KEYS, read_lm
 from dagent.compiler.read import Reader
 
@@ -38,9 +38,6 @@ OPTIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 # Graders that judge otherwise than they once did, so that what was judged then is judged again.
 VERSIONS: Mapping[str, int] = {"code": 2, "numeric": 2}
-
-# Further columns of which a row must have at least one.
-BRINGS: Mapping[str, tuple[str, ...]] = {"code": ("tests",), "sql": ("database", "schema_sql")}
 
 
 def read_grading(block: Reader) -> tuple[str, dict[str, Any]]:

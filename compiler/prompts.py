@@ -16,6 +16,16 @@ from dagent.compiler.spec import Spec
 TABLE = Path(__file__).parent / "prompts.json"
 
 
+def prompt_of(role: str, brings: str = "") -> str:
+    """The name of a role's prompt in the table; a generator's for a grader that needs more of a row
+    than its answer is another.
+
+    >>> prompt_of("generator", "code")
+    'generator.code'
+    """
+    return f"{role}.{brings}" if brings else role
+
+
 def version(role: str) -> str:
     """The first 12 hex digits of the digest of a role's signatures."""
     found: str = _table()[role]["version"]
@@ -33,6 +43,8 @@ def prompts(spec: Spec) -> dict[str, str]:
     roles = ("diagnoser", "planner", "generator", "verifier", "refiner", "author")
     having = {name: getattr(spec.engineer, name) for name in roles}
     found = {name: version(name) for name, role in having.items() if role and role.lm}
+    if "generator" in found:
+        found["generator"] = version(prompt_of("generator", spec.brings))
     return found | ({"judge": version("judge")} if spec.criteria.judges else {})
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dagent.compiler.arguments import SAMPLING
-from dagent.compiler.dataset import View
+from dagent.compiler.dataset import BRINGS, View
 from dagent.compiler.where import Where
 from dagent.dsl import document
 from dagent.dsl.source import Span
@@ -344,6 +344,18 @@ class Spec:
             StopIteration: when none has it, which ``check_data`` refuses.
         """
         return next(data for data in self.data if data.role == role)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The graders of a row to train on that need more of it than its answer."""
+        graders = [self.criteria.metrics[0].grader] if self.criteria.metrics else []
+        graders += [check.grader for check in self.engineer.verify]
+        return tuple(sorted(BRINGS.keys() & set(graders)))
+
+    @property
+    def brings(self) -> str:
+        """The one of them for which a language model writes what is needed; empty for none."""
+        return self.needed[0] if self.engineer.generator.lm and self.needed else ""
 
     def judged_by(self, data: DataSet) -> tuple[str, ...]:
         """The metrics that judge answers to the rows of a set."""

@@ -28,7 +28,7 @@ def altered(tests: str, rng: random.Random) -> str | None:
     lines = tests.splitlines(keepends=True)
     line = lines[node.lineno - 1].encode()
     old = line[node.col_offset : node.end_col_offset]
-    new = _written(_other(ast.literal_eval(node)), old[:1] == b'"')
+    new = _written(another(ast.literal_eval(node)), old[:1] == b'"')
     changed = line[: node.col_offset] + new.encode() + line[node.end_col_offset :]
     lines[node.lineno - 1] = changed.decode()
     return "".join(lines)
@@ -73,7 +73,7 @@ def _same(value: Any, other: Any) -> bool:
     return bool(value == other)
 
 
-def _other(value: Any) -> Any:
+def another(value: Any) -> Any:
     """Another value of the same type."""
     match value:
         case bool():
@@ -87,12 +87,12 @@ def _other(value: Any) -> Any:
         case bytes():
             return value + (value[-1:] or b"a")
         case list():
-            return [*value[:-1], _other(value[-1])] if value else [0]
+            return [*value[:-1], another(value[-1])] if value else [0]
         case tuple():
-            return (*value[:-1], _other(value[-1])) if value else (0,)
+            return (*value[:-1], another(value[-1])) if value else (0,)
         case dict() if value:
             last = next(reversed(value))
-            return {**value, last: _other(value[last])}
+            return {**value, last: another(value[last])}
         case dict():
             return {0: 0}
         case set():

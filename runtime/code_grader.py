@@ -14,17 +14,21 @@ import os
 import random
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import takewhile
+from typing import TypeVar
 
 from dagent.runtime.altered import altered
 from dagent.runtime.grade import RIGHT, Grade, Grader, unfenced, wrong
 from dagent.runtime.rows import Row
 from dagent.runtime.sandbox import Limits, Sandbox
 
+T = TypeVar("T")
+U = TypeVar("U")
 _SECONDS = 10.0
 _LANES = 8  # sandboxes at once
+_MOMENT = 0.5  # seconds of an answer that was changed
 _TOGETHER = 100  # answers that share a process where they may
 
 # Findings are told by file and line.
@@ -63,6 +67,20 @@ import json
 for _texts in json.loads(_read("rows.json")):
     graded(_fault(*_texts))
 """
+# An answer that was changed may never end.
+_EACH = f"""{_FAULT}
+import json, signal
+
+def _late(*_):
+    raise TimeoutError("it takes too long")
+
+signal.signal(signal.SIGALRM, _late)
+for _texts in json.loads(_read("rows.json")):
+    signal.setitimer(signal.ITIMER_REAL, {_MOMENT})
+    _found = _fault(*_texts)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    graded(_found)
+"""
 
 
 class CodeGrader:
@@ -83,8 +101,13 @@ class CodeGrader:
         if self._trusting:
             parts = [pairs[i : i + _TOGETHER] for i in range(0, len(pairs), _TOGETHER)]
             return [grade for part in parts for grade in self._together(part)]
+        return self.at_once(lambda pair: self(*pair), pairs)
+
+    @staticmethod
+    def at_once(work: Callable[[T], U], parts: Iterable[T]) -> list[U]:
+        """The work on each part, in as many sandboxes as there are processors."""
         with ThreadPoolExecutor(min(_LANES, os.cpu_count() or 1)) as pool:
-            return list(pool.map(lambda pair: self(*pair), pairs))
+            return list(pool.map(work, parts))
 
     def _together(self, pairs: Sequence[tuple[str, Row]]) -> list[Grade]:
         """In one process; the answer at which it ends before its time is graded alone."""
@@ -110,6 +133,18 @@ class CodeGrader:
         if changed is not None and self._grade(answer, changed).score == 1:
             return wrong("it passes tests that no right answer passes")
         return grade
+
+    def each(self, answers: Sequence[str], row: Row) -> list[bool]:
+        """Whether each of these passes the row's tests; all in one process, since they are changed
+        forms of one answer. Those after one at which the process ended are left out."""
+        passed: list[bool] = []
+        texts = [(answer, as_text(row["tests"])) for answer in answers]
+        self._sandbox().run(
+            _EACH,
+            {"rows.json": json.dumps(texts)},
+            serve={"graded": lambda fault: passed.append(fault is None)},
+        )
+        return passed
 
     def _grade(self, answer: str, tests: str) -> Grade:
         token = secrets.token_hex(16)

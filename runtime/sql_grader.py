@@ -62,11 +62,11 @@ def sql_grader(databases: Mapping[str, str], project: Path) -> Grader:
 
     def grade(answer: str, row: Row) -> Grade:
         try:
-            right = _result(row["answer"], row, databases, project)
+            right = result_of(row["answer"], row, databases, project)
         except Stopped as stopped:
             return wrong(f"the right query fails: {stopped}")
         try:
-            given = _result(answer, row, databases, project)
+            given = result_of(answer, row, databases, project)
         except Stopped as stopped:
             return wrong(str(stopped))
         return compared(given, right, in_order=ordered(row["answer"]))
@@ -106,7 +106,7 @@ def _value(value: Any) -> Any:
     return float(f"{value:.9g}") if isinstance(value, int | float) else value
 
 
-def _result(query: str, row: Row, databases: Mapping[str, str], project: Path) -> Result:
+def result_of(query: str, row: Row, databases: Mapping[str, str], project: Path) -> Result:
     """
     Raises:
         Stopped: when it fails or asks for too much.

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from dagent.compiler.dataset import COLUMNS, EXTRA, Row, rows_of
+from dagent.compiler.dataset import BRINGS, COLUMNS, EXTRA, Row, rows_of
 from dagent.compiler.digests import content_digest
 from dagent.compiler.facts import DataFacts, inside
 from dagent.compiler.formats import TITLES, Fault, read_file
-from dagent.compiler.grading import BRINGS, ungradable
+from dagent.compiler.grading import ungradable
 from dagent.compiler.hub import pinned, read_pins
 from dagent.compiler.read import inside_text
 from dagent.compiler.rowchecks import SHOWN, first_rows, must_not_share, shared, too_few, unlisted

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from dagent.compiler.dataset import BRINGS
 from dagent.compiler.digests import content_digest
 from dagent.compiler.facts import DataFacts, GraderFacts, inside
-from dagent.compiler.grading import BRINGS, OPTIONS, lacks
+from dagent.compiler.grading import OPTIONS, lacks
 from dagent.compiler.spec import Options, Spec
 from dagent.dsl.diagnostics import Diagnostics, Note
 
@@ -26,17 +27,7 @@ def check_graders(
         _check_options(spec, path, grader, options, diagnostics)
         if grader == "json" and "schema" in options:
             _load_schema(spec, (*path, "schema"), options["schema"], project, schemas, diagnostics)
-        if (spec.engineer.generator.lm and grader in BRINGS) and (
-            path[0] == "engineer" or spec.criteria.metrics[0].name == path[-1]
-        ):
-            diagnostics.error(
-                "E514",
-                f"the rows that a language model generates bring nothing that `{grader}` judges by",
-                spec.at(*path, "grader"),
-                "generate the rows by a `program` that gives them "
-                + " or ".join(f"`{c}`" for c in BRINGS[grader]),
-                [Note("the generator is named here", spec.at("engineer", "generator", "lm"))],
-            )
+    _check_brought(spec, data, diagnostics)
     _check_columns(spec, data, diagnostics)
     return GraderFacts(schemas, _databases(spec, project, data, diagnostics))
 
@@ -46,6 +37,33 @@ def _uses(spec: Spec) -> Iterator[tuple[Way, str, Options]]:
         yield ("criteria", "metric", metric.name), metric.grader, metric.options
     for check in spec.engineer.verify:
         yield ("engineer", "verify", check.name), check.grader, check.options
+
+
+def _check_brought(spec: Spec, data: Mapping[str, DataFacts], diagnostics: Diagnostics) -> None:
+    """A model writes tests or small databases, not both, and no rows about a database in a file; an
+    author's program submits questions and answers alone."""
+    needed, engineer = spec.needed, spec.engineer
+    if not needed or not (engineer.generator.lm or engineer.writes_programs):
+        return
+    path = next(path for path, grader, _ in _uses(spec) if grader == needed[-1])
+    if engineer.writes_programs:
+        what = "more than question and answer, and programs of an author submit no more"
+    elif len(needed) > 1:
+        what = "tests for `code` and tables for `sql`, and a language model writes one of them"
+    elif needed == ("sql",) and any(facts.databases for facts in data.values()):
+        what = "questions about databases in files, and a language model writes its own tables"
+    else:
+        return
+    brings = " or ".join(f"`{column}`" for grader in needed for column in BRINGS[grader])
+    who = ("strategy",) if engineer.writes_programs else ("generator", "lm")
+    diagnostics.error(
+        "E514",
+        f"the rows to generate need {what}",
+        spec.at(*path, "grader"),
+        f"generate the rows by a `program` that gives them {brings}"
+        + (", under `strategy = curriculum`" if engineer.writes_programs else ""),
+        [Note("who makes them is named here", spec.at("engineer", *who))],
+    )
 
 
 def _check_options(

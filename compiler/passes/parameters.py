@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from dagent.compiler.dataset import BRINGS
 from dagent.compiler.digests import derived_seed
 from dagent.compiler.facts import Facts
-from dagent.compiler.grading import BRINGS, VERSIONS
-from dagent.compiler.prompts import version
+from dagent.compiler.grading import VERSIONS
+from dagent.compiler.prompts import prompt_of, version
 from dagent.compiler.spec import (
     DataSet,
     Guard,
@@ -156,12 +157,14 @@ class Parameters:
         if role.lm is None:
             return body
         body = body if role.program else {"options": dict(role.options)}
+        brings = self.spec.brings if name == "generator" else ""
         return {
             **body,
             "lm": _lm(role.lm),
             # The program itself is what a teacher is asked.
-            "prompt": None if name == "teacher" else version(name),
+            "prompt": None if name == "teacher" else version(prompt_of(name, brings)),
             "sources": dict(self.facts.documents) if name == "generator" else {},
+            **({"brings": brings} if brings else {}),
         }
 
     def _doer(self, role: Role) -> Params:
@@ -200,6 +203,8 @@ class Parameters:
                 }
                 for check in engineer.verify
             ]
+        if self.spec.brings:
+            checks["brought"] = self.spec.brings
         if engineer.verifier is not None:
             checks["verifier"] = self.role(engineer.verifier, "verifier")
             if engineer.verifier.lm:

@@ -103,10 +103,11 @@ CODES = {
         "Correct the path; it is relative to the spec.",
     ),
     "E514": Code(
-        "generated rows that nothing can judge",
-        "A language model generates questions and answers, and no tests or databases for them.",
-        "Every row would be rejected, and the calls be paid for nothing.",
-        "$ dagent check spec-with-generated-code.dagent",
+        "generated rows that a model cannot complete",
+        "Rows need more than the model that makes them gives: unit tests and tables at once, say.",
+        "A language model writes the tests of a row, or the tables of its question; not both, and "
+        "it does not see the files. Programs of `strategy = program` submit neither.",
+        "$ dagent check spec-with-code-and-sql.dagent",
         "Generate rows by a program that gives them the columns, or judge them otherwise.",
     ),
     "E515": Code(

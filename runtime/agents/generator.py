@@ -12,15 +12,17 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from types import GenericAlias
 from typing import Any
 
 import dspy
-import pydantic
 
 from dagent.compiler.engineering import ROWS_PER_CALL, WAVES
 from dagent.compiler.plan import digest
 from dagent.runtime.agents.asking import Asked, ask, together
 from dagent.runtime.agents.coverage import PATTERNS, NearDuplicates
+from dagent.runtime.agents.drafts import BRINGS, DRAFTS, DraftedRow, brought
 from dagent.runtime.agents.grounding import Grounds, Passage
 from dagent.runtime.agents.planner import METHODS
 from dagent.runtime.agents.verifier import Brief
@@ -32,16 +34,7 @@ PRIOR_ROWS = 5  # rows of yield 1 that a cell is believed to have shown before i
 LEAST_YIELD = 0.2  # a cell that yields less is not worth asking five times over
 AVOIDED = 10  # prompts shown as written already
 
-Screen = Callable[[Row], str | None]
-
-
-class DraftedRow(pydantic.BaseModel):
-    """DSPy shows a schema's keys in the order of the alphabet, and models write them in the order
-    shown: these names put the reasoning before the result."""
-
-    question: str = pydantic.Field(description="Exactly as the student will see it.")
-    reasoning: str = pydantic.Field(default="", description="The solution, step by step, checked.")
-    result: str = pydantic.Field(description="The right answer in the wanted form, nothing else.")
+Screen = Callable[[Sequence[Row]], list[str | None]]
 
 
 class WriteRows(dspy.Signature):  # type: ignore[misc]
@@ -73,9 +66,18 @@ class WriteRows(dspy.Signature):  # type: ignore[misc]
 
 
 class GeneratorAgent(dspy.Module):  # type: ignore[misc]
-    def __init__(self) -> None:
+    """``brings`` is the grader that needs more of a row than its answer: ``code``, ``sql``."""
+
+    def __init__(self, brings: str = "") -> None:
         super().__init__()
-        self.write = dspy.Predict(WriteRows)
+        self.brings = brings
+        signature = WriteRows
+        if brings:
+            said = f"{WriteRows.instructions}\n{BRINGS[brings][2].rstrip()}"
+            signature = WriteRows.with_instructions(said).with_updated_fields(
+                "rows", type_=GenericAlias(list, (DRAFTS[brings],))
+            )
+        self.write = dspy.Predict(signature)
 
     def forward(self, **inputs: Any) -> Any:
         return self.write(**inputs)
@@ -142,8 +144,8 @@ async def write(
     seed: int,
     progress: Callable[[int, int], None],
 ) -> Written:
-    """Rows for all items. ``screen`` says what is wrong with a row, if that costs nothing to find
-    out; ``yields`` are verified and made rows of earlier rounds.
+    """Rows for all items. ``screen`` says what is wrong with each row, if that costs nothing to
+    find out; ``yields`` are verified and made rows of earlier rounds.
 
     Raises:
         Exception: the model cannot be reached; what was answered is kept by the client.
@@ -155,6 +157,7 @@ async def write(
     seen = NearDuplicates()
     for row in (*kept, *grounds.rows):
         seen.add(row["id"], row["prompt"], row["answer"])
+    more = partial(brought, agent.brings, as_list=grounds.lists_tests)
     rows: list[Row] = []
     calls = 0
     out: OutOfBudget | None = None
@@ -170,9 +173,18 @@ async def write(
         )
         calls += len(orders)
         by_id = {shelf.item["id"]: shelf for shelf in shelves}
+        new: list[tuple[_Shelf, str, Row]] = []
         for order, asked in zip(orders, answers, strict=True):
             if asked is not None:
-                rows += _receive(order, asked, by_id[order.item["id"]], seen, screen, lineage)
+                shelf = by_id[order.item["id"]]
+                received = _receive(order, asked, shelf, seen, lineage, more)
+                rows += received
+                new += [(shelf, order.pattern, row) for row in received if "fault" not in row]
+        reasons = screen([row for _, _, row in new])
+        for (shelf, pattern, row), reason in zip(new, reasons, strict=True):
+            if reason is None:
+                shelf.good[pattern] += 1
+                shelf.prompts.append(row["prompt"])
         progress(sum(s.good.total() for s in shelves), sum(wanted))
         if out is not None:
             break
@@ -240,8 +252,8 @@ def _receive(
     asked: Asked,
     shelf: _Shelf,
     seen: NearDuplicates,
-    screen: Screen,
     lineage: Mapping[str, Any],
+    more: Callable[[Any], Row],
 ) -> list[Row]:
     """The rows of one answer with their lineage; a whole answer that failed is one faulty row."""
     item = order.item
@@ -262,14 +274,11 @@ def _receive(
     rows = []
     for draft in asked.answer.rows:
         row = {**base, "id": row_id(draft.question), "prompt": draft.question}
-        row["answer"] = draft.result
+        row |= {"answer": draft.result, **more(draft)}
         shelf.made += 1
         asked = draft.question.strip()
         near = seen.add(row["id"], draft.question, draft.result) if asked else None
         if near is not None:
             row["fault"] = f"near-duplicate of row {near}"
-        elif screen(row) is None:
-            shelf.good[order.pattern] += 1
-            shelf.prompts.append(draft.question)
         rows.append(row)
     return rows

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dagent.runtime.agents.drafts import shown
 from dagent.runtime.rows import Row, cell, read_rows
 from dagent.runtime.step import Artifact
 
@@ -56,13 +57,24 @@ class Grounds:
     that fewest rows of ``kept`` draw on come first, so that rounds cover the documents together."""
 
     def __init__(
-        self, rows: Sequence[Row], sources: Sequence[Passage], kept: Sequence[Row], seed: int
+        self,
+        rows: Sequence[Row],
+        sources: Sequence[Passage],
+        kept: Sequence[Row],
+        seed: int,
+        brings: str = "",
     ) -> None:
         self.rows = rows
+        self._brings = brings
         used = Counter(row.get("source") for row in kept)
         drawn = random.Random(seed).sample(list(sources), len(sources))
         self._sources = sorted(drawn, key=lambda passage: used[passage.place])
         self._dealt = 0
+
+    @property
+    def lists_tests(self) -> bool:
+        """Whether the domain keeps unit tests as lists of statements."""
+        return not any(isinstance(row.get("tests"), str) for row in self.rows)
 
     def passage(self) -> Passage | None:
         """The next passage; every one is dealt before any is dealt again."""
@@ -87,6 +99,7 @@ class Grounds:
                 "difficulty": str(self.rows[i].get("difficulty", "")),
                 "prompt": self.rows[i]["prompt"],
                 "answer": self.rows[i]["answer"],
+                **shown(self._brings, self.rows[i]),
             }
             for i in nearest
         ]

@@ -17,6 +17,7 @@ import dspy
 
 from dagent.compiler.plan import Step
 from dagent.runtime.agents.coverage import PATTERNS, NearDuplicates
+from dagent.runtime.agents.drafts import brought
 from dagent.runtime.agents.grounding import Grounds, handed
 from dagent.runtime.agents.planner import METHODS, checked, planning_inputs
 from dagent.runtime.agents.verifier import VerifierAgent, labelled
@@ -59,7 +60,8 @@ def _generator(
     step: Step, rows: list[Row], inputs: Mapping[str, Artifact], context: Context
 ) -> Objective:
     params = step.params
-    grounds = Grounds(handed(inputs, "seed."), [], [], params["seed"])
+    brings = params["agent"].get("brings", "")
+    grounds = Grounds(handed(inputs, "seed."), [], [], params["seed"], brings)
     cells = sorted({cell(r) for r in rows}) or [("", "")]
     grid = [(c, pattern) for pattern in PATTERNS for c in cells]
     rng = random.Random(params["seed"])
@@ -102,6 +104,7 @@ class _Worth:
         self.judges = "lm" in role and "program" not in role
         self._brief = {"goal": step.params["goal"], "answer_format": step.params["answer"]}
         self._levels = _levels(rows)
+        self._brings = step.params["agent"].get("brings", "")
 
     def score(self, example: Any, prediction: Any) -> float:
         worth = sum(worth for worth, _ in self._each(example, prediction))
@@ -120,6 +123,7 @@ class _Worth:
         found: list[tuple[float, str]] = []
         for draft in prediction.rows[: example.count]:
             row: Row = {"prompt": draft.question, "answer": draft.result}
+            row |= brought(self._brings, draft, as_list=True)
             row |= {"id": row_id(draft.question)}
             row |= {"skill": example.skill, "difficulty": example.difficulty}
             reason = self._screen(row) or self._judged(row)

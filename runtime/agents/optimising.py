@@ -15,6 +15,7 @@ from typing import Any
 import dspy
 
 from dagent.compiler.plan import Step
+from dagent.compiler.prompts import prompt_of
 from dagent.runtime.agents.asking import speaking
 from dagent.runtime.agents.objectives import Objective, objective
 from dagent.runtime.agents.versions import make, version
@@ -53,7 +54,8 @@ def optimise(step: Step, inputs: Mapping[str, Artifact], context: Context) -> Op
     goal = objective(step, inputs, context)
     scores = params["calls"] // goal.calls_per_score
     held, train = divided(goal.examples, params["holdout"], scores, params["seed"])
-    plain = make(params["role"])
+    name = prompt_of(params["role"], params["agent"].get("brings", ""))
+    plain = make(name)
     memory = f"{step.id}.holdout"
     calls = len(held) * goal.calls_per_score
     note = ""
@@ -70,7 +72,7 @@ def optimise(step: Step, inputs: Mapping[str, Artifact], context: Context) -> Op
         after = before if better is plain else _score(better, held, goal)
     used = after > before
     state = json.loads(json.dumps((better if used else plain).dump_state()))
-    stored = make(params["role"])
+    stored = make(name)
     stored.load_state(state)  # the version is that of the agent that the rounds will load
     return Optimised(
         metric=goal.name,

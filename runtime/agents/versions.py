@@ -7,18 +7,21 @@ And its length, from which the compiler estimates tokens.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dagent.compiler.dataset import BRINGS
 from dagent.compiler.plan import digest
-from dagent.compiler.prompts import TABLE
+from dagent.compiler.prompts import TABLE, prompt_of
 
 if TYPE_CHECKING:
     import dspy
 
 
 def make(role: str) -> dspy.Module:
-    """The agent of a role, as it is before any optimisation."""
+    """The agent of a role, as it is before any optimisation; ``generator.code`` is the generator
+    of rows for the grader ``code``."""
     from dagent.runtime.agents.author import ProgramAuthor
     from dagent.runtime.agents.diagnoser import Diagnoser
     from dagent.runtime.agents.generator import GeneratorAgent
@@ -27,7 +30,7 @@ def make(role: str) -> dspy.Module:
     from dagent.runtime.agents.refiner import Refiner
     from dagent.runtime.agents.verifier import VerifierAgent
 
-    agents = {
+    agents: dict[str, Callable[..., dspy.Module]] = {
         "author": ProgramAuthor,
         "diagnoser": Diagnoser,
         "generator": GeneratorAgent,
@@ -36,7 +39,8 @@ def make(role: str) -> dspy.Module:
         "refiner": Refiner,
         "verifier": VerifierAgent,
     }
-    return agents[role]()
+    name, _, brings = role.partition(".")
+    return agents[name](brings) if brings else agents[name]()
 
 
 def restore(agent: dspy.Module, program: Path | None) -> None:
@@ -73,7 +77,8 @@ def characters(agent: dspy.Module) -> dict[str, int]:
 
 def table() -> dict[str, dict[str, Any]]:
     roles = ("author", "diagnoser", "generator", "judge", "planner", "refiner", "verifier")
-    agents = {role: make(role) for role in roles}
+    bringing = (prompt_of("generator", grader) for grader in BRINGS)
+    agents = {role: make(role) for role in (*roles, *bringing)}
     return {r: {"version": version(a), "characters": characters(a)} for r, a in agents.items()}
 
 

@@ -17,7 +17,7 @@ from dagent.runtime.agents.verifier import Brief
 from dagent.runtime.agents.versions import restore, version
 from dagent.runtime.rows import Cell, Row, cell, read_json, read_rows, write_rows
 from dagent.runtime.step import Artifact, Context, StepOutput
-from dagent.runtime.steps.verify import screen
+from dagent.runtime.steps.verify import screen_many
 
 
 def write_candidates(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:
@@ -25,7 +25,8 @@ def write_candidates(step: Step, inputs: Mapping[str, Artifact], context: Contex
     items = read_json(inputs["curriculum"].path)["items"]
     wanted = [math.ceil(item["count"] * params["candidates"]) for item in items]
     parts = (f"round:{params['round']}", "generator")
-    agent = GeneratorAgent()
+    brings = role.get("brings", "")
+    agent = GeneratorAgent(brings)
     restore(agent, inputs["program"].path if "program" in inputs else None)
     sources = passages(read_documents(list(role["sources"]), context.project))
     sources += [Passage(f"pool#{row['id']}", row["prompt"]) for row in handed(inputs, "pool.")]
@@ -37,10 +38,10 @@ def write_candidates(step: Step, inputs: Mapping[str, Artifact], context: Contex
                 Brief(params["goal"], params["answer"]),
                 items,
                 wanted,
-                grounds=Grounds(handed(inputs, "seed."), sources, kept, params["seed"]),
+                grounds=Grounds(handed(inputs, "seed."), sources, kept, params["seed"], brings),
                 yields=yields(read_json(inputs["archive"].path)),
                 kept=kept,
-                screen=screen(params["checks"], context.project),
+                screen=screen_many(params["checks"], context.project),
                 lineage={
                     "round": params["round"],
                     "origin": role["lm"]["model"],

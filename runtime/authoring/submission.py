@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from dagent.runtime.agents.generator import Screen
 from dagent.runtime.authoring.answers import said
 from dagent.runtime.authoring.teacher import Call
 from dagent.runtime.rows import Row, row_id
+from dagent.runtime.steps.verify import Screen
 
 SHOWN = 5  # refused rows that the author and its program are shown
 

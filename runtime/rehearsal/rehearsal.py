@@ -14,6 +14,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from dagent.compiler.dataset import BRINGS
 from dagent.compiler.plan import Plan, Step, alone
 from dagent.compiler.prices import place
 from dagent.compiler.totals import span, totals
@@ -130,7 +131,7 @@ def _against(plan: Plan, base: str) -> Plan:
 def _put(value: Any, base: str) -> Any:
     if isinstance(value, Mapping):
         put = {k: _acted(v, base) if k == "lm" else _put(v, base) for k, v in value.items()}
-        return {**put, TRUSTING: True} if value.get("grader") == "code" else put
+        return {**put, TRUSTING: True} if value.get("grader") in BRINGS else put
     return [_put(part, base) for part in value] if isinstance(value, list) else value
 
 

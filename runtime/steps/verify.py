@@ -11,12 +11,13 @@ from typing import Any
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.grade import Grade, graded
-from dagent.runtime.graders import grader, ready
+from dagent.runtime.graders import TRUSTING, grader, ready
 from dagent.runtime.locked import loads
 from dagent.runtime.programs import load_function
 from dagent.runtime.roles import Verifier
 from dagent.runtime.rows import Row, read_json, read_rows, with_reason, write_rows
 from dagent.runtime.step import Artifact, Context, StepOutput
+from dagent.runtime.telling import Telling, telling
 
 kind = "verify"
 version = 1
@@ -100,19 +101,34 @@ def screen_many(
     verifier = program_verifier(params["verifier"], project)
     graders = {"": grader(params["metric"], project)}
     graders |= {check["name"]: grader(check, project) for check in params.get("checks", ())}
+    tells = _tells(params, project)
 
     def screened(rows: Sequence[Row]) -> list[str | None]:
         reasons = [_form(row) for row in rows]
         for name, grade in graders.items():
             sound = [i for i, reason in enumerate(reasons) if reason is None]
             grades = graded(grade, [(rows[i]["answer"], rows[i]) for i in sound])
-            for i, found in zip(sound, grades, strict=True):
-                reasons[i] = _failing(name, found)
+            for i, own in zip(sound, grades, strict=True):
+                reasons[i] = _failing(name, own)
+        if tells is not None:
+            sound = [i for i, reason in enumerate(reasons) if reason is None]
+            for i, found in zip(sound, tells([rows[i] for i in sound]), strict=True):
+                reasons[i] = found
         if verifier is None:
             return reasons
         return [r or _refused(verifier(row)) for row, r in zip(rows, reasons, strict=True)]
 
     return screened
+
+
+def _tells(params: Mapping[str, Any], project: Path) -> Telling | None:
+    """Where a model brought what rows are judged by."""
+    brought = params.get("brought")
+    judges = [params["metric"], *params.get("checks", ())]
+    options = next((judge for judge in judges if judge["grader"] == brought), None)
+    if brought is None or options is None or options.get(TRUSTING):
+        return None
+    return telling(brought, options, project)
 
 
 def _form(row: Row) -> str | None:

@@ -35,6 +35,11 @@ def rows(name: str, n: int) -> list[str]:
     ]
 
 
+def tested(name: str, n: int) -> list[str]:
+    """The same, with unit tests."""
+    return [json.dumps({**json.loads(row), "tests": ["assert f"]}) + "\n" for row in rows(name, n)]
+
+
 @pytest.fixture
 def folder(project: Any) -> Path:
     """A project with data that is wrong in all ways, and blocks to import."""
@@ -48,6 +53,8 @@ def folder(project: Any) -> Path:
         ("empty", []),
         ("repeats", dev + dev),
         ("small", dev[:20]),
+        ("tested-dev", tested("dev", 400)),
+        ("tested-test", tested("test", 400)),
     ):
         (made / f"{name}.jsonl").write_text("".join(text))
     shutil.copytree(made / "model", made / "coded")

@@ -17,6 +17,9 @@ from types import ModuleType
 from typing import Any
 
 _TEXT = re.compile(r'"([a-z]*)"')
+_NUMBER = re.compile(r"\b\d+\b")
+_QUOTED = re.compile(r"'(\w+)'")
+_CALLED = re.compile(r"assert (.*) == .*")
 
 
 def printed(program: str) -> str | None:
@@ -37,6 +40,40 @@ def rewritten(program: str, rng: random.Random) -> str:
         return '"' + "".join(rng.choices(string.ascii_lowercase, k=len(found[1]))) + '"'
 
     return _TEXT.sub(other, program)
+
+
+def coded(example: dict[str, str], rng: random.Random, slip: bool) -> dict[str, Any]:
+    """A function like the example's with other numbers, and tests of it at inputs moved as far;
+    by a slip they expect what another function gives, or any value at all."""
+    by = rng.randrange(1, 40)
+
+    def moved(text: str) -> str:
+        return _NUMBER.sub(lambda found: str(int(found[0]) + by), text)
+
+    question, result = moved(example["prompt"]), moved(example["answer"])
+    names: dict[str, Any] = {}
+    exec(result, names)
+    calls = [moved(found) for found in _CALLED.findall(example["tests"])]
+    expected = [repr(eval(call, names)) for call in calls]
+    if slip:
+        expected = [f"{calls[0]} or {value}" if by % 2 else "None" for value in expected]
+    tests = [f"assert {call} == {value}" for call, value in zip(calls, expected, strict=True)]
+    return {"question": question, "reasoning": "", "result": result, "tests": tests}
+
+
+def queried(example: dict[str, str], rng: random.Random, slip: bool) -> dict[str, Any]:
+    """The example's question about another value of its tables; by a slip the tables are empty."""
+    question, result = example["prompt"], example["answer"]
+    values = _QUOTED.findall(example["database"])
+    for old in _QUOTED.findall(result):
+        new = rng.choice(values)
+        question, result = (
+            question.replace(f"={old}", f"={new}"),
+            result.replace(f"'{old}'", f"'{new}'"),
+        )
+    database = example["database"]
+    database = database.partition(";")[0] + ";" if slip else database
+    return {"question": question, "reasoning": "", "result": result, "database": database}
 
 
 def make(engineers: ModuleType, slips: float = 0.1) -> Any:
@@ -75,6 +112,12 @@ def make(engineers: ModuleType, slips: float = 0.1) -> Any:
             examples = json.loads(given["examples"])
             rows = []
             for _ in range(int(given["count"])):
+                drafted = {"tests": coded, "database": queried}
+                for kind in drafted.keys() & examples[0].keys():
+                    slip = rng.random() < slips
+                    rows.append(drafted[kind](rng.choice(examples), rng, slip))
+                if drafted.keys() & examples[0].keys():
+                    continue
                 question = rewritten(rng.choice(examples)["prompt"], rng)
                 said = printed(question) or ""
                 slip = rng.random() < slips

@@ -111,6 +111,7 @@ def write_with(
             return type("Answer", (), {"rows": rows})()
 
     class Agent:
+        brings = ""
         write = Write()
 
     def progress(done: int, total: int) -> None:
@@ -128,7 +129,7 @@ def write_with(
             grounds=Grounds([], [], [], 0),
             yields=yields_,
             kept=[],
-            screen=lambda row: None if sound.random() < rate else "wrong",
+            screen=lambda rows: [None if sound.random() < rate else "wrong" for _ in rows],
             lineage={"round": 1},
             most_calls=most,
             seed=0,
@@ -262,9 +263,8 @@ def test_a_faulty_answer_counts_against_the_yield() -> None:
     item = {"id": "r1.1", "skill": "a", "difficulty": 1, "count": 5}
     shelf = _Shelf(item, 5, (0, 0))
     order = Order(item, "typical", 5, 0, {}, None)
-    (row,) = _receive(
-        order, Asked(None, "could not be read"), shelf, NearDuplicates(), lambda r: None, {}
-    )
+    unread = Asked(None, "could not be read")
+    (row,) = _receive(order, unread, shelf, NearDuplicates(), {}, lambda draft: {})
     assert row["fault"] == "could not be read"
     assert shelf.rate < 1
     assert shelf.missing == 5

@@ -1,0 +1,67 @@
+"""Rows whose answers are run to be judged: the model that writes them brings tests or tables."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from dagent.runtime.rehearsal.serving import inputs
+from dagent.runtime.telling import telling
+
+TEMPLATES = Path(__file__).parents[3] / "specs" / "templates"
+
+
+@pytest.mark.parametrize(
+    ("template", "grader", "column", "causes"),
+    [
+        pytest.param(
+            "code",
+            "code",
+            "tests",
+            ("its tests pass an answer that does nothing", "its own answer fails the metric's"),
+            marks=pytest.mark.slow,
+        ),
+        ("text-to-sql", "sql", "schema_sql", ("its query finds nothing in its tables",)),
+    ],
+)
+def test_what_a_model_brings_is_run_before_its_row_is_kept(
+    stub: ModuleType, engineers: ModuleType, load: Any, serve: Any, tmp_path: Path,
+    template: str, grader: str, column: str, causes: tuple[str, ...],
+) -> None:  # fmt: skip
+    """The stand-in copies the form of the examples, and four of ten times brings tests that pass
+    anything, tests that fail its own answer, or empty tables."""
+    server = serve(load("agents/pythonist.py").make(engineers, slips=0.4))
+    text = stub.SPEC.replace("grader = exact", f"grader = {grader}")
+    text = text.replace(
+        'program = "sums.py:generate"', f'lm = "openai/x"  api_base = "{server.base}"'
+    )
+    text = text.replace('verifier  { program = "sums.py:verify" }', "")
+    text = text.replace("rounds <= 3", "rounds <= 1").replace("rows <= 60", "rows <= 30")
+    folder = stub.make_project(tmp_path / "p", text)
+    for name in ("dev.jsonl", "test.jsonl"):
+        shutil.copy(TEMPLATES / template / name, folder / name)
+
+    class Ignorant(stub.StubWorker):  # type: ignore[misc, name-defined]
+        def _answer(self, request: dict[str, Any]) -> list[str]:
+            return ["?"] * len(request["prompts"])
+
+    stub.run_project(folder, make_worker=Ignorant)
+    played = load("agents/playing.py").Played(folder, server, engineers.asks_for)
+    example = json.loads(inputs(server.requests[0])["examples"])[0]
+    assert {"prompt", "answer", "tests" if grader == "code" else "database"} <= example.keys()
+    verified, rejects = played.rows("r1.verify/verified"), played.rows("r1.verify/rejects")
+    assert len(verified) > 5
+    assert telling(grader, {}, folder)(verified) == [None] * len(verified)
+    said = Counter(row["reason"] for row in rejects)
+    for cause in causes:
+        assert sum(n for reason, n in said.items() if reason.startswith(cause)) > 3, said
+    kept = played.rows("r1.mix/train")
+    assert kept
+    known = json.loads((folder / "dev.jsonl").read_text().splitlines()[0])
+    assert {type(row[column]) for row in kept} == {type(known[column])}
