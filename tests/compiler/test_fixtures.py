@@ -35,7 +35,7 @@ def rows(name: str, n: int) -> list[str]:
     ]
 
 
-def tested(name: str, n: int) -> list[str]:
+def with_tests(name: str, n: int) -> list[str]:
     """The same, with unit tests."""
     return [json.dumps({**json.loads(row), "tests": ["assert f"]}) + "\n" for row in rows(name, n)]
 
@@ -53,8 +53,8 @@ def folder(project: Any) -> Path:
         ("empty", []),
         ("repeats", dev + dev),
         ("small", dev[:20]),
-        ("tested-dev", tested("dev", 400)),
-        ("tested-test", tested("test", 400)),
+        ("tested-dev", with_tests("dev", 400)),
+        ("tested-test", with_tests("test", 400)),
     ):
         (made / f"{name}.jsonl").write_text("".join(text))
     shutil.copytree(made / "model", made / "coded")
