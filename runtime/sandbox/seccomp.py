@@ -22,8 +22,17 @@ DENIED = (
     *("reboot", "swapon", "swapoff", "syslog", "acct", "iopl", "ioperm", "personality"),
     # Memory that no process maps: neither the address space nor the resident size shows it.
     *("shmget", "shmat", "memfd_create", "memfd_secret", "mq_open", "msgget", "semget"),
+    *("ioprio_set", "process_madvise"),
     # It hides its flags behind a pointer. Without it the C library falls back to ``clone``.
     "clone3",
+)
+# What a process may do to itself (0) and to no other: the process that starts all programs runs on.
+OWN = (
+    "sched_setaffinity",
+    "sched_setattr",
+    "sched_setparam",
+    "sched_setscheduler",
+    "migrate_pages",
 )
 # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 _NEW_NAMESPACES = (1 << 17, *(1 << bit for bit in range(25, 31)))
@@ -48,6 +57,14 @@ def program() -> bytes:
             continue  # not a system call of this machine's
     for flag in _NEW_NAMESPACES:
         filter.add_rule(denied, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, flag, flag))
+    for name in OWN:
+        filter.add_rule(denied, name, seccomp.Arg(0, seccomp.NE, 0))
+    # Others' limits may be read; of ``setpriority`` the first argument says whether 0 is oneself.
+    filter.add_rule(
+        denied, "prlimit64", seccomp.Arg(0, seccomp.NE, 0), seccomp.Arg(2, seccomp.NE, 0)
+    )
+    for number in (0, 1):
+        filter.add_rule(denied, "setpriority", seccomp.Arg(number, seccomp.NE, 0))
     # Only UNIX sockets: the network namespace is empty, but vsock and others know no namespace.
     for call in ("socket", "socketpair"):
         filter.add_rule(denied, call, seccomp.Arg(0, seccomp.NE, _AF_UNIX))
