@@ -54,7 +54,7 @@ KINDS: dict[str, Kind] = {
         Kind("dedupe", 2, ("rows", "kept"), ("rows", "duplicates"), "drops near-duplicates"),
         Kind(
             "decontaminate",
-            2,
+            3,
             ("rows",),
             ("rows", "leaks"),
             "removes what overlaps with dev, test or a guard",

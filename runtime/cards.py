@@ -68,6 +68,7 @@ def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
         f"| this model | {100 * end['champion']['test']:.1f} % |\n"
         f"| gain | {end['gain']['test_pp']:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, "
         f"{p_value(end['gain']['p'])} (exact, paired) |",
+        _further(end.get("metrics") or ()),
         _watched(watched),
         "\n".join(goals),
         "## How to use it",
@@ -81,7 +82,7 @@ def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
         _training(found),
         "Every trained row and where it came from is in the data set exported beside this model.",
         "| set | role | rows | SHA-256 |\n|---|---|---|---|\n" + "\n".join(sets),
-        f"Plan `{start['plan_id']}`.",
+        _plan(start),
         "## Limits",
         f"- Measured on rows of one domain, made like those of `{_role(found, 'test')}`. Elsewhere "
         "it may be worse than its base.\n"
@@ -93,6 +94,22 @@ def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
         + "\n- What is wrong or unfair in the base was not looked for.",
         "## Licence",
         _licence_says(licence, "the base model"),
+    )
+
+
+def _plan(start: Mapping[str, Any]) -> str:
+    """What made it, to the arm and the seed."""
+    arm = f", arm `{start['arm']}`" if "arm" in start else ""
+    return f"Plan `{start['plan_id']}`{arm}, seed {start['seed']}."
+
+
+def _further(metrics: Sequence[Mapping[str, Any]]) -> str:
+    """What the metrics after the first say of test."""
+    return "\n".join(
+        f"- {m['name']} on test: {100 * m['base']:.1f} % → {100 * m['champion']:.1f} %, "
+        f"{m['gain_pp']:+.1f} points, 95 % interval {m['ci'][0]:+.1f} to {m['ci'][1]:+.1f}, "
+        f"{p_value(m['p_holm'])} adjusted by Holm's method"
+        for m in metrics[1:]
     )
 
 
@@ -154,7 +171,7 @@ def data_card(found: Outcome, name: str, kept: Sequence[Row], rejects: Sequence[
         "| `in_champion` | whether the champion was trained on it |",
         "## Where they come from",
         "\n".join(f"- `{origin}`: {n:,} rows" for origin, n in origins.most_common()),
-        f"Plan `{start['plan_id']}`, dagent {start['version']}."
+        f"{_plan(start)} dagent {start['version']}."
         + (f" {len(rejects):,} rejected rows are in the config `rejects`, with `reason`; rows that "
            "overlap with dev or test are not among them." if rejects else ""),
         "## Licence",

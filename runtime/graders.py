@@ -196,7 +196,7 @@ def average(scores: Sequence[float], rows: Sequence[Row], metric: Mapping[str, A
 
 
 def is_macro(metric: Mapping[str, Any]) -> bool:
-    return metric.get("average", "micro") == "macro"
+    return bool(metric.get("average") == "macro")
 
 
 def weights(rows: Sequence[Row], metric: Mapping[str, Any]) -> list[float] | None:

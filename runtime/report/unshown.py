@@ -50,7 +50,25 @@ def _said(past: Sequence[Event], plan: Plan) -> Iterator[str]:
             f"Gains of a round below {least:.1f} points: on {rows} select rows the gate sees "
             "smaller ones less than four times in five."
         )
+    yield from _of_leaks(past)
     yield from _of_metrics(gate)
+
+
+def _of_leaks(past: Sequence[Event]) -> Iterator[str]:
+    """Rows of which a copy in disguise would not have been found."""
+    done = (e for e in past if e["event"] == "step_finished" and e["kind"] == "decontaminate")
+    reach = next((e["metrics"] for e in done if "reach_rows" in e["metrics"]), None)
+    if reach is None:
+        return
+    rows = round(reach["reach_rows"])
+    for rule, what in (("template", "with other constants"), ("ngram", "of a passage alone")):
+        beyond = rows - round(reach[f"reach_{rule}"])
+        if beyond:
+            yield (
+                f"That no copy {what} of dev, test or guard rows was trained on: {beyond:,} of "
+                f"{rows:,} are too short for that rule, or share their wording with others. Copies "
+                "of whole questions were looked for in all."
+            )
 
 
 def _of_metrics(gate: Step) -> Iterator[str]:

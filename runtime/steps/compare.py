@@ -50,7 +50,10 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         return read_rows(inputs[f"{end}:{variant_id(arm, seeds[0])}"].path)
 
     def difference(old: Sequence[float], new: Sequence[float], rows: Any) -> Difference:
-        return difference_over_seeds(old, new) if len(seeds) > 1 else _over_rows(*rows(), metric)
+        if len(seeds) > 1:
+            return difference_over_seeds(old, new)
+        before, after = rows()
+        return _over_rows(before, after, metric)
 
     gains = {
         arm: difference(bases, tests[arm], lambda a=arm: (answers("base", a), answers("test", a)))

@@ -7,7 +7,7 @@ It is the one step besides the evaluations that reads test rows, and it hands no
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +18,11 @@ from dagent.runtime.rows import Row, read_rows, write_rows
 from dagent.runtime.step import Artifact, Context, StepOutput
 
 kind = "decontaminate"
-version = 2
-# Words that many of the rows to protect share are how the task is put ("Read the table and …"), not
-# one row's own: more than one row in twenty, and more than three.
-COMMON_SHARE, COMMON_LEAST = 0.05, 3
+version = 3
+# Words that more rows of a set share than these are how the task is put ("Read the table and …"),
+# or what it is put on (a schema, a passage), and not one row's own.
+FEW = 3
+PHRASE = 10  # words in a row that are told to be shared so
 
 Words = tuple[str, ...]
 
@@ -32,11 +33,23 @@ def check(step: Step, project: Path) -> Iterable[Diagnostic]:
 
 @dataclass(frozen=True)
 class Protected:
-    """What rows may not have, each with the place that has it: a set and the row's id."""
+    """What rows may not have, each with the place that has it: a set and the row's id. ``rows`` are
+    all that are protected, of which the last two rules reach those that have enough of their own.
+    """
 
     exact: Mapping[str, str]
     templates: Mapping[Words, str]
     grams: Mapping[Words, str]
+    rows: int
+
+    @property
+    def reach(self) -> dict[str, int]:
+        """How many rows each rule can find copies of."""
+        return {
+            "rows": self.rows,
+            "template": len(set(self.templates.values())),
+            "ngram": len(set(self.grams.values())),
+        }
 
     def match(self, prompt: str) -> tuple[str, str, str] | None:
         """Place, rule and reason of a prompt that overlaps, by the first rule that finds it."""
@@ -72,8 +85,22 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
             "rows": write_rows(context.scratch / "rows.jsonl", clean),
             "leaks": write_rows(context.scratch / "leaks.jsonl", leaks),
         },
-        {"clean": len(clean), "leaks": len(leaks)},
-        f"{len(leaks)} rows removed that overlap with dev, test or a guard",
+        {
+            "clean": len(clean),
+            "leaks": len(leaks),
+            **{f"reach_{rule}": float(rows) for rule, rows in known.reach.items()},
+        },
+        f"{len(leaks)} rows removed that overlap with dev, test or a guard; "
+        + reach_words(known.reach),
+    )
+
+
+def reach_words(reach: Mapping[str, float]) -> str:
+    """Of how many judging rows a copy in disguise would have been found."""
+    rows, template, ngram = (round(reach[name]) for name in ("rows", "template", "ngram"))
+    return (
+        f"of {rows:,} rows there, copies with other constants are told of {template:,}, "
+        f"copied passages of {ngram:,}"
     )
 
 
@@ -83,23 +110,35 @@ def protected(judges: Mapping[str, list[Row]], templates: bool) -> Protected:
     own: dict[Words, set[str]] = defaultdict(set)
     grams: dict[Words, str] = {}
     for name, rows in judges.items():
-        often: Counter[Words] = Counter()
-        first: dict[Words, str] = {}
-        for row in rows:
-            place, found = f"{name} row {row['id']}", tokens(row["prompt"])
-            exact.setdefault(" ".join(found), place)
-            for gram in set(ngrams(words(found), NGRAM)):
-                often[gram] += 1
-                first.setdefault(gram, place)
-            if templates and specific(form := template(row["prompt"])):
-                own[form].add(place)
-        common = max(COMMON_LEAST, COMMON_SHARE * len(rows))
-        for gram, place in first.items():
-            if often[gram] <= common:
-                grams.setdefault(gram, place)
+        places = [f"{name} row {row['id']}" for row in rows]
+        texts = [tokens(row["prompt"]) for row in rows]
+        for place, text in zip(places, texts, strict=True):
+            exact.setdefault(" ".join(text), place)
+        for number, gram in _own_grams([words(text) for text in texts]):
+            grams.setdefault(gram, places[number])
+        if templates:
+            for place, row in zip(places, rows, strict=True):
+                if specific(form := template(row["prompt"])):
+                    own[form].add(place)
     # A template that the task itself repeats is its form, and what the student is to learn.
     once = {form: next(iter(places)) for form, places in own.items() if len(places) == 1}
-    return Protected(exact, once, grams)
+    return Protected(exact, once, grams, sum(len(rows) for rows in judges.values()))
+
+
+def _own_grams(texts: Sequence[Sequence[str]]) -> Iterator[tuple[int, Words]]:
+    """The text's number and a run of its words that few texts have, and more than half of whose
+    words stand in no phrase that more have."""
+    runs, phrases = (
+        Counter(gram for text in texts for gram in set(ngrams(text, n))) for n in (NGRAM, PHRASE)
+    )
+    for number, text in enumerate(texts):
+        shared = [False] * len(text)
+        for start, phrase in enumerate(ngrams(text, PHRASE)):
+            if phrases[phrase] > FEW:
+                shared[start : start + PHRASE] = [True] * PHRASE
+        for start, gram in enumerate(ngrams(text, NGRAM)):
+            if runs[gram] <= FEW and 2 * sum(shared[start : start + NGRAM]) < NGRAM:
+                yield number, gram
 
 
 def specific(form: Words) -> bool:

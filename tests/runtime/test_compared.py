@@ -12,7 +12,9 @@ import pytest
 
 from dagent.compiler.pipeline import compile
 from dagent.runtime.arms_mirror import _comparison_metrics
+from dagent.runtime.cards import model_card
 from dagent.runtime.history import events_of, keep_plan
+from dagent.runtime.outcome import outcome
 from dagent.runtime.report.page import render
 from dagent.runtime.statistics import difference_over_seeds, holm
 from dagent.runtime.view import summary
@@ -136,3 +138,14 @@ def test_a_comparison_from_before_is_still_reported(two: Path) -> None:
     old = {k: v for k, v in events[-1]["comparison"].items() if k not in ("beside", "goals")}
     assert "The arms compared" in render([*events[:-1], {**events[-1], "comparison": old}], two)
     assert "test/loop" in _comparison_metrics(old)
+
+
+def test_the_card_names_the_arm_and_quotes_further_metrics(two: Path) -> None:
+    events = events_of(two)
+    found = outcome(events, two)
+    card = model_card(found, "sums", adapter=False)
+    arm, seed = events[-1]["best"].split("/s")
+    assert f"arm `{arm}`, seed {seed}." in card
+    assert found.end
+    loose = found.end["metrics"][1]
+    assert f"- loose on test: {100 * loose['base']:.1f} %" in card

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,18 @@ ENDS = (
     "How many does each of the children get when they share all of them equally?",
     "By how much does the second amount exceed the first after the last delivery?",
 )
-SPELT = {25: "twenty-five", 106: "one hundred six"}
+SPELT = {
+    "14": "fourteen",
+    "25": "twenty-five",
+    "40": "forty",
+    "67": "sixty-seven",
+    "93": "ninety-three",
+    "106": "one hundred six",
+    "250": "two hundred and fifty",
+    "377": "three hundred seventy-seven",
+    "812": "eight hundred and twelve",
+    "999": "nine hundred ninety-nine",
+}
 ARABIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
 
 
@@ -40,13 +52,18 @@ def story(rng: random.Random, form: int, numbers: tuple[int, ...] | None = None)
     )
 
 
+def drawn(form: int) -> tuple[int, ...]:
+    """Two numbers that can be spelt."""
+    return tuple(map(int, random.Random(-form).sample(list(SPELT), 2)))
+
+
 def rows(prompts: list[str]) -> list[dict[str, Any]]:
     return [{"id": str(number), "prompt": prompt} for number, prompt in enumerate(prompts)]
 
 
 FORMS = random.Random(0).sample(range(2048), 600)
 LEAKED, FREE = FORMS[:300], FORMS[300:]
-TEST = [story(random.Random(form), form, (25, 106)) for form in LEAKED]
+TEST = [story(random.Random(form), form, drawn(form)) for form in LEAKED]
 
 
 def spaced(prompt: str, rng: random.Random) -> str:
@@ -60,7 +77,7 @@ KINDS = {
     "space and case": lambda form, prompt, rng: spaced(prompt, rng),
     "other constants": lambda form, prompt, rng: story(rng, form),
     "thirteen words": lambda form, prompt, rng: "Solve it. " + " ".join(prompt.split()[5:25]) + "…",
-    "spelt": lambda form, prompt, rng: prompt.replace("25", SPELT[25]).replace("106", SPELT[106]),
+    "spelt": lambda form, prompt, rng: re.sub(r"\d+", lambda m: SPELT[m[0]], prompt),
     "other script": lambda form, prompt, rng: prompt.translate(ARABIC),
 }
 

@@ -206,3 +206,14 @@ def test_the_verb(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "E880" in capsys.readouterr().err
     assert main(["report", str(tmp_path)]) == 1
     assert "E817" in capsys.readouterr().err
+
+
+def test_it_says_of_which_rows_disguised_copies_are_not_found(done: Path) -> None:
+    """Sums are too short for any rule but the exact one."""
+    text = words(parsed(render(events_of(done), done)))
+    assert (
+        "no copy with other constants of dev, test or guard rows was trained on: 200 of 200" in text
+    )
+    notes = [e["note"] for e in events_of(done) if e.get("kind") == "decontaminate" and "note" in e]
+    assert notes
+    assert all("of 200 rows there, copies with other constants are told of 0" in n for n in notes)
