@@ -68,6 +68,14 @@ ELSEWHERE: Mapping[str, str] = {
     "grad_accum": "gradient_accumulation_steps",
     "sequence_len": "max_length",
     "cutoff_len": "max_length",
+    "alpha": "lora_alpha",
+    "dropout": "lora_dropout",
+    "rank": "r",
+    "lora_r": "r",
+    "lora_rank": "r",
+    "lora_target": "target_modules",
+    "lora_target_modules": "target_modules",
+    "modules": "target_modules",
 }
 
 LORA: Mapping[str, str] = {

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dagent.compiler.grading import Lack
 from dagent.compiler.memory import Shape
 from dagent.compiler.prices import Price
 from dagent.dsl.diagnostics import Diagnostics
@@ -29,18 +30,20 @@ class DataFacts:
     difficulties: tuple[str | int, ...] = ()
     revision: str | None = None
     known: bool = True
-    ungradable: Mapping[str, int] = field(default_factory=dict)  # grader -> first row that lacks
+    ungradable: Mapping[str, Lack] = field(default_factory=dict)  # metric -> first row that lacks
     databases: Mapping[str, int] = field(default_factory=dict)  # named by rows -> first that does
 
 
 @dataclass(frozen=True, slots=True)
 class StudentFacts:
     """``sha256`` is None for a model on the hub, ``parameters`` where nothing tells, ``shape``
-    where no ``config.json`` was read."""
+    where no ``config.json`` was read. ``modules`` has the rank of each module's weights, where the
+    files are at hand."""
 
     sha256: str | None
     parameters: float | None
     shape: Shape | None = None
+    modules: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

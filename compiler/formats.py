@@ -17,12 +17,14 @@ FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "pa
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Why something is no row. ``row`` counts from 1, and 0 is the whole file; ``column`` is the
-    file's own name of it, where one is to blame."""
+    file's own name of it, where one is to blame; ``remedy`` what to do, where mending the row is
+    not it."""
 
     row: int
     message: str
     code: str = "E302"
     column: str | None = None
+    remedy: str | None = None
 
 
 Raw = tuple[int, Mapping[str, Any] | Fault]
@@ -43,7 +45,7 @@ def read_file(path: Path, format: str) -> Iterator[Raw]:
     except UnicodeDecodeError as error:
         row = data[: error.start].count(b"\n") + 1
         byte = error.start - data.rfind(b"\n", 0, error.start)
-        yield row, Fault(row, f"not UTF-8 text (byte {byte})")
+        yield row, Fault(row, f"not UTF-8 text (byte {byte})", remedy="save the file as UTF-8")
         return
     yield from _csv(text) if format == "csv" else _jsonl(text)
 

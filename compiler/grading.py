@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from dagent.compiler.dataset import BRINGS, Row
@@ -59,19 +61,53 @@ def columns(graders: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({column for grader in graders for column in BRINGS.get(grader, ())}))
 
 
-def ungradable(rows: Iterable[Row], grader: str) -> Row | None:
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """A row to which no answer can be right. ``why`` says it of the row; ``key`` is the metric's
+    that is to blame."""
+
+    row: int
+    why: str
+    remedy: str
+    key: str = "grader"
+
+
+def ungradable(rows: Iterable[Row], grader: str, options: Mapping[str, Any]) -> Lack | None:
     """The first row that brings nothing the grader could judge an answer by."""
-    brings = BRINGS.get(grader)
-    if brings is None:
+    if brings := BRINGS.get(grader):
+        named = "no " if len(brings) == 1 else "neither "
+        named += " nor ".join(f"`{column}`" for column in brings)
+        why = f"has {named}, which the grader `{grader}` needs"
+        remedy = "add the column to the rows, or name it in `columns { … }`"
+        return next(
+            (Lack(r.number, why, remedy) for r in rows if not any(r.values.get(c) for c in brings)),
+            None,
+        )
+    if grader == "choice" and (choices := options.get("choices")):
+        named_in = choice_pattern(choices)
+        row = next((r for r in rows if not named_in.search(r.answer)), None)
+        remedy = "add it to `choices`, or correct the rows"
+        key, problem = "choices", "names none of the `choices`"
+    elif grader == "numeric":
+        row = next((r for r in rows if not re.search(r"\d", r.answer)), None)
+        remedy = "correct the row, or use another grader"
+        key, problem = "grader", "holds no number"
+    else:
         return None
-    return next((row for row in rows if not any(row.values.get(c) for c in brings)), None)
+    if row is None:
+        return None
+    said = row.answer if len(row.answer) <= 40 else row.answer[:39] + "…"
+    if not said.strip():
+        return Lack(row.number, "has an empty right answer", "give the row its answer")
+    return Lack(row.number, f"has the right answer `{said}`, which {problem}", remedy, key)
 
 
-def lacks(grader: str) -> str:
+def choice_pattern(choices: Iterable[str]) -> re.Pattern[str]:
+    """Finds the first of the choices that a text names.
+
+    >>> choice_pattern(["not", "not sure"]).search("I am Not sure.").group()
+    'Not sure'
     """
-    >>> lacks("sql")
-    'has neither `database` nor `schema_sql`, which the grader `sql` needs'
-    """
-    brings = BRINGS[grader]
-    named = f"no `{brings[0]}`" if len(brings) == 1 else f"neither `{brings[0]}` nor `{brings[1]}`"
-    return f"has {named}, which the grader `{grader}` needs"
+    # Longest first, so that "not sure" is not read as "not".
+    ordered = "|".join(re.escape(c) for c in sorted(choices, key=len, reverse=True))
+    return re.compile(rf"(?<!\w)(?:{ordered})(?!\w)", re.IGNORECASE)

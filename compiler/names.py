@@ -11,7 +11,7 @@ from dagent.compiler.secrets import looks_secret
 from dagent.compiler.settings import Settings
 from dagent.dsl.diagnostics import Diagnostics, Note
 from dagent.dsl.document import Entry, Mapping, Node, Plain, Scalar, Sequence, plain
-from dagent.dsl.nearest import did_you_mean
+from dagent.dsl.nearest import did_you_mean, nearest
 from dagent.dsl.source import Source, Span
 
 _WHOLE = re.compile(r"\$(\$?)([A-Za-z_][A-Za-z0-9_-]*)")
@@ -46,6 +46,8 @@ class _Param:
     secret: bool
     sound: bool
     """Whether its default is of its type."""
+    place: Span | None
+    """Where its default stands."""
 
 
 @dataclass
@@ -148,14 +150,16 @@ class Names:
                 f"add `env = {entry.key.upper()}`",
             )
         sound = default in (MISSING, None) or _fits(default, kind)
+        given = entry.value.entry("default") if isinstance(entry.value, Mapping) else None
+        place = given.value.span if given is not None else None
         if not sound:
             self.diagnostics.error(
                 "E712",
                 f"the default of `{entry.key}` is no {kind}",
-                entry.key_span,
+                place,
                 f"write a default of type {kind}, or change `type`",
             )
-        return _Param(entry.key, entry.key_span, kind, default, env, secret, sound)
+        return _Param(entry.key, entry.key_span, kind, default, env, secret, sound, place)
 
     # --- substitution -------------------------------------------------------------------------
 
@@ -201,8 +205,16 @@ class Names:
             if isinstance(value, _Missing):
                 self.unknown.add(node.span)
                 return node
+            self._tell_origin(whole[2], node.span)
             return Scalar(value, node.span)
         return Scalar(self._inside(node, path), node.span, node.quoted)
+
+    def _tell_origin(self, name: str, used: Span) -> None:
+        param = self._params.get(name)
+        given = name in self._given or (param is not None and param.place is None)
+        place = param.place if param is not None else self._lets[name].value.span
+        if place is not None and not given:
+            self.diagnostics.origins[used] = Note(f"`${name}` has its value here", place)
 
     def _inside(self, node: Scalar, path: tuple[str, ...]) -> str:
         def put(match: re.Match[str]) -> str:
@@ -232,6 +244,7 @@ class Names:
             return MISSING
         if param is None and name not in self._lets:
             known = [*self._lets, *self._params]
+            self._used.add(nearest(name, known) or name)  # misspelt, not unused
             self.diagnostics.error(
                 "E703", f"`${name}` is not defined", span, did_you_mean(name, known)
             )

@@ -34,6 +34,7 @@ from dagent.compiler.passes.check_device import check_device
 from dagent.compiler.passes.check_document import check_document
 from dagent.compiler.passes.check_engineer import check_engineer
 from dagent.compiler.passes.check_graders import check_graders
+from dagent.compiler.passes.check_lora import check_lora
 from dagent.compiler.passes.check_prices import check_prices
 from dagent.compiler.passes.check_programs import check_programs
 from dagent.compiler.passes.check_student import check_student
@@ -148,7 +149,7 @@ def _checked(
     checked = [_checked_arm(loop, path.parent, settings, diagnostics)]
     diagnostics.gate()
     for arm in others:
-        found = Diagnostics()
+        found = Diagnostics(origins=diagnostics.origins)
         with suppress(Refused):
             check_document(arm.root, found)
             found.gate()
@@ -169,6 +170,7 @@ def _checked_arm(
     diagnostics.gate()
     data = check_data(spec, project, settings, diagnostics)
     student = check_student(spec, project, settings, diagnostics)
+    check_lora(spec, student, diagnostics)
     programs = check_programs(spec, project, diagnostics)
     documents = check_engineer(spec, project, diagnostics)
     prices, price_lists = check_prices(spec, project, diagnostics)

@@ -121,6 +121,11 @@ def _checked(node: ast.expr, text: str) -> Iterator[ast.expr]:
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in FUNCTIONS:
             for value in args:
                 yield from _checked(value, text)
+        case ast.Call(func=ast.Attribute(attr=name) as method) if name in FUNCTIONS:
+            raise NotAllowed(
+                f"`{name}` is a function here: write `{name}({ast.unparse(method.value)}, …)`",
+                *_place(method, text),
+            )
         case ast.Call(func=function):
             known = ", ".join(f"`{name}`" for name in FUNCTIONS)
             raise NotAllowed(f"only {known} can be called", *_place(function, text))

@@ -50,9 +50,14 @@ class Diagnostic:
 
 @dataclass
 class Diagnostics:
-    """Collects findings, so that all errors of a stage are reported together."""
+    """Collects findings, so that all errors of a stage are reported together.
+
+    ``origins`` says of a place that only names a value where that value stands; a finding at such
+    a place tells it.
+    """
 
     found: list[Diagnostic] = field(default_factory=list)
+    origins: dict[Span, Note] = field(default_factory=dict)
 
     def error(
         self,
@@ -63,8 +68,10 @@ class Diagnostics:
         notes: Iterable[Note] = (),
         fix: Iterable[Edit] = (),
     ) -> None:
+        origin = self.origins.get(span) if span is not None else None
+        told = (*notes, origin) if origin is not None else tuple(notes)
         self.found.append(
-            Diagnostic(code, message, span, "error", suggestion, tuple(notes), fix=tuple(fix))
+            Diagnostic(code, message, span, "error", suggestion, told, fix=tuple(fix))
         )
 
     def warn(

@@ -17,6 +17,9 @@ _CAPPED = frozenset({("STATEMENT", "KEY"), ("KEY", "CAP")})
 _VALUES = frozenset({"WORD", "NUMBER", "QUANTITY", "REFERENCE", "STRING", "TEXT"})
 _WANTED = {"import": "a file in quotes", "require": "a goal"}
 _UNBROKEN = re.compile(r"""[^\s{}\[\],"'\\]*""")
+_CURLY = re.compile(r"[“”„](?P<text>[^“”\n]*)(?P<end>[“”]?)")
+_MONEY = re.compile(r"[$€£]([0-9]+(?:\.[0-9]+)?)")
+_GROUPED = re.compile(r"([0-9]{1,3})((?:,[0-9]{3})+)(?![0-9])")
 _TERMS = frozenset({"WORD", "NUMBER", "QUANTITY", "STRING", "COMPARE"})
 
 
@@ -129,6 +132,9 @@ def explain(
     elif token.type == "JUNK" and set(token) == {";"}:
         message = "nothing is needed between entries"
         diagnostics.error("E010", message, here, "remove it", fix=[Edit(here, "")])
+    elif token.type == "JUNK" and (fix := _sign(source, token, before)) is not None:
+        advice, edits = fix
+        diagnostics.error("E010", f"unexpected `{token}`", here, advice, fix=edits)
     elif token.type == "JUNK" and before is not None and before.type in _VALUES | {"EQUAL", "CAP"}:
         text = _run(source, before, token)
         diagnostics.error(
@@ -144,6 +150,11 @@ def explain(
         words = _rest_of_line(source, stream, i)
         message = "several words are one value only in quotes"
         whole = source.span(before.start_pos or 0, words.end)
+        if grouped := _GROUPED.match(whole.text):
+            number, digits = whole.part(0, grouped.end()), grouped[0].replace(",", "")
+            message, advice = "a number has no commas in it", f"write `{digits}`"
+            diagnostics.error("E020", message, number, advice, fix=[Edit(number, digits)])
+            return
         plain = not set(whole.text) & {'"', "\\"}
         diagnostics.error(
             "E020",
@@ -152,6 +163,9 @@ def explain(
             f'write `"{whole.text}"`' if plain else None,
             fix=[Edit(whole, f'"{whole.text}"')] if plain else [],
         )
+    elif token.type in ("EQUAL", "CAP") and place.line == token.line:
+        message = f"a goal compares, and `{token}` does not"
+        diagnostics.error("E020", message, here, "write `>=`", fix=[Edit(here, ">=")])
     elif token.type in ("EQUAL", "CAP"):
         diagnostics.error("E020", f"expected a key before `{token}`", here)
     elif token.type == "LBRACE":
@@ -207,6 +221,22 @@ def _explain_entry(source: Source, token: Token, after: Token, diagnostics: Diag
             f"write `{token} = {_short(after)}`",
             fix=[Edit(source.span(here.end, here.end), " =")],
         )
+
+
+def _sign(source: Source, junk: Token, before: Token | None) -> tuple[str, list[Edit]] | None:
+    """What a sign that other languages know was meant as, and how to write it here."""
+    rest = source.text[junk.start_pos or 0 :].partition("\n")[0]
+    if str(junk).startswith("//"):
+        here = span(source, junk)
+        return "a comment starts with `#`", [Edit(here.part(0, 2), "#")]
+    if curly := _CURLY.match(rest):
+        whole = source.span(junk.start_pos or 0, (junk.start_pos or 0) + curly.end())
+        plain = curly["end"] and not set(curly["text"]) & {'"', "\\"}
+        fix = [Edit(whole, f'"{curly["text"]}"')] if plain else []
+        return 'a text stands in straight quotes, `"…"`', fix
+    if before is not None and before.type in ("EQUAL", "CAP") and (money := _MONEY.match(rest)):
+        return f"an amount of money is written like `{money[1]} USD`", []
+    return None
 
 
 def _run(source: Source, before: Token, junk: Token) -> Span:

@@ -15,6 +15,9 @@ DAGENT = (".dagent",)
 YAML = (".yaml", ".yml")
 ENDINGS = DAGENT + YAML
 _YAML_LINE = re.compile(r"""^(?:["']?[^\W\d][\w.-]*["']?[ ]*:(?:\s|$)|---|%YAML|-[ ]|\{)""", re.M)
+_DAGENT_LINE = re.compile(
+    r"""^(?:[^\W\d][\w-]*(?:[ ]+[\w"-]+)?[ ]*(?:\{|<?=)|\}|import[ ])""", re.M
+)
 
 
 def read(path: Path, name: str | None = None) -> Source:
@@ -64,12 +67,15 @@ def decode(raw: bytes, shown: str) -> Source:
 
 
 def guess_syntax(text: str) -> Literal["dagent", "yaml"]:
-    """Which of the two a text without a file's name is: YAML has `key:` at the left margin.
+    """Which of the two a text without a file's name is, by most of the lines at its left margin.
 
     >>> guess_syntax("# why\nseed: 3"), guess_syntax("seed = 3"), guess_syntax("data dev { }")
     ('yaml', 'dagent', 'dagent')
+    >>> guess_syntax("seed: 3\ndata dev {\n  role = dev\n}")
+    'dagent'
     """
-    return "yaml" if _YAML_LINE.search(text) else "dagent"
+    yaml, dagent = (len(line.findall(text)) for line in (_YAML_LINE, _DAGENT_LINE))
+    return "yaml" if yaml > dagent else "dagent"
 
 
 def parse(source: Source, diagnostics: Diagnostics, ending: str | None = None) -> Mapping | None:

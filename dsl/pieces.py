@@ -129,6 +129,7 @@ def _joined(pieces: list[_Piece]) -> tuple[Entry, ...] | None:
     entries = []
     for key, same in parts.items():
         inner = named.get(key)
+        value: Node | None
         if inner:
             value = _unique(inner, inner[0].key_span) if len(same) == 1 else None
         else:

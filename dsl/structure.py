@@ -80,7 +80,10 @@ def told(found: Diagnostic, before: Iterable[Diagnostic], unknown: Collection[Sp
     here = found.span
     if here is None:
         return False
-    return here in unknown or any(
+    inside = (
+        u.source is here.source and u.start <= here.start and here.end <= u.end for u in unknown
+    )
+    return any(inside) or any(
         d.span is not None
         and d.span.source is here.source
         and (
@@ -171,6 +174,9 @@ class _Structure:
             if close:
                 self.misspelt.add((path, close))
             elsewhere = None if close else self.elsewhere(entry.key, path)
+            named = entry.value.value if isinstance(entry.value, Scalar) else None
+            if close is None and path[-1:] == ("columns",) and named in known:
+                elsewhere = f"the other way round: write `{named} = {entry.key}`"
             self.diagnostics.error(
                 code,
                 f"unknown {what} `{entry.key}`{where}",
@@ -218,7 +224,7 @@ class _Structure:
             return
         advice: str | None = None
         if schema.get("x-chain") and isinstance(node, Mapping):
-            advice = f"write `{key} STAGE {{ … }}`, or in YAML a list of `stage: STAGE`"
+            advice = f"write `{key} STAGE {{ … }}`, or in YAML a list: `- stage: STAGE`"
             message = f"`{key}` lacks the name of its stage"
             self.diagnostics.error("E026", message, self.heading(path), advice)
             return
@@ -226,6 +232,8 @@ class _Structure:
         if finding.validator_value == "array":
             if isinstance(node, Scalar) and node.span.text:
                 advice = f"write `[{_line(node.span)}]`"
+                if node.span.line != node.span.end_line:
+                    advice = "in YAML write each item on a line of its own, behind `- `"
                 if node.quoted or _ITEMS.fullmatch(node.span.text):
                     fix = [Edit(node.span, f"[{node.span.text}]")]
         elif finding.validator_value == "object" and not isinstance(node, Mapping):

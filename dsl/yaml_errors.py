@@ -111,6 +111,9 @@ _WORDS: tuple[tuple[str, str, str | None, bool], ...] = (
     ),
 )
 
+_KEY = re.compile(r"""[ ]*(?:-[ ]+)*(?P<key>["']?[^\W\d][\w.-]*["']?)[ ]*:(?=\s|$)""")
+_GLUED = re.compile(r"""[ ]*(?:-[ ]+)*(?P<key>[^\W\d][\w-]*):[^\s:/]""")
+
 
 def report(
     error: yaml.YAMLError,
@@ -151,7 +154,55 @@ def report(
     if tabbed and source.line(here.line)[: here.column - 1].strip():
         message, advice = "a tab cannot stand here in YAML", "write a blank"
     fix = edits(problem, here, start, last)
+    message, advice, here, fix = _misread(problem, here, start, (message, advice, here, fix))
     diagnostics.error("E030", message, here, advice, notes, fix)
+
+
+Said = tuple[str, str | None, Span, list[Edit]]
+
+
+def _misread(problem: str, here: Span, start: int, said: Said) -> Said:
+    """What to say instead where the line that is to blame is not the one where YAML gave up."""
+    source, line = here.source, here.source.line(here.line)
+    if problem.startswith("could not find expected ':'"):
+        glued = _GLUED.match(line)
+        if glued is None:
+            return said
+        at = here.start - here.column + 1 + glued.end("key")
+        colon = source.span(at, at + 1)
+        fix = [Edit(source.span(colon.end, colon.end), " ")]
+        return "a blank is missing after this `:`", "write `key: value`", colon, fix
+    if not problem.startswith("mapping values are not allowed"):
+        return said
+    key, above = _KEY.match(line), _line_above(here, start)
+    if key is None or above is None or key.end() != here.column:
+        return said
+    text = source.line(above.line)
+    if _KEY.match(text) is None:
+        fix = edits("could not find expected ':'", above, start, here.start)
+        return "expected `:` after this key", "write `key: value`", above, fix
+    if key.start("key") < above.column:
+        return said
+    name = source.span(here.start - len(key["key"]), here.start)
+    return (
+        f"`{key['key']}` is indented below line {above.line}, which already has a value",
+        "indent both lines alike",
+        name,
+        [],
+    )
+
+
+def _line_above(here: Span, start: int) -> Span | None:
+    """Where the nearest line above ``here`` begins that says something, not before ``start``."""
+    source, end = here.source, here.start - here.column + 1
+    while end > start:
+        begin = max(start, source.text.rfind("\n", 0, end - 1) + 1)
+        words = source.text[begin:end].lstrip(" ")
+        if words.strip() and not words.startswith("#"):
+            at = end - len(words)
+            return source.span(at, at + 1)
+        end = begin
+    return None
 
 
 def _say(problem: str) -> tuple[str, str | None, bool]:

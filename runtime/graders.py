@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dagent.compiler.grading import choice_pattern
 from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime.grade import RIGHT, Grade, Grader, shortened, wrong
 from dagent.runtime.locked import loads, unchanged
@@ -129,9 +130,7 @@ def _numeric(tolerance: float, relative: float) -> Grader:
 
 
 def _choice(choices: Sequence[str]) -> Grader:
-    # Longest first, so that "not sure" is not read as "not".
-    ordered = "|".join(re.escape(c) for c in sorted(choices, key=len, reverse=True))
-    pattern = re.compile(rf"(?<!\w)(?:{ordered})(?!\w)", re.IGNORECASE)
+    pattern = choice_pattern(choices)
 
     def grade(answer: str, row: Row) -> Grade:
         got, want = pattern.search(answer), pattern.search(row["answer"])

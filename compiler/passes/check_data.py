@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from dagent.compiler.dataset import BRINGS, COLUMNS, EXTRA, Row, rows_of
+from dagent.compiler.dataset import BRINGS, Row
 from dagent.compiler.digests import content_digest
 from dagent.compiler.facts import DataFacts, inside
-from dagent.compiler.formats import TITLES, Fault, read_file
-from dagent.compiler.grading import ungradable
+from dagent.compiler.formats import TITLES
+from dagent.compiler.grading import Lack, ungradable
 from dagent.compiler.hub import pinned, read_pins
-from dagent.compiler.read import inside_text
-from dagent.compiler.rowchecks import SHOWN, first_rows, must_not_share, shared, too_few, unlisted
-from dagent.compiler.settings import Recall, Settings
+from dagent.compiler.passes.check_rows import Loaded, load
+from dagent.compiler.rowchecks import SHOWN, must_not_share, shared, unlisted
+from dagent.compiler.settings import Settings
 from dagent.compiler.spec import DataSet, Spec
 from dagent.dsl.diagnostics import Diagnostics, Note
 from dagent.dsl.nearest import did_you_mean, nearest
 
-REMEDIES = {
-    "E306": "name the right column in `columns { … }`",
-    "E322": "convert it, as in `int(score) > 3`, or test for `None` before",
-    "E324": "`pip install pyarrow`, or save the rows as JSON Lines",
-}
 # Of a set whose rows are not at hand, for estimates only.
 ASSUMED_ROWS, ASSUMED_CHARACTERS = 1000, 200.0
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    data: DataSet
-    sha256: str
-    rows: tuple[Row, ...]
-    hashes: Mapping[bytes, int]  # normalised prompt -> first row that has it
 
 
 def check_data(
@@ -45,10 +31,10 @@ def check_data(
     loaded, facts = {}, {}
     for data, path in _check_paths(spec, project, diagnostics):
         if data.path:
-            found = _load(spec, data, path, settings.recall, diagnostics)
+            found = load(spec, data, path, settings.recall, diagnostics)
             if found is not None:
                 loaded[data.name] = found
-                facts[data.name] = _facts(found)
+                facts[data.name] = _facts(spec, found)
         else:
             sha256 = settings.recall(path, content_digest, partial(content_digest, path))
             facts[data.name] = _later(data, sha256=sha256)
@@ -68,7 +54,7 @@ def check_data(
     return facts
 
 
-def _facts(item: _Loaded) -> DataFacts:
+def _facts(spec: Spec, item: Loaded) -> DataFacts:
     difficulties = {r.difficulty for r in item.rows if r.difficulty is not None}
     return DataFacts(
         sha256=item.sha256,
@@ -76,9 +62,18 @@ def _facts(item: _Loaded) -> DataFacts:
         characters=sum(len(r.prompt) + len(r.answer) for r in item.rows) / max(1, len(item.rows)),
         skills=tuple(sorted({r.skill for r in item.rows if r.skill is not None})),
         difficulties=tuple(sorted(difficulties, key=lambda d: (isinstance(d, str), d))),
-        ungradable={g: row.number for g in BRINGS if (row := ungradable(item.rows, g))},
+        ungradable=_ungradable(spec, item),
         databases=_databases(item.rows),
     )
+
+
+def _ungradable(spec: Spec, item: Loaded) -> dict[str, Lack]:
+    found = {
+        m.name: ungradable(item.rows, m.grader, m.options)
+        for m in spec.criteria.metrics
+        if m.name in spec.judged_by(item.data)
+    }
+    return {name: lack for name, lack in found.items() if lack is not None}
 
 
 def _databases(rows: Iterable[Row]) -> dict[str, int]:
@@ -191,127 +186,7 @@ def _similar(path: Path) -> str | None:
     return nearest(path.name, known)
 
 
-@dataclass(frozen=True)
-class _Read:
-    """What is in a file: how many rows with which columns, what each is that `where` keeps, the
-    first row of each prompt, and the pairs of rows that repeat one."""
-
-    total: int
-    columns: tuple[str, ...]
-    found: tuple[Row | Fault, ...]
-    first: Mapping[bytes, int]
-    again: tuple[tuple[int, int], ...]
-
-
-def _read(path: Path, data: DataSet) -> _Read:
-    raw = list(read_file(path, data.format))
-    columns = {column: None for _, item in raw if isinstance(item, Mapping) for column in item}
-    found = tuple(rows_of(raw, data.view))
-    first, again = first_rows(row for row in found if isinstance(row, Row))
-    return _Read(len(raw), tuple(columns), found, first, tuple(again))
-
-
-def _load(
-    spec: Spec, data: DataSet, path: Path, recall: Recall, diagnostics: Diagnostics
-) -> _Loaded | None:
-    span = spec.at("data", data.name, "path")
-    if any(c not in (*COLUMNS, *EXTRA) for c in data.columns):
-        return None  # the structure check refused it
-    try:
-        where = data.where and data.where.text
-        how = (data.format, data.role, where, data.extra, *sorted(data.columns.items()))
-        read = recall(path, how, partial(_read, path, data))
-        sha256 = recall(path, content_digest, partial(content_digest, path))
-    except OSError as error:
-        diagnostics.error("E005", f"`{data.path}`: {error.strerror}", span)
-        return None
-    if read.columns and not _check_where(spec, data, read.columns, diagnostics):
-        return None
-    faults = [f for f in read.found if isinstance(f, Fault)]
-    rows = tuple(r for r in read.found if isinstance(r, Row))
-    if faults:
-        _report_faults(spec, data, faults, len(read.found), diagnostics)
-        return None
-    few = too_few(data.path, data.role, len(rows))
-    if few:
-        kept = data.where is not None
-        notes = [Note(f"`where` keeps {len(rows)} of {read.total} rows")] if kept else []
-        place = spec.at("data", data.name, "where" if kept else "path")
-        diagnostics.error("E308", few, place, "add rows", notes)
-        return None
-    if data.sample is not None and data.sample > len(rows):
-        diagnostics.error(
-            "E204",
-            f"`sample` asks for {data.sample} rows and `{data.path}` has {len(rows)}",
-            spec.at("data", data.name, "sample"),
-            f"write at most {len(rows)}, or remove `sample`",
-        )
-    if read.again:
-        _report_repeats(spec, data, len(rows), read.again, diagnostics)
-    return _Loaded(data, sha256, rows, read.first)
-
-
-def _check_where(
-    spec: Spec, data: DataSet, columns: tuple[str, ...], diagnostics: Diagnostics
-) -> bool:
-    """Whether `where` reads columns that some row has: dagent's own names, or the file's."""
-    named = {n: data.columns.get(n, n).split(".")[0] for n in (*COLUMNS, *data.extra)}
-    chat = {"prompt", "answer"} if "messages" in columns else set()
-    known = {*columns, *chat, *(n for n, column in named.items() if column in columns)}
-    unknown = [n for n in (data.where.names if data.where else ()) if n[0] not in known]
-    for name, start, end in unknown:
-        assert data.where is not None
-        diagnostics.error(
-            "E321",
-            f"`{data.path}` has no column `{name}`",
-            inside_text(spec.at("data", data.name, "where"), data.where.text, start, end),
-            did_you_mean(name, known, "columns: " + ", ".join(sorted(known))),
-        )
-    return not unknown
-
-
-def _report_faults(
-    spec: Spec, data: DataSet, faults: list[Fault], total: int, diagnostics: Diagnostics
-) -> None:
-    """The first few faults of each code, each naming file, row and column; then their number."""
-    for code in sorted({f.code for f in faults}):
-        of_code = [f for f in faults if f.code == code]
-        first = of_code[0]
-        notes = [Note(f"{_place(data, f)}: {f.message}") for f in of_code[1:SHOWN]]
-        if len(of_code) > SHOWN:
-            notes.append(Note(f"{len(of_code)} of {total} rows in all"))
-        mapped = code == "E306" and any(v == first.column for v in data.columns.values())
-        place = "columns" if mapped else "where" if code == "E322" else "path"
-        diagnostics.error(
-            code,
-            f"{_place(data, first)}: {first.message}",
-            spec.at("data", data.name, place),
-            REMEDIES.get(code, "mend the row"),
-            notes,
-        )
-
-
-def _place(data: DataSet, fault: Fault) -> str:
-    return f"{data.path}, row {fault.row}" if fault.row else data.path
-
-
-def _report_repeats(
-    spec: Spec,
-    data: DataSet,
-    rows: int,
-    again: tuple[tuple[int, int], ...],
-    diagnostics: Diagnostics,
-) -> None:
-    diagnostics.warn(
-        "E309",
-        f"`{data.path}` repeats {len(again)} of {rows} prompts",
-        spec.at("data", data.name, "path"),
-        "remove the repetitions: they count twice and make intervals too narrow",
-        [Note(f"rows {a} and {b} have the same prompt") for a, b in again[:SHOWN]],
-    )
-
-
-def _check_overlap(spec: Spec, loaded: Mapping[str, _Loaded], diagnostics: Diagnostics) -> None:
+def _check_overlap(spec: Spec, loaded: Mapping[str, Loaded], diagnostics: Diagnostics) -> None:
     """Test shares no prompt with what training, the gate or the engineer can see, and neither do
     guards and dev with what they must not be learned from."""
     pairs = sorted(
@@ -331,7 +206,7 @@ def _check_overlap(spec: Spec, loaded: Mapping[str, _Loaded], diagnostics: Diagn
             notes.append(Note(f"`{other}` is declared here", spec.at("data", other, "path")))
             diagnostics.error(
                 "E304",
-                f"`{one}` and `{other}` share {len(same)} prompts",
+                f"`{one}` and `{other}` share {len(same)} prompt{'' if len(same) == 1 else 's'}",
                 spec.at("data", one, "path"),
                 "remove them from one of the two files",
                 notes,

@@ -31,7 +31,7 @@ def check_document(
     """
     before = tuple(diagnostics)
     check_structure(root, diagnostics, unknown, complete=complete)
-    found = Diagnostics()
+    found = Diagnostics(origins=diagnostics.origins)
     _visit(root, load(), (), found)
     for d in found:
         if not told(d, before, unknown):

@@ -11,7 +11,7 @@ from typing import Any
 from dagent.compiler.dataset import BRINGS
 from dagent.compiler.digests import content_digest
 from dagent.compiler.facts import DataFacts, GraderFacts, inside
-from dagent.compiler.grading import OPTIONS, lacks
+from dagent.compiler.grading import OPTIONS
 from dagent.compiler.spec import Options, Spec
 from dagent.dsl.diagnostics import Diagnostics, Note
 
@@ -154,19 +154,24 @@ def _elsewhere(schema: Any) -> str | None:
 
 
 def _check_columns(spec: Spec, data: Mapping[str, DataFacts], diagnostics: Diagnostics) -> None:
+    """Of each metric the first row that it cannot judge by, and those of other sets as notes."""
     for metric in spec.criteria.metrics:
-        for item in spec.data:
-            row = data[item.name].ungradable.get(metric.grader) if item.name in data else None
-            if row is None or metric.name not in spec.judged_by(item):
-                continue
-            key, title = item.source
-            diagnostics.error(
-                "E512",
-                f"row {row} of `{title}` {lacks(metric.grader)}",
-                spec.at("criteria", "metric", metric.name, "grader"),
-                "add the column to the rows, or name it in `columns { … }`",
-                [Note("the data set is here", spec.at("data", item.name, key))],
-            )
+        judged = [d for d in spec.data if d.name in data and metric.name in spec.judged_by(d)]
+        lacks = [(d, lack) for d in judged if (lack := data[d.name].ungradable.get(metric.name))]
+        if not lacks:
+            continue
+        (first, lack), *others = lacks
+        notes = [Note("the data set is here", spec.at("data", first.name, first.source[0]))]
+        for item, other in others:
+            place = spec.at("data", item.name, item.source[0])
+            notes.append(Note(f"row {other.row} of `{item.source[1]}` {other.why}", place))
+        diagnostics.error(
+            "E512",
+            f"row {lack.row} of `{first.source[1]}` {lack.why}",
+            spec.at("criteria", "metric", metric.name, lack.key),
+            lack.remedy,
+            notes,
+        )
 
 
 def _databases(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from dagent.compiler.memory import Shape, shape_of_config
 from dagent.compiler.settings import Settings
 from dagent.compiler.spec import Spec, Student
 from dagent.dsl.diagnostics import Diagnostics
-from dagent.dsl.nearest import did_you_mean
+from dagent.dsl.nearest import did_you_mean, nearest
 from dagent.dsl.source import Span
 
 _HUB = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
@@ -95,6 +96,14 @@ def check_model(
         return _builtin(student, span, settings, diagnostics)
     if student.source == "local":
         return _local(student, span, project, settings, diagnostics)
+    if _HUB.fullmatch(student.model) and (project / student.model / "config.json").is_file():
+        diagnostics.error(
+            "E601",
+            f"`{student.model}` is a name on the hub, and a folder of the project too",
+            span,
+            f"write `./{student.model}` for the folder",
+        )
+        return StudentFacts(None, None)
     return _hub(student, span, diagnostics, pinned_by)
 
 
@@ -142,7 +151,13 @@ def _local(
     if folder is None:
         return StudentFacts(None, None)
     if not folder.is_dir():
-        diagnostics.error("E601", f"there is no folder `{model}`", span, "correct the path")
+        beside = [p.name for p in folder.parent.iterdir()] if folder.parent.is_dir() else []
+        near = nearest(folder.name, beside)
+        remedy = (
+            f"did you mean `./{folder.with_name(near).relative_to(project)}`?" if near else None
+        )
+        message = f"there is no folder `{model}`"
+        diagnostics.error("E601", message, span, remedy or "correct the path")
     elif not (folder / "config.json").is_file():
         diagnostics.error(
             "E601", f"`{model}` holds no model: no config.json", span, "name a model's own folder"
@@ -164,8 +179,11 @@ def _local(
 
 def _facts(folder: Path, settings: Settings) -> StudentFacts:
     def read() -> StudentFacts:
-        parameters = _parameters(folder)
-        return StudentFacts(content_digest(folder), parameters, _shape(folder, parameters))
+        tensors = _tensors(folder) or {}
+        parameters = float(sum(math.prod(shape) for shape in tensors.values())) or None
+        modules = {n.rpartition(".")[0]: len(s) for n, s in sorted(tensors.items()) if "." in n}
+        shape = _shape(folder, parameters)
+        return StudentFacts(content_digest(folder), parameters, shape, modules)
 
     facts: StudentFacts = settings.recall(folder, _facts, read)
     return facts
@@ -200,10 +218,10 @@ def _shape(folder: Path, parameters: float | None) -> Shape | None:
     return shape_of_config(config, parameters) if parameters and isinstance(config, dict) else None
 
 
-def _parameters(folder: Path) -> float | None:
-    """The number of parameters, from the headers of the safetensors files: 8 bytes of length, then
-    JSON with every tensor's shape."""
-    total = 0
+def _tensors(folder: Path) -> dict[str, list[int]] | None:
+    """The shape of every tensor, from the headers of the safetensors files: 8 bytes of length, then
+    JSON."""
+    found: dict[str, list[int]] = {}
     for file in sorted(folder.glob("*.safetensors")):
         with file.open("rb") as data:
             size = int.from_bytes(data.read(8), "little")
@@ -213,10 +231,6 @@ def _parameters(folder: Path) -> float | None:
                 header = json.loads(data.read(size))
             except ValueError:
                 return None
-        for name, tensor in header.items():
-            if name != "__metadata__":
-                count = 1
-                for length in tensor["shape"]:
-                    count *= length
-                total += count
-    return float(total) or None
+        header.pop("__metadata__", None)
+        found |= {name: tensor["shape"] for name, tensor in header.items()}
+    return found

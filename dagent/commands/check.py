@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         return 1
     if args.format not in DOCUMENTS:
         named = texts[0].shown if len(texts) == 1 else f"{len(texts)} specs"
-        print(f"{named}: nothing is wrong", file=sys.stderr)
+        print(f"{named}: {'no errors' if left else 'nothing is wrong'}", file=sys.stderr)
     return 0
 
 

@@ -90,10 +90,12 @@ CODES = {
     ),
     "E512": Code(
         "rows that the grader cannot judge by",
-        "`code` needs unit tests in the column `tests`; `sql` a `database` or a `schema_sql`.",
+        "`code` needs unit tests in the column `tests`; `sql` a `database` or a `schema_sql`; "
+        "`choice` a right answer that is one of its `choices`; `numeric` one with a number.",
         "Every answer to such a row would count as wrong.",
         "$ dagent check spec-with-code-metric.dagent",
-        "Add the column to the rows, or name the one that holds it in `columns { … }`.",
+        "Add the column to the rows, or name the one that holds it in `columns { … }`; correct the "
+        "answers, or `choices`.",
     ),
     "E513": Code(
         "no such database",

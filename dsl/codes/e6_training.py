@@ -111,6 +111,14 @@ CODES = {
         'student { model = "someone/model"  trust_remote_code = true }',
         "Add `revision = COMMIT`, of code that you have read.",
     ),
+    "E617": Code(
+        "module that the student does not have",
+        "A name in LoRA's `target_modules` fits no module of the student.",
+        "Nothing would be trained there, and PEFT says so only where no name fits.",
+        'student {\n  model = "builtin:tiny-python"\n  adapter = lora\n'
+        "  lora { target_modules = [c_attn] }\n}",
+        "Name the student's own linear layers, or write `target_modules = all-linear`.",
+    ),
     "E620": Code(
         "config of no known tool",
         "The file given to `--from` is no training config of Axolotl, LLaMA-Factory or Oumi.",

@@ -15,7 +15,7 @@ from typing import Any
 from dagent.compiler import rowchecks
 from dagent.compiler.dataset import Row, View, rows_of
 from dagent.compiler.formats import Fault, Raw, read_file
-from dagent.compiler.grading import lacks, ungradable
+from dagent.compiler.grading import ungradable
 from dagent.compiler.plan import Step
 from dagent.compiler.where import parse_where
 from dagent.dsl.diagnostics import Diagnostic, Note, Refused
@@ -132,9 +132,9 @@ def _problems(
         yield Diagnostic("E308", few, suggestion="add rows")
         return
     for grader in params.get("graded", ()):
-        if row := ungradable(rows, grader):
-            message = f"row {row.number} of `{title}` {lacks(grader)}"
-            yield Diagnostic("E512", message, suggestion="add the column, or name it in `columns`")
+        if lack := ungradable(rows, grader, {}):
+            message = f"row {lack.row} of `{title}` {lack.why}"
+            yield Diagnostic("E512", message, suggestion=lack.remedy)
     if params["sample"] and params["sample"] > len(rows):
         message = f"`sample` asks for {params['sample']} rows and `{title}` has {len(rows)}"
         yield Diagnostic("E204", message, suggestion=f"write at most {len(rows)}")

@@ -1,0 +1,120 @@
+"""Mistakes of new users whose message must lead to the right spec, beyond its code and place."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from dagent.dsl.diagnostics import Diagnostic
+
+CSV = "number;body;team\n" + "".join(f"{n};ticket {n};a\n" for n in range(30))
+
+
+def found_in(project: Any, change: dict[str, Any]) -> list[Diagnostic]:
+    return [d for d in project.found(change) if d.code != "E509"]  # its few rows are no matter here
+
+
+def one(project: Any, change: dict[str, Any]) -> Diagnostic:
+    found = found_in(project, change)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def dev(**keys: Any) -> dict[str, Any]:
+    return {"data": {"dev": keys}}
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "said"),
+    [
+        (dev(columns={"skill": "skil"}), '"skil"', "did you mean `skill`?"),
+        (
+            dev(columns={"prompt": "text", "answer": "answer"}),
+            '"text"',
+            "name one of `prompt`, `answer`, `skill`, `difficulty`",
+        ),
+        ({"student": {"model": "./modle"}}, '"./modle"', "did you mean `./model`?"),
+        ({"student": {"model": "model"}}, '"model"', "write `./model` for the folder"),
+        (
+            dev(where="prompt.startswith('a')"),
+            "prompt.startswith",
+            "write a comparison of columns, such as `len(prompt) < 200 and skill == 'index'`",
+        ),
+        (
+            {"student": {"adapter": "lora", "lora": {"alpha": 8}}},
+            '"alpha"',
+            "it is called `lora_alpha` here",
+        ),
+        (dev(where="skill == 'z'"), None, "add rows, or let `where` keep more"),
+    ],
+)
+def test_advice(project: Any, change: dict[str, Any], place: str | None, said: str) -> None:
+    found = one(project, change)
+    assert found.suggestion == said
+    assert found.span is not None
+    assert place is None or found.span.text == place
+
+
+def test_a_file_without_any_of_the_columns_is_one_finding_at_the_file(project: Any) -> None:
+    (project.folder / "dev.csv").write_text(CSV)
+    columns = {"prompt": "body", "answer": "team"}
+    found = one(project, dev(path="dev.csv", columns=columns))
+    assert (found.code, found.span.text if found.span else "") == ("E306", '"dev.csv"')
+    assert "set the fields apart by commas" in str(found.suggestion)
+    (project.folder / "dev.csv").write_text(CSV.replace(";", ","))
+    assert found_in(project, dev(path="dev.csv", columns=columns)) == []
+
+
+def test_an_answer_that_is_no_choice_names_its_row_and_the_other_sets(project: Any) -> None:
+    metric = {"grader": "choice", "choices": [str(n) for n in range(5)]}
+    found = one(project, {"criteria": {"metric": {"accuracy": metric}}})
+    assert found.message == (
+        "row 6 of `dev.jsonl` has the right answer `5`, which names none of the `choices`"
+    )
+    assert [n.message.split("`")[1] for n in found.notes[1:]] == ["test.jsonl"]
+
+
+def test_an_answer_without_a_number_cannot_be_graded_as_one(project: Any) -> None:
+    rows = [json.loads(line) for line in (project.folder / "dev.jsonl").read_text().splitlines()]
+    project.write_rows("dev.jsonl", [*rows, {**rows[0], "prompt": "new", "answer": "many"}])
+    found = one(project, {"criteria": {"metric": {"accuracy": {"grader": "numeric"}}}})
+    assert (found.code, "`many`, which holds no number" in found.message) == ("E512", True)
+
+
+@pytest.mark.parametrize(
+    ("targets", "severity", "said"),
+    [
+        (["q_proj", "c_attn"], "warning", "its linear layers: down_proj, gate_proj, k_proj"),
+        (["q_prj"], "error", "did you mean `q_proj`?"),
+        ("q_proj", "error", "write a list: `[q_proj]`"),
+        ("all_linear", "error", "did you mean `all-linear`?"),
+    ],
+)
+def test_lora_targets_are_modules_of_the_student(
+    project: Any, targets: Any, severity: str, said: str
+) -> None:
+    lora = {"adapter": "lora", "lora": {"target_modules": targets}}
+    found = one(project, {"student": {"model": "builtin:tiny-python", **lora}})
+    assert (found.code, found.severity) == ("E617", severity)
+    assert str(found.suggestion).startswith(said)
+
+
+@pytest.mark.parametrize(
+    "targets", [["q_proj", "lm_head"], ["self_attn.q_proj"], "all-linear", r".*\.[qv]_proj"]
+)
+def test_lora_targets_that_fit_are_let_be(project: Any, targets: Any) -> None:
+    lora = {"adapter": "lora", "lora": {"target_modules": targets}}
+    assert found_in(project, {"student": {"model": "builtin:tiny-python", **lora}}) == []
+
+
+def test_a_value_that_a_name_stands_for_is_shown(project: Any) -> None:
+    per = {"budget": {"per": {"round": {"rows": "$many"}}}, "let": {"many": "40 tokens"}}
+    found = one(project, per)
+    assert [n.span.text for n in found.notes if n.span] == ['"40 tokens"']
+
+
+def test_a_misspelt_reference_is_one_finding(project: Any) -> None:
+    per = {"budget": {"per": {"round": {"rows": "$mnay"}}}, "let": {"many": "40 rows"}}
+    assert one(project, per).suggestion == "did you mean `many`?"
