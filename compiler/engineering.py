@@ -22,6 +22,7 @@ ATTEMPTS = 2  # an answer that cannot be read is asked for once more
 FAILURES = 16  # of one skill, shown to a diagnoser
 EXAMPLES, AVOIDED, PASSAGE = 4, 10, 1500  # shown to a generator: rows, questions, characters
 HISTORY = 8  # rounds that a planner is told of
+SCORED, SCORED_ROWS = 60, 3  # examples that score an agent; rows that a generator writes for one
 DEMOS = 4  # that an optimised program may show
 # Shown to an author of programs: rows in all, characters of a program, and of what became of it.
 SHOWN_ROWS, PROGRAM, HAPPENED = (8, 21), (600, 8000), 2500
@@ -361,6 +362,23 @@ class Engineering:
     def _difficulties(self) -> int:
         dev = self.facts.data[self.spec.role("dev").name]
         return len(self.spec.domain.difficulties or dev.difficulties)
+
+
+def calls_of_a_score(spec: Spec, name: str) -> int:
+    """Calls that it takes to score one answer of a role: a judge is asked of every row."""
+    verifier = spec.engineer.verifier
+    judged = verifier is not None and verifier.lm is not None and verifier.program is None
+    return 1 + SCORED_ROWS * (name == "generator" and judged)
+
+
+def held_out(examples: int, share: float, scores: int) -> int:
+    """How many of the examples judge an optimisation. Scoring them twice takes at most a third of
+    the ``scores`` that can be paid.
+
+    >>> held_out(60, 0.3, 200), held_out(60, 0.3, 20), held_out(60, 0.3, 2)
+    (18, 3, 1)
+    """
+    return max(1, min(round(share * examples), scores // 6, examples - 1))
 
 
 def attempt_caps(spec: Spec) -> dict[str, float]:

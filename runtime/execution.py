@@ -15,14 +15,16 @@ from dagent.compiler.plan import Plan
 from dagent.dsl.diagnostics import Diagnostic, Note, Refused
 from dagent.runtime import tracking
 from dagent.runtime.executor import Run, View
-from dagent.runtime.journal import Event, Journal
+from dagent.runtime.journal import Event, Journal, read_events
 from dagent.runtime.lanes import Lane, Lanes, of_variant
 from dagent.runtime.lanes import lanes as make_lanes
 from dagent.runtime.lm.answers import AnswerLog
+from dagent.runtime.lm.answers import inherit as inherit_answers
+from dagent.runtime.lm.batch_log import inherit as inherit_batches
 from dagent.runtime.meter import OutOfBudget
 from dagent.runtime.rows import read_json
 from dagent.runtime.sandbox import unsandboxed
-from dagent.runtime.status import LATEST, execution_id, journal_path, spent
+from dagent.runtime.status import LATEST, execution_id, journal_path, latest, spent
 from dagent.runtime.store import Store, write_atomically
 from dagent.runtime.worker import ProcessWorker, Timing, Worker
 
@@ -73,8 +75,9 @@ def execute(
         KeyboardInterrupt: likewise; the journal says so.
     """
     with locked(project):
-        execution = execution_id(plan.id)
+        execution, before = execution_id(plan.id), latest(project)
         journal = Journal(journal_path(project, execution))
+        fresh = not journal.events
         write_atomically(project / LATEST, execution + "\n")
         if not force and (done := finished(journal.events)):
             return Outcome(done, True, "\n".join(tracking.catch_up(project)) or None)
@@ -95,6 +98,8 @@ def execute(
             **({"unsandboxed": True} if unsandboxed() else {}),
             **_variants(plan),
         )
+        if fresh and before is not None and not plan.variants:
+            _inherit(journal_path(project, before), journal)
         lanes = make_lanes(plan, journal)
         answers = AnswerLog(journal.path.with_name("answers.jsonl"))
         worker = make_worker(journal.path.parent / "worker.log", lanes)
@@ -126,6 +131,21 @@ def execute(
         return Outcome(event, False, behind or tracker.note or None)
 
 
+def _inherit(before: Path, journal: Journal) -> None:
+    """What the folder's last execution, of another plan, paid for and could not use: answers of
+    steps that it did not finish, and batches that are still at the provider."""
+    if not before.exists():
+        return
+    events = read_events(before)
+    done = {e["step"] for e in events if e["event"] == "step_finished"}
+    theirs, ours = before.parent, journal.path.parent
+    inherit_answers(theirs / "answers.jsonl", ours / "answers.jsonl", done)
+    held = inherit_batches(theirs / "batches.jsonl", ours / "batches.jsonl", events)
+    for event in held:
+        kept = {name: event[name] for name in ("key", "scopes", "amounts")}
+        journal.append("reserved", **kept)
+
+
 def _unaffordable(events: Sequence[Event], out: OutOfBudget) -> Diagnostic:
     """A cap that ends a run where there is no result to end it with."""
     at = [e["step"] for e in events if e["event"] == "step_started"][-1]
@@ -135,7 +155,7 @@ def _unaffordable(events: Sequence[Event], out: OutOfBudget) -> Diagnostic:
         f"the budget does not reach past step `{at}`: {out}",
         suggestion="raise that cap in the spec, then `dagent compile` and `dagent execute`: "
         "finished steps are reused",
-        notes=(Note(f"{kept} finished steps are kept; the answers of `{at}` are asked for again"),),
+        notes=(Note(f"{kept} finished steps are kept, and the answers that `{at}` got so far"),),
     )
 
 

@@ -237,6 +237,12 @@ class Shared:
     def caps(self, unit: str) -> bool:
         return any(meter.caps(unit) for meter in self._meters())
 
+    @property
+    def wall_left(self) -> float | None:
+        left = [meter.wall_left for meter in self._meters()]
+        known = [seconds for seconds in left if seconds is not None]
+        return max(known) if known and len(known) == len(left) else None
+
     def _meters(self) -> list[Meter]:
         return [lane.meter for lane in self._going()]
 

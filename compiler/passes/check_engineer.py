@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from dagent.compiler.digests import content_digest
+from dagent.compiler.engineering import SCORED, calls_of_a_score, held_out
 from dagent.compiler.facts import inside
 from dagent.compiler.spec import Spec
 from dagent.dsl.diagnostics import Diagnostics, Note
 from dagent.dsl.nearest import did_you_mean
+
+LEAST_SCORES = 3  # before, after, and one that is tried
+FEW = 5  # held-out examples that are worth asking
 
 
 def check_engineer(spec: Spec, project: Path, diagnostics: Diagnostics) -> dict[str, str]:
@@ -38,6 +42,7 @@ def check_engineer(spec: Spec, project: Path, diagnostics: Diagnostics) -> dict[
             "write `rounds <= 1`, or `setting = iterative`",
             [Note("the setting is here", spec.at("engineer", "setting"))],
         )
+    _check_optimise(spec, diagnostics)
     reads = spec.engineer.generator.lm is not None or spec.engineer.writes_programs
     if spec.domain.sources and not reads:
         diagnostics.error(
@@ -51,6 +56,33 @@ def check_engineer(spec: Spec, project: Path, diagnostics: Diagnostics) -> dict[
         for index, path in enumerate(spec.domain.sources)
         if (found := _source(spec, index, path, project, diagnostics))
     )
+
+
+def _check_optimise(spec: Spec, diagnostics: Diagnostics) -> None:
+    """Enough calls to try something, and to tell whether it is better."""
+    for name, how in spec.engineer.optimise.items():
+        each = calls_of_a_score(spec, name)
+        scores = int(how.calls // each)
+        held = held_out(SCORED, how.holdout, scores)
+        cost = f"{each} calls a score" if each > 1 else "a call a score"
+        span = spec.at("engineer", "optimise", name, "calls")
+        if scores < LEAST_SCORES:
+            diagnostics.error(
+                "E658",
+                f"{how.calls:,} calls cannot optimise `{name}`: scoring it before and after, at "
+                f"{cost}, leaves none to try anything",
+                span,
+                f"allow {each * 6 * FEW} calls or more, or remove this",
+            )
+        elif held < FEW:
+            more = "raise `holdout`" if scores // 6 >= FEW else f"allow {each * 6 * FEW} calls"
+            diagnostics.warn(
+                "E659",
+                f"only {held} of the examples for `{name}` can be held out: {how.calls:,} calls at "
+                f"{cost}, a third of them for these",
+                span,
+                f"{more}; a few examples do not tell which of two agents is better",
+            )
 
 
 def _source(

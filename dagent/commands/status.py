@@ -93,6 +93,7 @@ def _spent(found: dict[str, Any]) -> str:
     line = f"spent: {spent}; {steps['run']} steps run, {steps['reused']} reused"
     for batch in found.get("batches", ()):
         line += f"\n{batch['calls']:,} calls wait for {batch['batch'] or 'a batch'} at the provider"
+        line += f", which has answered {batch['done']:,}" if batch["done"] is not None else ""
     if "seconds" in found:
         from dagent.runtime.history import compared_words
 

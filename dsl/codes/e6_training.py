@@ -231,6 +231,22 @@ CODES = {
         'engineer { strategy = curriculum  lm = "anthropic/claude-opus-5"  batch = true }',
         "Remove `batch`, or name a model whose provider has OpenAI's batch endpoints.",
     ),
+    "E658": Code(
+        "optimisation without a try",
+        "The calls of an `optimise` block only pay for scoring the agent before and after.",
+        "A third of the calls score held-out examples twice; the rest are for the optimiser.",
+        'engineer {\n  strategy = curriculum\n  lm = "openai/gpt-5.2"\n'
+        "  optimise generator { optimiser = gepa  calls = 8 calls }\n}",
+        "Allow more calls, or remove the block.",
+    ),
+    "E659": Code(
+        "optimisation that few examples judge",
+        "So few examples are held out that they hardly tell whether an optimised agent is better.",
+        "An agent is used if it scores better on them; with one or two that is a coin's toss.",
+        'engineer {\n  strategy = curriculum\n  lm = "openai/gpt-5.2"\n'
+        "  optimise generator { optimiser = gepa  calls = 40 calls }\n}",
+        "Allow more calls, or raise `holdout`.",
+    ),
     "E670": Code(
         "key of the other strategy",
         "A key of `engineer` belongs to `curriculum`, and the strategy is `program`, or the other "

@@ -15,6 +15,7 @@ from typing import Any
 
 import dspy
 
+from dagent.compiler.engineering import SCORED, SCORED_ROWS
 from dagent.compiler.plan import Step
 from dagent.runtime.agents.coverage import PATTERNS, NearDuplicates
 from dagent.runtime.agents.drafts import brought
@@ -27,8 +28,6 @@ from dagent.runtime.rows import Cell, Row, cell, read_rows, row_id
 from dagent.runtime.step import Artifact, Context
 from dagent.runtime.steps.verify import screen
 
-ROWS = 3  # that a generator is asked for in an example
-EXAMPLES = 60
 JUDGED = 5.0  # the score from which a judge that is not calibrated yet is taken to say yes
 NEW, HIT = 0.2, 0.2  # parts of a verified row's worth that repetition and a wrong level cost
 
@@ -79,14 +78,14 @@ def _generator(
                 examples=grounds.examples(skill, difficulty, params["seed"] + number),
                 passage="",
                 avoid=[],
-                count=ROWS,
+                count=SCORED_ROWS,
                 remark="",
             ).with_inputs(*_GENERATOR_INPUTS)
         )
     worth = _Worth(step, rows, context)
-    each = 1 + (ROWS if worth.judges else 0)
+    each = 1 + (SCORED_ROWS if worth.judges else 0)
     name = "verified yield, novelty and difficulty"
-    return Objective(name, examples[:EXAMPLES], worth.score, worth.feedback, each)
+    return Objective(name, examples[:SCORED], worth.score, worth.feedback, each)
 
 
 _GENERATOR_INPUTS = (
@@ -197,7 +196,7 @@ def _planner(step: Step, rows: list[Row]) -> Objective:
     cells = tuple(sorted({cell(r) for r in rows}))
     asked = {c: sum(cell(r) == c for r in rows) for c in cells}
     examples = []
-    for number in range(min(EXAMPLES, params["calls"])):
+    for number in range(min(SCORED, params["calls"])):
         rng = random.Random(f"{params['seed']}:{number}")
         wrong = {c: CellCount(asked[c], round(asked[c] * rng.random(), 2)) for c in cells}
         task = Task(params["goal"], params["answer"], cells, wrong, [], params["rows"], 1, 0)

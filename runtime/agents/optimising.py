@@ -14,6 +14,7 @@ from typing import Any
 
 import dspy
 
+from dagent.compiler.engineering import held_out
 from dagent.compiler.plan import Step
 from dagent.compiler.prompts import prompt_of
 from dagent.runtime.agents.asking import speaking
@@ -90,11 +91,9 @@ def optimise(step: Step, inputs: Mapping[str, Artifact], context: Context) -> Op
 def divided(
     examples: Sequence[dspy.Example], share: float, scores: int, seed: int
 ) -> tuple[list[dspy.Example], list[dspy.Example]]:
-    """Held-out examples and those to learn from. Scoring the held-out twice takes at most a third
-    of the ``scores`` that can be paid."""
+    """Held-out examples and those to learn from; ``scores`` can be paid."""
     order = random.Random(seed).sample(list(examples), len(examples))
-    held = min(round(share * len(order)), scores // 6)
-    held = max(1, min(held, len(order) - 1))
+    held = held_out(len(order), share, scores)
     return order[:held], order[held:]
 
 

@@ -11,12 +11,13 @@ import hashlib
 import json
 import threading
 from collections import Counter
+from collections.abc import Collection
 from concurrent.futures import Future
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dagent.runtime.appender import Appender
+from dagent.runtime.appender import Appender, whole_size
 from dagent.runtime.lm.batch_log import BatchLog
 
 Answer = dict[str, Any]
@@ -81,3 +82,18 @@ class AnswerLog:
             self.batches.close()
         self._out.close()
         self._file.close()
+
+
+def inherit(before: Path, path: Path, finished: Collection[str]) -> None:
+    """Copy to ``path`` the answers of another run but those of its ``finished`` steps, which the
+    store holds: what a step asked in vain before a cap was raised is not paid for again."""
+    if not before.exists():
+        return
+    out = Appender(path)
+    whole = whole_size(before)
+    with before.open("rb") as lines:
+        for line in lines:
+            whole -= len(line)
+            if whole >= 0 and json.loads(line)["step"] not in finished:
+                out.write(line.rstrip(b"\n"))
+    out.close()

@@ -250,6 +250,8 @@ class BatchWire:
             await asyncio.sleep(self._patience.look(looks))
             looks += 1
             state = await self._look(str(batch.id))
+            counts = state.get("request_counts")
+            self._log.got_on(batch, counts.get("completed") if isinstance(counts, dict) else None)
         if state["status"] == "failed":
             return _refused(batch, state)
         results: Results = {}

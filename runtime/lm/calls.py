@@ -5,7 +5,7 @@ used, found again when the run is resumed. DSPy sees an engine of its own (``dsp
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # Tokens that a chat template adds at most: to a request, and to each message.
 TEMPLATE_TOKENS, MESSAGE_TOKENS = 32, 16
+CHECK_EVERY = 1.0  # seconds between looks at the cap on wall time
 rollout: ContextVar[object] = ContextVar("rollout", default=None)
 
 
@@ -129,7 +130,7 @@ class Calls:
                 self.meter.report(paying, **dict.fromkeys(worst, 0))
             self.in_flight.settled()
 
-        answer = await self.line.ask(body, max_tokens, attempt)
+        answer = await self._in_time(self.line.ask(body, max_tokens, attempt))
         try:
             on_disk = self.answers.keep(key, self.step, self.endpoint.model, answer)
             self.meter.report(paying, **self._used(answer, worst))
@@ -137,6 +138,28 @@ class Calls:
             self.in_flight.settled()
         await self.line.on_disk(on_disk)
         return answer
+
+    async def _in_time(self, asking: Coroutine[Any, Any, Answer]) -> Answer:
+        """An answer is waited for, whatever the clock says; a batch only while there is wall time
+        left. It goes on at the provider, and a later session takes it up.
+
+        Raises:
+            OutOfBudget: the time is spent.
+        """
+        if self.batches is None:
+            return await asking
+        task = asyncio.ensure_future(asking)
+        try:
+            while not task.done():
+                left = self.meter.wall_left
+                if left is not None and left <= 0:
+                    raise OutOfBudget("wall: the time is spent, and a batch is at the provider")
+                await asyncio.wait({task}, timeout=None if left is None else min(left, CHECK_EVERY))
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+        return task.result()
 
     def _next_attempt(self, key: str) -> str:
         """A key that no attempt has yet, in this session or in one that died; or that of one which

@@ -16,7 +16,9 @@ import pytest
 
 from dagent.cli import main
 from dagent.runtime.journal import read_events
+from dagent.runtime.lm.batch_log import waited_for
 from dagent.runtime.lm.pace import Patience
+from dagent.runtime.meter import Meter
 from dagent.runtime.status import journal_path, latest
 
 QUICK = Patience(first=0.01, most=0.05, silence=30.0, connect=20.0, linger=0.2)
@@ -136,6 +138,59 @@ def test_a_run_that_is_killed_in_a_wave_goes_on_with_the_same_batch(
     assert calls(folder) == calls(undisturbed)
     assert server.answered == whole.answered, "nothing is asked for twice"
     assert len(server.batches.begun) > begun
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_cap_on_time_ends_the_wait_and_a_higher_one_takes_the_batch_up(
+    stub: ModuleType,
+    engineers: ModuleType,
+    serve: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The batch goes on at the provider, and the execution of the next plan pays for it no more."""
+    whole = serve(engineers.Engineer())
+    undisturbed = project(stub, tmp_path / "whole", whole.base, "batch = true")
+    stub.run_project(undisturbed)
+
+    late = [0.0]  # seconds that the clock of the run has jumped
+    elapsed = Meter.elapsed.fget  # type: ignore[attr-defined]
+    monkeypatch.setattr(Meter, "elapsed", property(lambda self: elapsed(self) + late[0]))
+    holding = True
+
+    def ending(batches: Any, batch: Any, looks: int) -> None:
+        role = engineers.asks_for(batches.lines(batch)[0]["body"])
+        if not holding or role != "generator":
+            batches.end(batch, "completed")
+        elif looks > 3:
+            batch["request_counts"] = {"completed": 2}
+        if holding and role == "generator" and looks > 8:
+            late[0] = 3600.0
+
+    server = serve(engineers.Engineer(), ending=ending)
+    folder = project(stub, tmp_path / "capped", server.base, "batch = true")
+    spec = folder / "sums.dagent"
+    text = spec.read_text()
+    spec.write_text(text.replace("rounds <= 1", "rounds <= 1  wall <= 3000 s"))
+    outcome = stub.run_project(folder)
+    assert "wall: the time is spent, and a batch is at the provider" in outcome.event["stop"]
+    assert outcome.event["champion"]["test"] is not None
+    begun = len(server.batches.begun)
+    held = server.batches.begun[-1]
+    log = [e for e in events(folder) if e["event"] == "reserved"]
+    found = waited_for(journal_path(folder, latest(folder) or "").with_name("batches.jsonl"), log)
+    assert [batch["done"] for batch in found if batch["batch"] == held["id"]] == [2]
+
+    holding, late[0] = False, 0.0
+    spec.write_text(text.replace("rounds <= 1", "rounds <= 1  wall <= 9000 s"))
+    stub.run_project(folder)
+    assert outputs(folder) == outputs(undisturbed)
+    assert server.answered == whole.answered, "nothing is asked for twice"
+    assert held["status"] == "completed"
+    assert len(server.batches.begun) == begun + len(whole.batches.begun) - 2
+    spent = {e["key"]: e["amounts"] for e in events(folder) if e["event"] == "settled"}
+    assert all(spent[call["custom_id"]]["calls"] for call in server.batches.lines(held))
 
 
 @pytest.mark.usefixtures("quick")

@@ -101,7 +101,7 @@ def test_an_optimised_generator_has_a_higher_verified_yield_and_keeps_to_its_cal
 
 
 def judged(stub: ModuleType, folder: Path, base: str, calls: int) -> Path:
-    """A generator that is optimised by a judge's word: a score takes six calls."""
+    """A generator that is optimised by a judge's word: a score takes four calls."""
     how = f"  optimise generator {{ optimiser = bootstrap  calls = {calls} calls }}\n"
     made = project(stub, folder, base, how)
     spec, program = made / "sums.dagent", 'verifier  { program = "sums.py:verify" }'
@@ -123,8 +123,10 @@ def test_a_cap_that_pays_for_no_optimisation_leaves_the_plain_agent(
 
 
 def test_a_cap_that_ends_a_run_before_it_has_a_result_says_which_and_what_is_kept(
-    stub: ModuleType, learner: Any, serve: Any, tmp_path: Path
+    stub: ModuleType, learner: Any, serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The compiler would refuse so small a cap."""
+    monkeypatch.setattr("dagent.compiler.passes.check_engineer.LEAST_SCORES", 0)
     server = serve(learner)
     folder = judged(stub, tmp_path / "p", server.base, calls=3)
     with pytest.raises(Refused) as refused:

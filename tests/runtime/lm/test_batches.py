@@ -464,7 +464,7 @@ def test_what_waits_is_what_no_later_attempt_or_bill_has_settled(
         assert len([one for one in found if isinstance(one, str)]) == 3
     events = read_events(tmp_path / "journal.jsonl")
     waits = waited_for(tmp_path / "batches.jsonl", events)
-    assert waits == [{"batch": "batch_2", "calls": 1}]
+    assert waits == [{"batch": "batch_2", "calls": 1, "done": None}]
 
 
 def test_a_cap_on_tokens_lets_as_many_into_a_batch_as_it_could_pay_for(
