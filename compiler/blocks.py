@@ -12,7 +12,7 @@ from dagent.compiler.criteria import read_criteria
 from dagent.compiler.dataset import EXTRA
 from dagent.compiler.engineer import AUTHORING, read_engineer
 from dagent.compiler.engineer import ROLES as ENGINEERING
-from dagent.compiler.formats import FORMATS
+from dagent.compiler.formats import FORMATS, TITLES
 from dagent.compiler.grading import columns
 from dagent.compiler.prices import CURRENCY
 from dagent.compiler.quantity import CAPPED
@@ -138,7 +138,7 @@ def _data(name: str, block: Reader, extra: tuple[str, ...]) -> DataSet:
         name=name,
         role=role,
         path=path,
-        format=block.choice("format", ("jsonl", "csv", "parquet"), _format(block, path)),
+        format=block.choice("format", tuple(TITLES), _format(block, path)),
         hub=block.text("hub", ""),
         config=block.text("config", None),
         split=block.text("split", ""),
@@ -159,7 +159,7 @@ def _format(block: Reader, path: str) -> str:
             "E307",
             f"the ending of `{path}` does not say how to read it",
             block.span("path"),
-            "add `format = jsonl`, `format = csv` or `format = parquet`",
+            "save the rows as CSV or JSON Lines, or say what it is: `format = csv`",
         )
     return FORMATS.get(ending, "jsonl")
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TITLES = {"jsonl": "JSON Lines", "csv": "CSV", "parquet": "Parquet"}
-FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+TITLES = {"jsonl": "JSON Lines", "json": "JSON", "csv": "CSV", "parquet": "Parquet"}
+FORMATS = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".parquet": "parquet",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,48 @@ def read_file(path: Path, format: str) -> Iterator[Raw]:
         byte = error.start - data.rfind(b"\n", 0, error.start)
         yield row, Fault(row, f"not UTF-8 text (byte {byte})", remedy="save the file as UTF-8")
         return
-    yield from _csv(text) if format == "csv" else _jsonl(text)
+    if format == "csv":
+        yield from _csv(text)
+    elif format == "json" and not text.lstrip().startswith("{"):
+        yield from _json(text)
+    else:  # many a `.json` is JSON Lines
+        yield from _jsonl(text)
+
+
+def _json(text: str) -> Iterator[Raw]:
+    """The items of one array, each read by itself, so that a fault is of its row."""
+    decoder, space = json.JSONDecoder(), re.compile(r"[ \t\r\n]*")
+
+    def skip(at: int) -> int:
+        found = space.match(text, at)
+        return found.end() if found else at
+
+    at, number = skip(0), 0
+    if text[at : at + 1] != "[":
+        yield 0, Fault(0, "neither a JSON array `[…]` nor JSON Lines", remedy="save it as either")
+        return
+    at = skip(at + 1)
+    while text[at : at + 1] != "]":
+        number += 1
+        try:
+            value, at = decoder.raw_decode(text, at)
+        except json.JSONDecodeError as error:
+            place = f"line {error.lineno}, column {error.colno}"
+            yield number, Fault(number, f"not JSON at {place}: {error.msg}")
+            return
+        except RecursionError:
+            yield number, Fault(number, "JSON nested too deeply")
+            return
+        yield number, value if isinstance(value, dict) else Fault(number, "not an object `{…}`")
+        at = skip(at)
+        if text[at : at + 1] == ",":
+            at = skip(at + 1)
+        elif text[at : at + 1] != "]":
+            line = text.count("\n", 0, at) + 1
+            yield number + 1, Fault(number + 1, f"expected `,` or `]` in line {line}")
+            return
+    if text[at + 1 :].strip():
+        yield number + 1, Fault(number + 1, "something stands behind the array's end")
 
 
 def _jsonl(text: str) -> Iterator[Raw]:

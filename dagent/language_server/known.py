@@ -7,10 +7,10 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from dagent.compiler.dataset import Row, View, rows_of
-from dagent.compiler.formats import read_file
+from dagent.compiler.formats import FORMATS, read_file
 from dagent.compiler.settings import Settings
 from dagent.dsl.document import Entry, Mapping, Node, Scalar, Sequence, locate
 from dagent.dsl.source import Source, Span
@@ -63,9 +63,8 @@ class Known:
         for name in self.data_sets("dev"):
             path = self.text("data", name, "path")
             if path and (self.folder / path).is_file():
-                found |= self._skills(
-                    self.folder / path, "csv" if path.endswith("csv") else "jsonl"
-                )
+                ending = PurePosixPath(path).suffix.lower()
+                found |= self._skills(self.folder / path, FORMATS.get(ending, "jsonl"))
         return sorted(found)
 
     def _skills(self, path: Path, format: str) -> frozenset[str]:

@@ -248,3 +248,40 @@ def test_what_the_engineer_sees_is_not_what_is_judged_on(project: Any, role: str
             "engineer": {"generator": {"program": "seeded.py:generate"}},
         }
         assert project.codes(change) == ["E304"]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('[{"prompt": "a", "answer": "b"},\n {"prompt": "c", "answer": "d"}]', None),
+        ('{"prompt": "a", "answer": "b"}\n{"prompt": "c", "answer": "d"}\n', None),
+        ('[{"prompt": "a", "answer": "b"},\n {"prompt": c}]', (2, "line 2, column 13")),
+        (
+            '[{"prompt": "a", "answer": "b"}\n {"prompt": "c"}]',
+            (2, "expected `,` or `]` in line 2"),
+        ),
+        ('[{"prompt": "a", "answer": "b"}, 3]', (2, "not an object")),
+        ('[{"prompt": "a", "answer": "b"}', (2, "expected `,` or `]`")),
+        ('[{"prompt": "a", "answer": "b"}] []', (2, "behind the array's end")),
+        ('"text"', (0, "neither a JSON array")),
+    ],
+)
+def test_json_is_an_array_or_lines(
+    tmp_path: Path, text: str, fault: tuple[int, str] | None
+) -> None:
+    (tmp_path / "rows.json").write_text(text)
+    found = list(rows_of(read_file(tmp_path / "rows.json", "json"), View({})))
+    faults = [f for f in found if isinstance(f, Fault)]
+    if fault is None:
+        assert ([r.answer for r in found if isinstance(r, Row)], faults) == (["b", "d"], [])
+    else:
+        assert [f.row for f in faults] == [fault[0]]
+        assert fault[1] in faults[0].message
+    (tmp_path / "rows.json").write_text("[ ]")
+    assert list(read_file(tmp_path / "rows.json", "json")) == []
+
+
+def test_a_json_file_is_compiled_like_its_lines(project: Any) -> None:
+    rows = [json.loads(line) for line in (project.folder / "dev.jsonl").read_text().splitlines()]
+    (project.folder / "dev.json").write_text(json.dumps(rows, indent=2))
+    assert [d.code for d in project.found(dev(path="dev.json")) if d.severity == "error"] == []
