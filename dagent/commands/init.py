@@ -68,9 +68,8 @@ def _from_config(args: argparse.Namespace) -> int:
     from dagent.importers.spec import read_config
 
     made = read_config(read(args.config), args.from_format, "yaml" if args.yaml else "dagent")
-    files = {"spec.dagent": made.text}
-    if args.yaml:
-        files = _with_schema(made.text)
+    spec = _with_schema(made.text) if args.yaml else {"spec.dagent": made.text}
+    files = {**spec, **made.files}
     _write(args.folder, files)
     print(f"\n{args.config} is a config of {made.tool}. Not taken over:")
     for key, why in made.lost.items():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from dagent.compiler.formats import FORMATS
 from dagent.importers.draft import (
     CODE,
     LAUNCHED,
@@ -16,6 +18,7 @@ from dagent.importers.draft import (
     no_stage,
     words,
 )
+from dagent.importers.rows import ROLES, SHAREGPT, Alpaca, Chat
 
 NAMES = {
     "base_model": "student.model",
@@ -142,27 +145,73 @@ def read(config: Mapping[str, Any], file: str) -> Draft:
     draft.lora = {name: words(value) for name, value in draft.lora.items()}
     for number, data in enumerate(config.get("datasets") or ()):
         if isinstance(data, Mapping):
-            _data(draft, data, number)
+            _data(draft, data, number, Path(file).parent)
     draft.silent(SILENT)
     return draft
 
 
-def _data(draft: Draft, data: Mapping[str, Any], number: int) -> None:
-    path, kind = str(data.get("path", "")), str(data.get("type", ""))
+def _data(draft: Draft, data: Mapping[str, Any], number: int, folder: Path) -> None:
+    path, kind = str(data.get("path", "")), data.get("type") or ""
     files = data.get("data_files")
-    local = path.startswith((".", "/")) or path.endswith((".jsonl", ".json", ".csv", ".parquet"))
-    made: dict[str, Any] = {"path" if local else "hub": path}
-    if isinstance(files, str) and data.get("ds_type") == "json":
-        made = {"path": files}
-    if split := data.get("split"):
-        made["split"] = split
-    if revision := data.get("revision"):
-        made["revision"] = revision
-    if kind.startswith("alpaca"):
-        made["columns"] = {"prompt": "instruction", "answer": "output"}
-        draft.remarks.append(f"{path}: Alpaca's column `input` is not joined to the question")
-    elif kind:
-        draft.lost[f"datasets[{number}].type"] = (
-            "`columns` says which column holds the question and which the answer"
-        )
+    names = [files] if isinstance(files, str) else list(files or ())
+    if path.startswith((".", "/")) or Path(path).suffix in FORMATS:
+        names = names or [path]
+    elif path not in ("json", "csv", "parquet"):
+        if names:
+            draft.lost[f"datasets[{number}].data_files"] = "of a hub's data set all files are read"
+        names = []
+    form = _form(data, kind)
+    if isinstance(form, str):
+        draft.lost[f"datasets[{number}]"] = form
+        return
+    for name in names:
+        places = (folder / name, folder / path / name, Path(name))
+        found = next((p for p in places if p.is_file()), folder / name)
+        draft.add_rows(str(name), found, form)
+    if names:
+        return
+    made: dict[str, Any] = {"hub": path}
+    made |= {key: data[key] for key in ("split", "revision") if data.get(key)}
+    if data.get("name"):
+        made["config"] = data["name"]
+    if isinstance(form, Alpaca):
+        made["columns"] = {"prompt": form.prompt, "answer": form.answer}
+        draft.remarks.append(f"{path}: the column `{form.query}` is not joined to the question")
+    elif form is not None and (form.turns, form.role, form.text) != ("messages", "role", "content"):
+        draft.lost[f"datasets[{number}]"] = "its turns are not OpenAI's: name it as a file"
+        return
     draft.add_data(path or f"set{number}", made)
+
+
+def _form(data: Mapping[str, Any], kind: Any) -> Alpaca | Chat | str | None:
+    """How rows are laid out, None where they show it themselves, or why they cannot be had."""
+    if isinstance(kind, Mapping):  # columns of one's own
+        return Alpaca(
+            str(kind.get("field_instruction") or "instruction"),
+            str(kind.get("field_input") or "input"),
+            str(kind.get("field_output") or "output"),
+            str(kind.get("field_system") or "system"),
+        )
+    word = str(kind).partition(".")[0]
+    if word in ("alpaca", "alpaca_chat", "alpaca_w_system", "gpteacher", "oasst"):
+        return Alpaca()
+    if word == "chat_template":
+        return _chat(data)
+    if word in ("sharegpt", "sharegpt_simple"):
+        return SHAREGPT
+    if word in ("completion", "pretraining"):
+        return f"`type: {kind}` is raw text, without question and answer"
+    return None
+
+
+def _chat(data: Mapping[str, Any]) -> Chat:
+    mapped = data.get("message_property_mappings")
+    mapped = mapped if isinstance(mapped, Mapping) else {}
+    role = mapped.get("role") or data.get("message_field_role") or "role"
+    text = mapped.get("content") or data.get("message_field_content") or "content"
+    roles, given = dict(ROLES), data.get("roles")
+    for name, said in (given if isinstance(given, Mapping) else {}).items():
+        known = [said] if isinstance(said, str) else map(str, said)
+        roles[name] = roles.get(name, frozenset()) | frozenset(known)
+    column = str(data.get("field_messages") or "messages")
+    return Chat(column, str(role), str(text), {r: roles[r] for r in ROLES})

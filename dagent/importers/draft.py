@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from dagent.compiler import arguments
+from dagent.compiler.formats import FORMATS
 from dagent.compiler.passes.check_arguments import problem
 from dagent.compiler.tables import table
 from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.importers.rows import Alpaca, Chat, convert
 
 # Reasons that hold for every tool.
 TEMPLATE = "the student is asked by its own chat template; `student.template` sets another format"
@@ -23,8 +26,9 @@ NO_PLACE = "dagent has nothing like it"
 
 @dataclass
 class Draft:
-    """``data`` are data sets by name, as in a spec; ``lost`` says why a key, as the other tool
-    writes it, is not in the spec; ``remarks`` what changed its meaning on the way."""
+    """``data`` are data sets by name, as in a spec, and ``rows`` those of them that come with it;
+    ``lost`` says why a key, as the other tool writes it, is not in the spec; ``remarks`` what
+    changed its meaning on the way."""
 
     tool: str
     stage: str = "sft"
@@ -33,6 +37,7 @@ class Draft:
     train: dict[str, Any] = field(default_factory=dict)
     data: dict[str, dict[str, Any]] = field(default_factory=dict)
     seed: int | None = None
+    rows: dict[str, tuple[dict[str, str], ...]] = field(default_factory=dict)
     lost: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
@@ -52,6 +57,31 @@ class Draft:
         if self.stage == "sft":
             made["mix"] = True
         self.data[name] = made
+
+    def add_rows(
+        self,
+        name: str,
+        path: Path,
+        form: Alpaca | Chat | None,
+        good: str | None = None,
+        most: int | None = None,
+    ) -> None:
+        """The rows of a file that the tool trains on, to stand beside the spec."""
+        lost = f"dataset {name}"
+        if path.suffix.lower() not in FORMATS:
+            self.lost[lost] = f"`{path.name}` is no file of JSON, JSON Lines, CSV or Parquet"
+            return
+        try:
+            made = convert(path, form, good)
+        except OSError as error:
+            self.lost[lost] = f"`{path}`: {(error.strerror or str(error)).lower()}"
+            return
+        self.remarks += made.remarks(name)
+        if not made.rows:
+            self.lost[lost] = f"`{path.name}` has no row with a question and its answer"
+            return
+        self.rows[name] = made.rows
+        self.add_data(name, {"sample": most} if most and most < len(made.rows) else {})
 
     def silent(self, defaults: Mapping[str, Any]) -> None:
         """Put what the tool does where its config says nothing, and TRL or PEFT do otherwise."""

@@ -18,6 +18,7 @@ from dagent.importers.draft import (
     no_stage,
     words,
 )
+from dagent.importers.rows import ROLES, Alpaca, Chat
 
 NAMES = {
     "model_name_or_path": "student.model",
@@ -75,6 +76,8 @@ SILENT = {
     "lora.r": 8,
     "lora.target_modules": "all-linear",
 }
+_MEDIA = ("images", "videos", "audios")
+Form = Alpaca | Chat
 _STAGES = {"sft": "sft", "rm": "reward", "dpo": "dpo", "kto": "kto"}
 _LOSSES = {"sigmoid": "dpo", "hinge": "dpo", "ipo": "dpo", "orpo": "orpo"}
 
@@ -115,10 +118,10 @@ def read(config: Mapping[str, Any], file: str) -> Draft:
     draft.lora = {name: words(value) for name, value in draft.lora.items()}
     if isinstance(draft.lora.get("modules_to_save"), str):
         draft.lora["modules_to_save"] = [draft.lora["modules_to_save"]]
-    known = _data_sets(str(config.get("dataset_dir") or "data"), Path(file))
+    folder, known = _data_sets(str(config.get("dataset_dir") or "data"), Path(file))
     for name in filter(None, map(str.strip, str(config.get("dataset") or "").split(","))):
         if name in known:
-            _data(draft, name, known[name])
+            _data(draft, name, known[name], folder)
         else:
             draft.lost[f"dataset {name}"] = (
                 "its place stands in LLaMA-Factory's dataset_info.json, which was not found: add "
@@ -133,9 +136,10 @@ def read(config: Mapping[str, Any], file: str) -> Draft:
     return draft
 
 
-def _data_sets(folder: str, file: Path) -> Mapping[str, Mapping[str, Any]]:
-    """What ``dataset_info.json`` says of each data set. Its folder is relative to where the trainer
-    is started, which is the config's folder or one above it. Nothing where it cannot be read."""
+def _data_sets(folder: str, file: Path) -> tuple[Path, Mapping[str, Mapping[str, Any]]]:
+    """What ``dataset_info.json`` says of each data set, and the folder that it stands in: relative
+    to where the trainer is started, which is the config's folder or one above it. Nothing where it
+    cannot be read."""
     for start in (Path(), *file.parents):
         path = start / folder / "dataset_info.json"
         try:
@@ -143,53 +147,73 @@ def _data_sets(folder: str, file: Path) -> Mapping[str, Mapping[str, Any]]:
         except (OSError, ValueError):
             continue
         if isinstance(found, dict):
-            return {name: info for name, info in found.items() if isinstance(info, dict)}
-    return {}
+            return path.parent, {n: info for n, info in found.items() if isinstance(info, dict)}
+    return Path(), {}
 
 
-def _data(draft: Draft, name: str, info: Mapping[str, Any]) -> None:
+def _data(draft: Draft, name: str, info: Mapping[str, Any], folder: Path) -> None:
     lost = f"dataset {name}"
-    source = _source(info)
-    if isinstance(source, str):
-        draft.lost[lost] = source
-        return
+    columns, tags = _section(info, "columns"), _section(info, "tags")
     if info.get("ranking"):
         draft.lost[lost] = "pairs are made from the student's own answers: a seed has one answer"
-        return
-    given = info.get("columns")
-    columns = given if isinstance(given, Mapping) else {}
-    made: dict[str, Any] = dict(source)
-    if info.get("formatting", "alpaca") == "alpaca":
-        prompt, answer = columns.get("prompt", "instruction"), columns.get("response", "output")
-        made["columns"] = {"prompt": prompt, "answer": answer}
-        draft.remarks.append(
-            f"{name}: the column `{columns.get('query', 'input')}` is not joined to the question"
+    elif media := next((kind for kind in _MEDIA if kind in columns), None):
+        draft.lost[lost] = f"it has {media}: a question is a text"
+    elif info.get("hf_hub_url"):
+        _hub(draft, name, info)
+    elif info.get("file_name"):
+        most, good = info.get("num_samples"), columns.get("kto_tag")
+        most = most if isinstance(most, int) else None
+        draft.add_rows(
+            name, folder / str(info["file_name"]), _form(info, columns, tags), good, most
         )
-    elif not _is_openai(info, columns):
-        draft.lost[lost] = "its turns are not OpenAI's: make a column `messages` of them"
+    else:
+        draft.lost[lost] = "it is made by code, or on a hub that is not Hugging Face's"
+
+
+def _form(info: Mapping[str, Any], columns: Mapping[str, Any], tags: Mapping[str, Any]) -> Form:
+    """How rows are laid out: LLaMA-Factory's own defaults where the set says nothing."""
+    formatting = info.get("formatting", "alpaca")
+    if formatting == "alpaca":
+        return Alpaca(
+            columns.get("prompt", "instruction"),
+            columns.get("query", "input"),
+            columns.get("response", "output"),
+            columns.get("system"),
+            columns.get("history"),
+        )
+    openai = formatting == "openai"
+    named = {
+        "system": tags.get("system_tag", "system"),
+        "user": tags.get("user_tag", "user" if openai else "human"),
+        "assistant": tags.get("assistant_tag", "assistant" if openai else "gpt"),
+    }
+    return Chat(
+        columns.get("messages", "messages" if openai else "conversations"),
+        tags.get("role_tag", "role" if openai else "from"),
+        tags.get("content_tag", "content" if openai else "value"),
+        {role: ROLES[role] | {str(tag)} for role, tag in named.items()},
+        columns.get("system"),
+        columns.get("tools", "tools"),
+    )
+
+
+def _hub(draft: Draft, name: str, info: Mapping[str, Any]) -> None:
+    """A set on the hub is fetched when the plan runs, so its rows are mapped by their columns."""
+    columns, tags = _section(info, "columns"), _section(info, "tags")
+    names = {"hub": "hf_hub_url", "config": "subset", "split": "split", "sample": "num_samples"}
+    made = {key: info[named] for key, named in names.items() if info.get(named)}
+    form = _form(info, columns, tags)
+    if isinstance(form, Alpaca):
+        made["columns"] = {"prompt": form.prompt, "answer": form.answer}
+        draft.remarks.append(f"{name}: the column `{form.query}` is not joined to the question")
+    elif (form.turns, form.role, form.text) != ("messages", "role", "content"):
+        draft.lost[f"dataset {name}"] = (
+            "its turns are not OpenAI's: save it as a file and name that in dataset_info.json"
+        )
         return
-    if isinstance(info.get("num_samples"), int):
-        made["sample"] = info["num_samples"]
     draft.add_data(name, made)
 
 
-def _source(info: Mapping[str, Any]) -> dict[str, Any] | str:
-    """Where a set's rows are, or why they cannot be had."""
-    if hub := info.get("hf_hub_url"):
-        names = {"hub": hub, "config": info.get("subset"), "split": info.get("split")}
-        return {key: value for key, value in names.items() if value}
-    file = str(info.get("file_name") or "")
-    if file.endswith((".jsonl", ".csv", ".parquet")):
-        return {"path": file}
-    if file:
-        return f"`{file}` is read as JSON Lines, CSV or Parquet: write a row a line, then add it"
-    return "it is made by code, or on a hub that is not Hugging Face's"
-
-
-def _is_openai(info: Mapping[str, Any], columns: Mapping[str, Any]) -> bool:
-    tags = info.get("tags")
-    tags = tags if isinstance(tags, Mapping) else {}
-    return columns.get("messages") == "messages" and (
-        tags.get("role_tag"),
-        tags.get("content_tag"),
-    ) == ("role", "content")
+def _section(info: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = info.get(name)
+    return found if isinstance(found, Mapping) else {}

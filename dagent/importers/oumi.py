@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from dagent.importers.draft import (
@@ -134,7 +135,7 @@ def read(config: Mapping[str, Any], file: str) -> Draft:
     fill(draft, rest, NAMES, REASONS, done)
     for found in split.get("datasets") or ():
         if isinstance(found, Mapping):
-            _data(draft, found)
+            _data(draft, found, Path(file).parent)
     draft.silent(SILENT)
     return draft
 
@@ -144,14 +145,18 @@ def _section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _data(draft: Draft, data: Mapping[str, Any]) -> None:
-    name = str(data.get("dataset_name", ""))
-    path = data.get("dataset_path")
-    made: dict[str, Any] = {"path": path} if path else {"hub": name}
-    if split := data.get("split"):
-        made["split"] = split
-    if sample := data.get("sample_count"):
-        made["sample"] = sample
+def _data(draft: Draft, data: Mapping[str, Any], folder: Path) -> None:
+    name, path = str(data.get("dataset_name", "")), data.get("dataset_path")
+    sample = data.get("sample_count")
+    if path:
+        found = next((p for p in (folder / path, Path(path)) if p.is_file()), folder / path)
+        most = sample if isinstance(sample, int) else None
+        draft.add_rows(str(path), found, None, most=most)
+        return
+    made: dict[str, Any] = {"hub": name}
+    for key, value in (("split", data.get("split")), ("sample", sample)):
+        if value:
+            made[key] = value
     if subset := data.get("subset"):
-        draft.lost[f"subset {subset} of {name}"] = "the subset of a data set cannot be named yet"
-    draft.add_data(name or str(path), made)
+        made["config"] = subset
+    draft.add_data(name, made)

@@ -33,10 +33,12 @@ _CRITERIA = {"metric": {"accuracy": {"grader": "exact"}}}
 
 @dataclass(frozen=True)
 class Imported:
-    """``lost`` are the keys that did not map, with the reason; ``remarks`` what else to know."""
+    """``lost`` are the keys that did not map, with the reason; ``remarks`` what else to know;
+    ``files`` the rows that the spec names, by file."""
 
     tool: str
     text: str
+    files: Mapping[str, str]
     lost: Mapping[str, str]
     remarks: tuple[str, ...]
 
@@ -77,8 +79,12 @@ def _write(draft: Draft, file: Path, to: Syntax) -> Imported:
     if draft.student["adapter"] == "full":
         draft.lost |= {f"lora.{name}": "the whole model is trained" for name in draft.lora}
         document["student"].pop("lora", None)
-    aside = {}
-    for name, data in _named(draft.data):
+    aside, files = {}, {}
+    for name, full, data in _named(draft.data):
+        if rows := draft.rows.get(full):
+            data = {"role": data["role"], "path": f"{name}.jsonl", **data}
+            lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            files[data["path"]] = "".join(lines)
         if _runs(_with_data(document, name, data), but="train"):
             document["data"][name] = data
         else:
@@ -86,7 +92,7 @@ def _write(draft: Draft, file: Path, to: Syntax) -> Imported:
     text = "\n".join((*_head(draft, file), *_body(document, aside, to)))
     made = format_source(Source("spec.yaml", text + "\n"), Diagnostics(), to)
     assert made is not None, "a test imports configs of every tool"
-    return Imported(draft.tool, made, draft.lost, tuple(draft.remarks))
+    return Imported(draft.tool, made, files, draft.lost, tuple(draft.remarks))
 
 
 def _document(draft: Draft, file: Path) -> dict[str, Any]:
@@ -118,15 +124,15 @@ def _with_data(document: dict[str, Any], name: str, data: Mapping[str, Any]) -> 
     return {**document, "data": {**document["data"], name: data}}
 
 
-def _named(data: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The data sets under names that a spec allows, none twice."""
+def _named(data: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """The data sets under names that a spec allows, none twice, each with its own name."""
     taken = {"dev", "test"}
     for full, fields in data.items():
         name = _NAME.sub("-", full.rstrip("/").rpartition("/")[2].partition(".")[0]).strip("-")
         name = name if name[:1].isalpha() else f"set-{name}"
         unique = next(n for n in (name, *(f"{name}-{i}" for i in range(2, 99))) if n not in taken)
         taken.add(unique)
-        yield unique, fields
+        yield unique, full, fields
 
 
 # --- text --------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Example configs of Axolotl, LLaMA-Factory and Oumi, as `dagent init --from` takes them.
 
-The fixtures are those projects' own, under the Apache License 2.0; each names its source.
+The fixtures are those projects' own, under the Apache License 2.0; each names its source. `data`
+holds rows in the layouts that their documentation describes, with a config for each.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from dagent.dsl.parse import parse
 from dagent.dsl.source import Source
 from dagent.importers.spec import TOOLS, Imported, read_config
 
-FIXTURES = Path(__file__).parent / "fixtures"
+HERE = Path(__file__).parent
+FIXTURES = HERE / "fixtures"
 CONFIGS = sorted(FIXTURES.glob("*/*.yaml"))
 # What the user must add: rows to measure on, and who makes the rows to train on.
 TO_ADD = {("E301", "dev.jsonl"), ("E301", "test.jsonl"), ("E311", "programs.py")}
@@ -170,21 +172,13 @@ def test_nothing_is_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert main(["init", "new", "--from", "none.yaml"]) == 1
 
 
-def test_llama_factory_knows_where_its_data_sets_are(tmp_path: Path) -> None:
+def test_llama_factory_names_what_is_not_at_hand(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     info = {
-        "local": {"file_name": "rows.jsonl", "columns": {"prompt": "q", "response": "a"}},
         "hub": {"hf_hub_url": "owner/rows", "subset": "main", "num_samples": 50},
-        "chat": {
-            "file_name": "chat.jsonl",
-            "formatting": "sharegpt",
-            "columns": {"messages": "messages"},
-            "tags": {"role_tag": "role", "content_tag": "content"},
-        },
-        "turns": {"file_name": "turns.jsonl", "formatting": "sharegpt"},
-        "array": {"file_name": "rows.json"},
-        "pairs": {"file_name": "pairs.jsonl", "ranking": True},
+        "talk": {"hf_hub_url": "owner/talk", "formatting": "sharegpt"},
         "coded": {"script_url": "made"},
+        "folder": {"file_name": "rows"},
     }
     (tmp_path / "data" / "dataset_info.json").write_text(json.dumps(info))
     folder = tmp_path / "examples" / "train_lora"
@@ -193,17 +187,90 @@ def test_llama_factory_knows_where_its_data_sets_are(tmp_path: Path) -> None:
     config = f"model_name_or_path: owner/model\nstage: sft\ndataset: {names}\n"
     made = read_config(Source(str(folder / "llama3.yaml"), config), None, "dagent")
     data = document(made)["data"]
-    assert data["local"] == {
-        "role": "seed",
-        "path": "rows.jsonl",
-        "columns": {"prompt": "q", "answer": "a"},
-        "mix": True,
-    }
     assert (data["hub"]["hub"], data["hub"]["config"], data["hub"]["split"]) == (
         *("owner/rows", "main"),
         "train",
     )
-    assert data["chat"] == {"role": "seed", "path": "chat.jsonl", "mix": True}
-    assert set(data) == {"dev", "test", "local", "hub", "chat"}
-    for name in ("turns", "array", "pairs", "coded", "unknown"):
+    assert set(data) == {"dev", "test", "hub"}
+    for name in ("talk", "coded", "folder", "unknown"):
         assert f"dataset {name}" in made.lost
+
+
+def test_llama_factory_brings_its_rows() -> None:
+    made, rows = brought("llama-factory")
+    assert rows["alpaca_demo.jsonl"][0] == ("Name the capital.\nFrance", "Paris")
+    assert rows["turns_demo.jsonl"] == [("Is seven prime?", "Yes"), ("Is nine prime?", "No")]
+    assert rows["messages_demo.jsonl"][0] == (
+        "You route tickets.\n\nNo invoice came.",
+        "billing",
+    )
+    assert rows["kto_demo.jsonl"] == [("2+2?", "4")]
+    assert rows["named_demo.jsonl"][0] == ("Which team?\nNo invoice came.", "billing")
+    assert document(made)["data"]["messages_demo"] == {
+        "role": "seed",
+        "path": "messages_demo.jsonl",
+        "sample": 1,
+        "mix": True,
+    }
+    assert {name for name in made.lost if name.startswith("dataset ")} == {
+        "dataset seen_demo",
+        "dataset absent_demo",
+        "dataset pairs_demo",
+    }
+    assert set(made.remarks) >= {
+        "alpaca_demo: 1 of 4 rows left out, without a question or without an answer: 4",
+        "turns_demo: 1 of 4 conversations cut after their first exchange",
+        "turns_demo: 1 of 4 rows left out, with tools to call: 3",
+        "turns_demo: 1 of 4 rows left out, not a question and then its answer: 4",
+        "messages_demo: 1 of 3 rows left out, a turn that is not of text alone: 3",
+        "kto_demo: 1 of 2 rows left out, marked as wrong answers: 2",
+    }
+
+
+def test_axolotl_brings_its_rows() -> None:
+    made, rows = brought("axolotl")
+    assert rows["alpaca.jsonl"] == [
+        ("Name the capital.\nFrance", "Paris"),
+        ("Be brief.\n\nCount to three.", "1 2 3"),
+        ("Name the capital of France.", "Paris"),
+    ]
+    assert rows["sharegpt.jsonl"][1] == ("Answer in one word.\n\nIs nine prime?", "No")
+    assert len(rows["messages.jsonl"]) == 2
+    assert rows["named.jsonl"][1] == ("What is 1+1?", "2")
+    assert {name for name in made.lost if name.startswith("datasets")} == {
+        "datasets[4]",  # ShareGPT's turns on the hub
+        "datasets[5]",  # raw text
+    }
+
+
+def test_oumi_brings_its_rows() -> None:
+    made, rows = brought("oumi")
+    assert (len(rows["messages.jsonl"]), len(rows["alpaca.jsonl"])) == (2, 3)
+    data = document(made)["data"]
+    assert data["alpaca"]["sample"] == 2
+    assert (data["alpaca-cleaned"]["hub"], data["alpaca-cleaned"]["config"]) == (
+        "yahma/alpaca-cleaned",
+        "main",
+    )
+
+
+def brought(tool: str) -> tuple[Imported, dict[str, list[tuple[str, str]]]]:
+    """The import of a config beside which its rows lie, and these rows by file."""
+    path = HERE / "data" / f"{tool}.yaml"
+    made = read_config(Source(str(path), path.read_text()), None, "dagent")
+    found = {}
+    for name, text in made.files.items():
+        rows = [json.loads(line) for line in text.splitlines()]
+        found[name] = [(row["prompt"], row["answer"]) for row in rows]
+        assert name in {data.get("path") for data in document(made)["data"].values()}
+    return made, found
+
+
+def test_the_rows_stand_beside_the_spec_and_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = str(HERE / "data" / "llama-factory.yaml")
+    assert main(["init", "--from", config, str(tmp_path)]) == 0
+    monkeypatch.chdir(tmp_path)
+    found = check(tmp_path / "spec.dagent")
+    assert {d.code for d in found if d.severity == "error"} == {"E301", "E311"}  # what is to add
