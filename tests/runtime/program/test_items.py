@@ -129,6 +129,28 @@ def test_item_03_a_row_in_two_splits_is_refused_when_compiling(
     assert {d.code for d in refused.value.diagnostics if d.severity == "error"} == {"E304"}
 
 
+def test_item_03_seeds_share_no_row_with_public_or_private(
+    executed: Any, models: ModuleType
+) -> None:
+    """Their answers are not handed out, but a question alone would give private rows away."""
+
+    def leak(folder: Path) -> None:
+        rows = [json.loads(r) for r in (folder / "test.jsonl").read_text().splitlines()[:3]]
+        for row in rows:
+            row["prompt"] = row["prompt"].replace("+", " + ").upper()
+        rows[0]["prompt"] = rows[0]["prompt"].replace(" ", "") + " "
+        with (folder / "seeds.jsonl").open("w") as out:
+            out.writelines(json.dumps(row) + "\n" for row in rows)
+
+    def seeded(text: str) -> str:
+        return text + 'data seeds { role = seed  path = "seeds.jsonl" }\n'
+
+    with pytest.raises(Refused) as refused:
+        executed(models.by_turn(models.good()), prepare=leak, change=seeded)
+    found = [d for d in refused.value.diagnostics if d.severity == "error"]
+    assert {d.code for d in found} == {"E304"}
+
+
 TOOLS = """
 rows = []
 for answer in api_generate_batch([f"{a}+7" for a in range(5000, 5240)]):
@@ -218,6 +240,17 @@ def test_item_05_time_and_iterations_end_the_run(executed: Any, models: ModuleTy
     assert done.end["spent"]["rounds"] == 1
     assert done.finished("r1.train")["metrics"] == {"rows": 0}
     assert done.end["champion"]["round"] == 0
+
+
+def test_item_05_wall_time_of_the_run_ends_it_in_the_middle_of_a_program(
+    executed: Any, models: ModuleType
+) -> None:
+    done = executed(models.by_turn("import time\ntime.sleep(600)\n"), budget="wall <= 4s", rounds=3)
+    assert "wall" in done.end["stop"]
+    assert done.end["spent"]["wall"] < 60
+    assert len(done.model.given) < 8, "no further program is asked for"
+    assert done.end["champion"]["round"] == 0
+    assert done.end["base"]["test"] is not None
 
 
 CHEATS = {
