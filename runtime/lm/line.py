@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import logging
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
@@ -28,6 +29,7 @@ from dagent.runtime.lm.wire import HttpWire, LiteLLMWire, Trouble, Wire
 if TYPE_CHECKING:
     import aiohttp
 
+_log = logging.getLogger(__name__)
 Sleep = Callable[[float], Awaitable[None]]
 # The name of an attempt, and what to call if it failed, with whether the server may have billed it.
 Attempt = tuple[str, Callable[[bool], None]]
@@ -52,6 +54,7 @@ class Line:
         self._clock = clock
         self._sleep = sleep
         self._silent_since: float | None = None
+        self._told = False  # that it is silent
         self._not_before = 0.0
         self._fatal: Fatal | None = None
         self._writes: WeakKeyDictionary[Future[None], asyncio.Future[None]] = WeakKeyDictionary()
@@ -94,7 +97,7 @@ class Line:
                     raise
                 else:
                     answered = self._clock() - started < timeout / 2
-                    self._silent_since = None
+                    self._silent_since, self._told = None, False
                     return answer
             finally:
                 self._pace.leave(place, answered)
@@ -133,6 +136,12 @@ class Line:
         if self._silent_since is None:
             self._silent_since = now
         silent = now - self._silent_since
+        if silent > self.patience.notice and not self._told:
+            self._told = True
+            _log.warning(
+                "`%s` has not answered for %.0f s: %s; tried again until it was silent for %.0f s",
+                self._model, silent, trouble, self.patience.silence,
+            )  # fmt: skip
         if trouble.held or silent > self.patience.silence:
             how = "does not answer" if trouble.held else f"has not answered for {silent:.0f} s"
             raise Unavailable(

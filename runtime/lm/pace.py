@@ -24,7 +24,8 @@ BATCH_TRIES = 4
 class Patience:
     """Seconds, but for ``tries``.
 
-    An endpoint that answers nobody for ``silence`` is unavailable. A call that failed ``tries``
+    An endpoint that answers nobody for ``silence`` is unavailable; after ``notice`` somebody who
+    watches is told. A call that failed ``tries``
     times, or was lost ``losses`` times after the server had it (and may have billed it), is given
     up, though others succeed. A call may take ``connect`` plus ``per_token`` for each token that
     it may answer with.
@@ -35,6 +36,7 @@ class Patience:
     first: float = 0.5
     most: float = 60.0
     silence: float = 600.0
+    notice: float = 20.0
     tries: int = 20
     losses: int = 4
     connect: float = 30.0

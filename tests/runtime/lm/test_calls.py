@@ -28,7 +28,7 @@ from dagent.runtime.lm.wire import LiteLLMWire, Trouble
 from dagent.runtime.meter import Meter, OutOfBudget
 
 KEY = "sk-planted-0123456789abcdef"
-SOON = Patience(first=0.01, most=0.05, silence=0.5, connect=10.0, per_token=0.0)
+SOON = Patience(first=0.01, most=0.05, silence=0.5, connect=10.0, per_token=0.0, notice=0.1)
 HURRIED = replace(SOON, connect=1.5)
 
 
@@ -419,7 +419,7 @@ def test_a_request_that_always_fails_is_given_up_while_others_succeed(
 
 
 def test_a_dead_server_is_waited_for_and_then_given_up_and_the_run_goes_on_later(
-    lm_server: ModuleType, tmp_path: Path
+    lm_server: ModuleType, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     dead = True
 
@@ -437,6 +437,8 @@ def test_a_dead_server_is_waited_for_and_then_given_up_and_the_run_goes_on_later
             tried = len(server.requests)
             with pytest.raises(Unavailable):
                 lm("4")
+            (told,) = [r.getMessage() for r in caplog.records if "has not answered" in r.message]
+            assert "503" in told, "who watches is told once, long before the run ends"
             assert len(server.requests) == tried + 1, "one look is enough once it is known dead"
         dead = False
         with session(tmp_path) as run:
