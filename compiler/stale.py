@@ -178,7 +178,8 @@ def _check_spec(path: Path, plan: Plan, lock: Mapping[str, Any], found: Diagnost
         return  # what may differ still is only shown: estimates, settings, the goal
     reasons = [line for line in lines(difference) if line]
     notes = tuple(Note(line.strip()) for line in reasons[:SHOWN])
-    found.add(_stale(f"the spec {spec.name} changed since the plan was made", spec, notes))
+    message = f"the spec {spec.name} gives another plan now: it changed since, or dagent did"
+    found.add(_stale(message, spec, notes))
 
 
 def _text(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +45,12 @@ def load_tokenizer(path: str, revision: str | None = None, trust: bool = False) 
     return tokenizer
 
 
+def _named(path: str) -> str:
+    """A model's name, which a folder of the store has not."""
+    name = Path(path).name
+    return "" if re.fullmatch("[0-9a-f]{64}", name) else f" {name}"
+
+
 @contextmanager
 def _loading(path: str) -> Iterator[None]:
     try:
@@ -54,7 +61,7 @@ def _loading(path: str) -> Iterator[None]:
         raise Refused(
             Diagnostic(
                 "E601",
-                f"the model {Path(path).name} has no weights in safetensors, and those in a pickle "
+                f"the model{_named(path)} has no weights in safetensors, and those in a pickle "
                 "can run code when they are read",
                 suggestion="take a revision that has them, or load it by hand and save it with "
                 "`save_pretrained`, which writes safetensors",
@@ -66,7 +73,7 @@ def _loading(path: str) -> Iterator[None]:
         raise Refused(
             Diagnostic(
                 "E873",
-                f"the model {Path(path).name} cannot be loaded without the code that it brings",
+                f"the model{_named(path)} cannot be loaded without the code that it brings",
                 suggestion="read that code, then write `trust_remote_code = true` in `student`; or "
                 "take another model",
             )

@@ -62,6 +62,10 @@ def test_code_that_a_model_brings_runs_only_where_it_is_asked_for(
     with pytest.raises(Refused, match="E873") as refused:
         tiny.train(coded, tmp_path / "out", *stages)
     assert "trust_remote_code = true" in (refused.value.diagnostics[0].suggestion or "")
+    stored = tmp_path / ("a" * 64)
+    shutil.copytree(coded, stored)
+    with pytest.raises(Refused, match="the model cannot be loaded without the code"):
+        tiny.answers(stored, ["?"])
     trained = tiny.train(coded, tmp_path / "out", *stages, adapter="lora", trust_remote_code=True)
     assert (trained / "own.py").read_text() == CODE  # what comes out is as whole as what went in
     points = tiny.curve(trained, "1.sft")
