@@ -6,12 +6,15 @@ why the rest is not, follows from the plans alone.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from dagent.compiler.plan import Plan, Step, input_step
 
+_SHOWN, _BEFORE = 44, 12  # letters of a text: in all, and before the first that differs
 NEW, REMOVED, CHANGED, REUSED = "new", "removed", "changed", "reused"
 
 
@@ -33,7 +36,7 @@ class Reason:
             return f"input `{self.what}` comes from {self.by}, which changed"
         if self.what == "seed":
             return "seed: another"  # derived from the spec's; the number says nothing to people
-        return f"{self.what}: {shown(self.before)} -> {shown(self.after)}"
+        return f"{self.what}: {pair(self.before, self.after)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +129,35 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
+def pair(before: Any, after: Any) -> str:
+    """What was and what is; of long texts the part where they part ways.
+
+    >>> pair(["a", "b"], ["a", "b", "c"]), pair(None, "x\\ny")
+    ('[a, b] -> [a, b, c]', 'nothing -> "x\\\\ny"')
+    >>> pair(f"{'x' * 50} old", f"{'x' * 50} new")
+    '"…xxxxxxxxxxx old" -> "…xxxxxxxxxxx new"'
+    """
+    if isinstance(before, str) and isinstance(after, str) and not _is_digest(after):
+        unlike = (n for n, (a, b) in enumerate(zip(before, after, strict=False)) if a != b)
+        skip = next(unlike, min(len(before), len(after)))
+        if skip > _BEFORE and max(len(before), len(after)) > _SHOWN:
+            before, after = (f"…{text[skip - _BEFORE :]}" for text in (before, after))
+    return f"{shown(before)} -> {shown(after)}"
+
+
 def shown(value: Any) -> str:
-    """Digests by their first letters; what is absent as such."""
+    """Digests by their first letters; what is absent as such; texts of several words in quotes."""
     if value is None:
         return "nothing"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(shown(item) for item in value)}]"
     text = str(value)
-    if len(text) == 64 and all(c in "0123456789abcdef" for c in text):
+    if _is_digest(text):
         return text[:12]
-    return text if len(text) <= 60 else text[:57] + "…"
+    text = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    plain = not isinstance(value, str) or re.fullmatch(r"\S+", text)
+    return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+def _is_digest(text: str) -> bool:
+    return re.fullmatch("[0-9a-f]{64}", text) is not None

@@ -10,6 +10,8 @@ from dagent.compiler.diff import CHANGED, NEW, REMOVED, REUSED, Change, Differen
 from dagent.compiler.totals import Totals, totals
 
 _ROUND = re.compile(r"(?:^|(?<=[./ ]))r(\d+)(?=\.)")
+_PATH = re.compile(r"^[\w.\[\]-]*\.(?=[\w-]+: )")  # of a parameter, before its own name
+MANY = 3
 _VARIANT = re.compile(r"(?:^|(?<= ))(?:[\w-]+/)?s-?\d+/")
 
 
@@ -18,15 +20,16 @@ def lines(difference: Difference) -> list[str]:
     out = [f"plan: {reason}{_at(reason)}" for reason in difference.plan]
     groups: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for change in difference.steps:
-        own = tuple(f"{_family(str(r))}{_at(r)}" for r in change.reasons if r.by is None)
+        own = _own(change)
         if own or change.what in (NEW, REMOVED):
             groups.setdefault((change.what, _family(change.step), own), []).append(change.step)
-    for (what, family, own), ids in _joined(groups):
-        out.append(f"{what}  {_rounds(family, ids)}")
+    for what, steps, own in _alike(_joined(groups)):
+        out += [f"{what}  {step}" for step in steps]
         out += [f"  {reason}" for reason in own]
     follows = [c for c in difference.steps if c.what == CHANGED and _only_inputs(c)]
     if follows:
-        out.append(f"changed  {len(follows)} steps that take what changes as input")
+        many = "steps that take" if len(follows) > 1 else "step that takes"
+        out.append(f"changed  {len(follows)} {many} what changes as input")
     counts = (f"{difference.count(w)} {w}" for w in (NEW, REMOVED, CHANGED, REUSED))
     out.append("same plan" if difference.same else ", ".join(counts))
     if not difference.same:
@@ -72,6 +75,35 @@ def _at(reason: Reason) -> str:
     return f"  ({reason.place})" if reason.place else ""
 
 
+def _own(change: Change) -> tuple[str, ...]:
+    """What changed of the step itself; where many inputs come and go, their number."""
+    own = [r for r in change.reasons if r.by is None]
+    wired = [r for r in own if r.what.startswith("input `")]
+    few = own if len(wired) <= MANY else [r for r in own if r not in wired]
+    words = [f"{_VARIANT.sub('', str(r)) if r in wired else _family(str(r))}{_at(r)}" for r in few]
+    if len(few) < len(own):
+        kinds = [
+            NEW if r.before is None else REMOVED if r.after is None else CHANGED for r in wired
+        ]
+        counts = (f"{kinds.count(k)} {k}" for k in (NEW, REMOVED, CHANGED) if k in kinds)
+        words.append(f"inputs: {', '.join(counts)}")
+    return tuple(words)
+
+
+def _alike(
+    groups: Iterable[tuple[Group, list[str]]],
+) -> Iterable[tuple[str, list[str], tuple[str, ...]]]:
+    """Steps that change for the same reasons stand together, with the reasons once."""
+    found: dict[tuple[str, tuple[str, ...]], tuple[list[str], list[tuple[str, ...]]]] = {}
+    for number, ((what, family, own), ids) in enumerate(groups):
+        leaf = tuple(_PATH.sub("", reason) for reason in own) or (str(number),)
+        steps, reasons = found.setdefault((what, leaf), ([], []))
+        steps.append(_rounds(family, ids))
+        reasons.append(own)
+    for (what, leaf), (steps, reasons) in found.items():
+        yield what, steps, reasons[0] if len(set(reasons)) == 1 else leaf
+
+
 def _only_inputs(change: Change) -> bool:
     return all(reason.by is not None for reason in change.reasons)
 
@@ -114,6 +146,10 @@ def _rounds(family: str, ids: list[str]) -> str:
     name = _numbers(family, sorted({_number(id) for id in ids}))
     if len(variants) == 1:
         return variants.pop() + name
+    arms = {variant.rstrip("/").rpartition("/")[0] for variant in variants}
+    if len(arms) == 1 and "" not in arms:  # of one arm alone: which, and under which seeds
+        seeds = ",".join(sorted(variant.rstrip("/").rpartition("/")[2] for variant in variants))
+        return f"{arms.pop()}/{seeds}/{name}"
     return f"{name}, {len(variants)} times over arms and seeds"
 
 

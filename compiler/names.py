@@ -205,16 +205,20 @@ class Names:
             if isinstance(value, _Missing):
                 self.unknown.add(node.span)
                 return node
-            self._tell_origin(whole[2], node.span)
-            return Scalar(value, node.span)
+            given = self._given_at(whole[2])
+            if given is not None:
+                self.diagnostics.origins[node.span] = Note(
+                    f"`${whole[2]}` has its value here", given
+                )
+            return Scalar(value, node.span, given=given)
         return Scalar(self._inside(node, path), node.span, node.quoted)
 
-    def _tell_origin(self, name: str, used: Span) -> None:
+    def _given_at(self, name: str) -> Span | None:
+        """Where the spec gives a name its value; None where that comes from outside."""
+        if name in self._given:
+            return None
         param = self._params.get(name)
-        given = name in self._given or (param is not None and param.place is None)
-        place = param.place if param is not None else self._lets[name].value.span
-        if place is not None and not given:
-            self.diagnostics.origins[used] = Note(f"`${name}` has its value here", place)
+        return self._lets[name].value.span if param is None else param.place
 
     def _inside(self, node: Scalar, path: tuple[str, ...]) -> str:
         def put(match: re.Match[str]) -> str:

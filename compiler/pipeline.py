@@ -154,8 +154,9 @@ def _checked(
             check_document(arm.root, found)
             found.gate()
             checked.append(_checked_arm(arm, path.parent, settings, found))
-        for finding in found:
-            if finding not in diagnostics.found:
+        told = {(d.code, d.span or d.message) for d in diagnostics.found}
+        for finding in found:  # another arm's figures are no further finding
+            if (finding.code, finding.span or finding.message) not in told:
                 diagnostics.add(finding)
     diagnostics.gate()
     check_arms(checked, composed.root, diagnostics)

@@ -7,6 +7,7 @@ the parameter and its value; where that is not certain, none is given.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from dagent.dsl.source import Span
 Leaf = tuple[str, Any, Span]
 # What a digest in a step's parameters is the digest of.
 _FILES = ("program", "path", "model")
+_GOAL = re.compile(r"requirements\[(\d+)\]\.")
 
 
 def located(difference: Difference, new: Plan, root: document.Mapping, folder: Path) -> Difference:
@@ -57,6 +59,8 @@ def _place(
         near = _inside(params, reason.what.rpartition(".")[0])
         name = next((key for key in _FILES if key in near), name)
         wanted = near.get(name)
+    if goal := _GOAL.match(reason.what):
+        name, wanted = f"require[{goal[1]}]", None
     found = leaves.get(name, [])
     same = [leaf for leaf in found if leaf[1] == wanted]
     spans = {(leaf[2].source.name, leaf[2].start): leaf[2] for leaf in same or found}
@@ -83,4 +87,8 @@ def _leaves(node: document.Node, key: str = "") -> Iterator[Leaf]:
         for item in node.items:
             yield from _leaves(item, key)
     else:
-        yield key, document.plain(node), node.span
+        given = node.given if isinstance(node, document.Scalar) else None
+        yield key, document.plain(node), given or node.span
+        if isinstance(node, document.Sequence):
+            for index, item in enumerate(node.items):
+                yield f"{key}[{index}]", document.plain(item), item.span

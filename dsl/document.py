@@ -18,11 +18,13 @@ Plain = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """``span`` covers the value as written, with quotes; ``quoted`` tells ``4`` from ``"4"``."""
+    """``span`` covers the value as written, with quotes; ``quoted`` tells ``4`` from ``"4"``.
+    ``given`` is where the value stands that a name at ``span`` stands for."""
 
     value: Plain
     span: Span
     quoted: bool = False
+    given: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)

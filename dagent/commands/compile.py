@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,14 @@ from dagent.compiler.plan import Plan, Step, input_step
 from dagent.compiler.quantity import CAPPED, shown
 from dagent.compiler.rates import with_rates
 from dagent.compiler.settings import Settings
+from dagent.compiler.spec import place
 from dagent.compiler.totals import ADDS, Totals, span, totals
+from dagent.dsl import document
 from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.dsl.render import DOCUMENTS, FORMATS, report, to_json
 
 PLAN = "dagent.plan.json"
+Way = tuple[str, ...]  # to a value of the spec
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,36 +56,47 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
-def _over(plan: Plan) -> list[Diagnostic]:
-    """Caps that the run or a round could exceed; that it would even by the low estimate, compiling
-    refuses. Of the rounds that could, the last is named: later ones train on more."""
+def _over(plans: Iterable[Plan], root: document.Mapping) -> Iterator[Diagnostic]:
+    """Caps that a run or a round could exceed, and the device; what it would exceed even by the low
+    estimate, compiling refuses. Of all runs and rounds the one is named that takes most."""
+    worst: dict[Way, tuple[float, str]] = {}
+    for plan in plans:
+        for way, most, words in _exceeded(plan):
+            if most > worst.get(way, (0.0, ""))[0]:
+                worst[way] = most, words
+    for way, (_, words) in worst.items():
+        remedy = "allow more, or lower the rounds, rows, batch or length"
+        yield Diagnostic("E718", words, place(root, way), suggestion=remedy)
+
+
+def _exceeded(plan: Plan) -> Iterator[tuple[Way, float, str]]:
+    """What the high end goes beyond: its place in the spec, that end, and both in words."""
     whole = totals(plan.steps)
-    found = {}
-    for cap, words in _exceeded(whole, plan.budget.get("run", {})):
-        found[cap] = f"the run may take {words}"
+    yield from _beyond(whole, plan.budget.get("run", {}), ("budget",), "the run")
     rounds: dict[int, list[Step]] = {}
     for step in plan.steps:
         rounds.setdefault(step.round or 0, []).append(step)
     for number in range(1, plan.rounds + 1):
-        for cap, words in _exceeded(totals(rounds[number]), plan.budget.get("round", {})):
-            found[f"per round {cap}"] = f"round {number} may take {words} per round"
+        caps, way = plan.budget.get("round", {}), ("budget", "per", "round")
+        yield from _beyond(totals(rounds[number]), caps, way, f"round {number}", " per round")
     named = memory.device(str(plan.settings.get("student.device")))
     if named is not None and whole.memory[1] > named[1]:
         takes = span(whole.memory, "memory")
-        found["device"] = f"the run may take {takes}, and the device has {named[1] / 1e9:.3g} GB"
-    remedy = "allow more, or lower the rounds, rows, batch or length"
-    return [Diagnostic("E718", message, suggestion=remedy) for message in found.values()]
+        words = f"the run may take {takes}, and the device has {named[1] / 1e9:.3g} GB"
+        yield ("student", "device"), whole.memory[1], words
 
 
-def _exceeded(takes: Totals, caps: Mapping[str, float]) -> Iterator[tuple[str, str]]:
-    """The caps that the high end goes beyond, each with both in words."""
+def _beyond(
+    takes: Totals, caps: Mapping[str, float], way: Way, who: str, each: str = ""
+) -> Iterator[tuple[Way, float, str]]:
     for cap, limit in caps.items():
         ends = takes.of(cap)
         if ends is not None and ends[1] > limit:
             unit = CAPPED.get(cap, cap)
             of = " of accelerators" if cap == "gpu" else ""
             allowed = span((limit, limit), unit)
-            yield cap, f"{span(ends, unit)}{of}, and `{cap}` allows {allowed}"
+            words = f"{who} may take {span(ends, unit)}{of}, and `{cap}` allows {allowed}{each}"
+            yield (*way, cap), ends[1], words
 
 
 def run(args: argparse.Namespace) -> int:
@@ -93,8 +107,8 @@ def run(args: argparse.Namespace) -> int:
     here = with_rates(compiled.plan, spec.parent)
     # Caps are those of each variant.
     capped = [plans.alone(here, variant.id) for variant in here.variants] or [here]
-    if args.budget_check and (over := [d for plan in capped for d in _over(plan)]):
-        raise Refused(dict.fromkeys(over))
+    if args.budget_check and (over := tuple(_over(capped, compiled.root))):
+        raise Refused(over)
     output: Path = args.output or spec.parent / PLAN
     lock = lock_path(output)
     write(output, plans.dumps(compiled.plan))

@@ -43,6 +43,39 @@ def test_a_parameter_is_named_once_for_all_rounds(project: Any) -> None:
     assert {"input": "answers", "from": "r1.evaluate"} in gate["reasons"]
 
 
+def test_what_changes_for_one_reason_stands_together_and_the_reason_once(project: Any) -> None:
+    old = {"student": {"template": "Ask: {prompt}\nSay: "}}
+    new = {"student": {"template": "Ask: {prompt}\nAnswer: "}}
+    found = lines(diff(project.compile(old).plan, project.compile(new).plan))
+    reasons = [line for line in found if line.startswith("  ")]
+    said = 'template: "Ask: {prompt}\\nSay: " -> "Ask: {prompt}\\nAnswer: "'
+    assert reasons == [f"  {said}"]
+    at = found.index(reasons[0])
+    assert {"changed  r1…r2.train", "changed  test.base"} < set(found[:at])
+    assert all(line.startswith("changed  ") for line in found[:at])
+
+
+def test_a_change_of_one_arm_names_it(project: Any) -> None:
+    def arms(control: str) -> dict[str, Any]:
+        return {"arms": {"seeds": [1, 2], "arm": {"other": {"control": control}}}}
+
+    found = diff(project.compile(arms("matched")).plan, project.compile(arms("uniform")).plan)
+    assert lines(found)[:2] == [
+        "changed  other/s1,s2/r1…r2.plan",
+        "  planner.policy: matched -> uniform",
+    ]
+
+
+def test_many_inputs_that_come_and_go_are_counted(project: Any) -> None:
+    def seeds(*seeds: int) -> dict[str, Any]:
+        arm = {"uniform": {"control": "uniform"}, "random": {"control": "random"}}
+        return {"arms": {"seeds": list(seeds), "arm": arm}}
+
+    found = lines(diff(project.compile(seeds(1, 2)).plan, project.compile(seeds(1, 3)).plan))
+    at = found.index("changed  compare")
+    assert found[at + 1 : at + 3] == ["  seeds: [1, 2] -> [1, 3]", "  inputs: 9 new, 9 removed"]
+
+
 def test_rounds_that_come_and_go(project: Any) -> None:
     found = difference(project, {"budget": {"rounds": 3}})
     assert found.count("new") == 10

@@ -187,3 +187,15 @@ def test_compile_tells_tokens_and_money_and_checks_the_budget(
     assert "USD" in line
     assert main(["compile", str(path), "--budget-check"]) == 1
     assert "`money` allows 20.00 USD" in capsys.readouterr().err
+
+
+def test_arms_that_cost_alike_are_warned_of_once_and_at_the_cap(
+    project: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arms = {"arms": {"seeds": [1, 2], "arm": {"other": {"control": "matched"}}}}
+    change = project.join({**LM, "budget": {"money": "20 USD"}}, arms)
+    path = project.spec(change)
+    assert [d.code for d in project.found(change)].count("E412") == 1
+    assert main(["compile", str(path), "--budget-check", "--format", "json"]) == 1
+    (found,) = [d for d in json.loads(capsys.readouterr().out) if d["code"] == "E718"]
+    assert '"money"' in path.read_text().splitlines()[found["line"] - 1]

@@ -68,6 +68,33 @@ def test_the_place_is_the_line_of_the_new_value(
     assert "0.002" in text[int(reason["place"].split(":")[1]) - 1]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ({"param": {"lr": {"default": 0.001}}}, {"param": {"lr": {"default": 0.002}}}, '"default"'),
+        (
+            {"criteria": {"require": ["accuracy >= 0.5 on test", "accuracy >= 0.2 on select"]}},
+            {"criteria": {"require": ["accuracy >= 0.5 on test", "accuracy >= 0.3 on select"]}},
+            ">= 0.3 on select",
+        ),
+    ],
+)
+def test_the_place_is_where_the_value_is_given(
+    repository: Any,
+    capsys: pytest.CaptureFixture[str],
+    old: dict[str, Any],
+    new: dict[str, Any],
+    line: str,
+) -> None:
+    learn = {"train": [{"stage": "sft", "learning_rate": "$lr"}]} if "param" in old else {}
+    repository.spec({**learn, **old})
+    git(repository.folder, "commit", "-qam", "three")
+    path = repository.spec({**learn, **new})
+    (found,) = {place for place in told(capsys, "HEAD").split() if place.startswith("(spec.yaml:")}
+    text = path.read_text().splitlines()[int(found.strip("()").split(":")[1]) - 1]
+    assert line in text
+
+
 def test_only_what_the_spec_needs_leaves_git(repository: Any) -> None:
     with spec_at(git(repository.folder, "rev-parse", "HEAD"), repository.folder, None) as spec:
         found = {p.name for p in spec.parents[1].rglob("*") if p.is_file()}
