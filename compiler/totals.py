@@ -73,7 +73,11 @@ def parts(estimate: Estimate) -> dict[str, Range]:
 
 
 def span(ends: Range, kind: str) -> str:
-    """``200 to 400 calls``; one amount where both ends are the same."""
+    """One amount where both ends are the same.
+
+    >>> span((200, 400), "calls"), span((1853220, 60668000), "tokens")
+    ('200 to 400 calls', '1.853M to 60.67M tokens')
+    """
     low, high = (_amount(x, kind) for x in ends)
     if low == high:
         return low
@@ -88,6 +92,8 @@ def _amount(amount: float, kind: str) -> str:
         return f"{amount / 1e9:.2g} GB" if amount < 1e10 else f"{amount / 1e9:.0f} GB"
     if kind == "time":
         return shown(float(f"{amount:.2g}"), kind)
+    if kind == "tokens":
+        amount = float(f"{amount:.4g}")
     return shown(round(amount), kind)
 
 

@@ -9,7 +9,7 @@ waves before it alone, so that the same answers give the same rows in whatever o
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -150,9 +150,12 @@ async def write(
     Raises:
         Exception: the model cannot be reached; what was answered is kept by the client.
     """
+    written: defaultdict[Cell, list[str]] = defaultdict(list)
+    for row in kept:
+        written[cell(row)].append(row["prompt"])
     shelves = [
-        _Shelf(item, n, yields.get(cell(dict(item)), (0, 0)))
-        for item, n in zip(items, wanted, strict=True)
+        _Shelf(item, n, yields.get(own, (0, 0)), prompts=written[own][-AVOIDED:])
+        for item, n, own in zip(items, wanted, (cell(dict(i)) for i in items), strict=True)
     ]
     seen = NearDuplicates()
     for row in (*kept, *grounds.rows):

@@ -53,7 +53,9 @@ class PlanCurriculum(dspy.Signature):  # type: ignore[misc]
     cells: list[dict[str, Any]] = dspy.InputField(
         desc="skill, difficulty, how many rows the domain's sample asks, how many went wrong"
     )
-    weaknesses: list[dict[str, Any]] = dspy.InputField(desc="What the diagnosis found.")
+    weaknesses: list[dict[str, Any]] = dspy.InputField(
+        desc="What the diagnosis found; failures: how many of those it read show the weakness."
+    )
     history: list[dict[str, Any]] = dspy.InputField(desc="Earlier rounds, the oldest first.")
     budget: dict[str, Any] = dspy.InputField(
         desc="rows to place now, rounds left, and the least and the most rows of a cell"
@@ -122,7 +124,10 @@ def planning_inputs(
             for skill, difficulty in task.cells
         ],
         "weaknesses": [
-            {k: w[k] for k in ("id", "name", "cause", "skill", "difficulties")}
+            {
+                **{k: w[k] for k in ("id", "name", "cause", "skill", "difficulties")},
+                "failures": len(w.get("evidence", ())),
+            }
             for w in task.weaknesses
         ],
         "history": [_told(entry) for entry in task.archive[-HISTORY:]],

@@ -31,11 +31,14 @@ def test_a_model_that_is_half_wrong_still_fills_the_round_and_is_asked_for_more_
     for number in (1, 2):
         assert len(played.rows(f"r{number}.generate/candidates")) > 1.5 * 60
         assert len(played.rows(f"r{number}.verify/verified")) >= 0.9 * 60
-    # Nothing was written yet when the first wave went out.
-    first = {
-        n: sum(int(g["count"]) for g in played.asked("generator", n) if g["avoid"] == "[]")
-        for n in (1, 2)
-    }
+    # Nothing of the round was written yet when its first wave went out, but of the round before.
+    asked = {n: played.asked("generator", n) for n in (1, 2)}
+    made = {n: {r["prompt"] for r in played.rows(f"r{n}.generate/candidates")} for n in (1, 2)}
+    waves = {n: [g for g in asked[n] if not {*json.loads(g["avoid"])} & made[n]] for n in (1, 2)}
+    first = {n: sum(int(given["count"]) for given in waves[n]) for n in (1, 2)}
+    avoided = {prompt for given in waves[2] for prompt in json.loads(given["avoid"])}
+    assert avoided
+    assert avoided <= {row["prompt"] for row in played.rows("r1.mix/train")}
     assert 60 <= first[1] <= 90, "as many as are wanted, and what falls to cells without a good row"
     assert first[2] > 1.3 * first[1], "the yield of round 1 is known"
 
