@@ -61,14 +61,14 @@ def _of_leaks(past: Sequence[Event]) -> Iterator[str]:
     if reach is None:
         return
     rows = round(reach["reach_rows"])
-    for rule, what in (("template", "with other constants"), ("ngram", "of a passage alone")):
-        beyond = rows - round(reach[f"reach_{rule}"])
-        if beyond:
-            yield (
-                f"That no copy {what} of dev, test or guard rows was trained on: {beyond:,} of "
-                f"{rows:,} are too short for that rule, or share their wording with others. Copies "
-                "of whole questions were looked for in all."
-            )
+    constants, passage = (rows - round(reach[f"reach_{rule}"]) for rule in ("template", "ngram"))
+    if constants or passage:
+        yield (
+            "That no disguised copy of dev, test or guard rows was trained on. Too short to tell, "
+            f"or worded like others, are {constants:,} of these {rows:,} rows for copies with "
+            f"other constants, {passage:,} for copies of a passage. Copies of whole questions were "
+            "looked for in all."
+        )
 
 
 def _of_metrics(gate: Step) -> Iterator[str]:

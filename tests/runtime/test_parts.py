@@ -12,6 +12,7 @@ import pytest
 from scipy.stats import binomtest
 
 from dagent.compiler.digests import content_digest
+from dagent.runtime.comparing import change
 from dagent.runtime.graders import average, grader, weights
 from dagent.runtime.journal import Journal, read_events
 from dagent.runtime.meter import Meter, OutOfBudget
@@ -223,3 +224,16 @@ def test_noise_in_scores_between_is_seldom_taken_for_a_gain() -> None:
         accepted += paired_test(list(old), list(new)).better <= 0.05
     # 5 are to be expected; more than 12 would come about once in a thousand such tests.
     assert accepted <= 12
+
+
+def test_the_interval_of_a_change_is_that_of_its_average() -> None:
+    def answered(scores: list[float]) -> list[dict[str, Any]]:
+        skills = ["common"] * 80 + ["rare"] * 8
+        return [{"skill": k, "scores": {"m": s}} for k, s in zip(skills, scores, strict=True)]
+
+    old, new = [0.0] * 40 + [1.0] * 48, [1.0] * 80 + [0.0] * 3 + [1.0] * 5
+    for metric in ({"name": "m", "average": "micro"}, MACRO):
+        told = change(answered(old), answered(new), metric)
+        assert told.low < told.after - told.before < told.high
+    assert told.after - told.before == pytest.approx((0.5 - 3 / 8) / 2)
+    assert told.p > 0.3

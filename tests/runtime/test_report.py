@@ -211,9 +211,7 @@ def test_the_verb(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_it_says_of_which_rows_disguised_copies_are_not_found(done: Path) -> None:
     """Sums are too short for any rule but the exact one."""
     text = words(parsed(render(events_of(done), done)))
-    assert (
-        "no copy with other constants of dev, test or guard rows was trained on: 200 of 200" in text
-    )
+    assert "200 of these 200 rows for copies with other constants, 200 for copies" in text
     notes = [e["note"] for e in events_of(done) if e.get("kind") == "decontaminate" and "note" in e]
     assert notes
     assert all("other constants can be told of 0 of the 200 rows there" in n for n in notes)
