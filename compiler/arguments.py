@@ -121,6 +121,19 @@ VLLM: Mapping[str, str] = {
     "stop_strings": "stop",
 }
 
+# Between which bounds an argument of a stage or of LoRA makes a training, likewise.
+TRAINING: Mapping[str, tuple[float, bool, float]] = {
+    "learning_rate": (0.0, True, math.inf),
+    "weight_decay": (0.0, True, math.inf),
+    "warmup_steps": (0.0, True, math.inf),
+    "num_train_epochs": (0.0, False, math.inf),
+    "per_device_train_batch_size": (1, True, math.inf),
+    "gradient_accumulation_steps": (1, True, math.inf),
+    "r": (1, True, math.inf),
+    "lora_alpha": (0.0, False, math.inf),
+    "lora_dropout": (0.0, True, 1.0),
+}
+
 # Between which bounds transformers' own processors accept a sampling argument: above the first
 # (or equal to it, where the flag says so), at most the second.
 SAMPLING: Mapping[str, tuple[float, bool, float]] = {

@@ -69,7 +69,7 @@ def read_plan(path: Path) -> Plan:
         raise _edited(path, "its id does not match its content")
     # Plans of dagent 0.1 have no digest of the whole.
     if "digest" in body and body["digest"] != content(body):
-        raise _edited(path, "its digest does not match its content")
+        raise _edited(path, "it was edited: its digest does not match its content")
     return plan
 
 

@@ -51,6 +51,8 @@ def _check(
     clean = True
     for name, value in given.items():
         found = problem(name, value, of, owned)
+        if found is None and (path[0] == "train" or path[-1] == "lora"):
+            found = _out_of_bounds(name, value)
         if found is not None:
             clean = False
             span = (spec.key if found.of_key else spec.at)(*path, name)
@@ -92,6 +94,20 @@ def problem(name: str, value: Any, of: Table, owned: Mapping[str, str]) -> Probl
     return None
 
 
+def _out_of_bounds(name: str, value: Any) -> Problem | None:
+    if name not in arguments.TRAINING or not _is(value, "number"):
+        return None
+    least, included, most = arguments.TRAINING[name]
+    if least < value <= most or (included and value == least):
+        return None
+    return Problem("E612", f"`{name}` is {_bounds(least, included, most)}", None)
+
+
+def _bounds(least: float, included: bool, most: float) -> str:
+    bounds = f"{'at least' if included else 'above'} {least:g}"
+    return bounds + (f" and at most {most:g}" if math.isfinite(most) else "")
+
+
 def _wrong_type(name: str, argument: Argument) -> Problem:
     wanted = [shown(kind) for kind in argument.types if kind != "null" and shown(kind)]
     python = [kind for kind in argument.types if not shown(kind)]
@@ -112,8 +128,7 @@ def _check_sampling(spec: Spec, diagnostics: Diagnostics) -> None:
             continue
         place = spec.at("student", "generation", name)
         if not (least < value <= most or (included and value == least)):
-            bounds = f"{'at least' if included else 'above'} {least:g}"
-            bounds += f" and at most {most:g}" if math.isfinite(most) else ""
+            bounds = _bounds(least, included, most)
             remedy = "for greedy answers leave it out" if name == "temperature" else None
             diagnostics.error("E612", f"`{name}` is {bounds}", place, remedy)
         elif given.get("do_sample") is False:

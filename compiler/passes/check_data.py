@@ -120,7 +120,9 @@ def _check_roles(spec: Spec, diagnostics: Diagnostics) -> None:
                 "keep one, or join their files",
                 [Note("the other is here", spec.at("data", having[0].name, "role"))],
             )
-    guarded = {g.set for g in spec.criteria.guards}
+    guards = {d.name for d in spec.data if d.role == "guard"}
+    # One that is misspelt there is said there.
+    guarded = {nearest(g.set, guards) or g.set for g in spec.criteria.guards if not g.task}
     for data in spec.data:
         if data.role == "guard" and data.name not in guarded:
             diagnostics.error(

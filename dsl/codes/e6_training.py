@@ -77,11 +77,12 @@ CODES = {
         "Use the word suggested.",
     ),
     "E612": Code(
-        "sampling argument out of bounds",
-        "The argument of generation lies outside what transformers accepts.",
-        "The first evaluation would fail.",
+        "argument out of bounds",
+        "The argument of generation, of a training stage or of LoRA lies outside what the library "
+        "accepts.",
+        "The first evaluation or training would fail.",
         'student { model = "builtin:tiny-python"  generation { top_p = 1.5 } }',
-        "Write a value within the bounds; for greedy answers leave it out.",
+        "Write a value within the bounds; for greedy answers leave `temperature` out.",
     ),
     "E613": Code(
         "sampling argument without sampling",

@@ -118,3 +118,27 @@ def test_a_value_that_a_name_stands_for_is_shown(project: Any) -> None:
 def test_a_misspelt_reference_is_one_finding(project: Any) -> None:
     per = {"budget": {"per": {"round": {"rows": "$mnay"}}}, "let": {"many": "40 rows"}}
     assert one(project, per).suggestion == "did you mean `many`?"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"train": [{"stage": "sft", "learning_rate": -1e-4}]}, "`learning_rate` is at least 0"),
+        ({"train": [{"stage": "sft", "num_train_epochs": 0}]}, "`num_train_epochs` is above 0"),
+        (
+            {"student": {"adapter": "lora", "lora": {"lora_dropout": 5}}},
+            "`lora_dropout` is at least 0 and at most 1",
+        ),
+    ],
+)
+def test_an_argument_no_training_could_run_with_is_refused(
+    project: Any, change: dict[str, Any], said: str
+) -> None:
+    found = one(project, change)
+    assert (found.code, found.message) == ("E612", said)
+
+
+def test_a_misspelt_guard_is_one_finding(project: Any) -> None:
+    change = project.join(project.GUARD, {"criteria": {"guard": {"old": None}}})
+    change["criteria"]["guard"]["odl"] = {"max_drop": "2pp"}
+    assert one(project, change).suggestion == "did you mean `old`?"
