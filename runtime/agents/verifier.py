@@ -92,11 +92,11 @@ def labelled(answers: Sequence[Row], grade: Grader, seed: int) -> list[tuple[Row
     found: list[tuple[Row, bool]] = []
     for row in order[:LABELLED]:
         found.append((row, True))
-        others = sorted(
-            (r for r in order if grade(r["answer"], row).score < 1),
-            key=lambda r: (cell(r) != cell(row), cell(r)[0] != cell(row)[0]),
+        nearest = sorted(order, key=lambda r: (cell(r) != cell(row), cell(r)[0] != cell(row)[0]))
+        # Grading may run a program: only as many are graded as it takes to find a wrong one.
+        wrong = next(
+            (r["answer"] for r in nearest if grade(r["answer"], row).score < 1), row["answer"] + "?"
         )
-        wrong = others[0]["answer"] if others else row["answer"] + "?"
         found.append(({**row, "answer": wrong}, False))
     return found
 

@@ -136,6 +136,8 @@ def _text(name: str, given: Mapping[str, Any], known: Mapping[str, str], salt: s
         return _marked(str(example.get("prompt", "")), salt)
     if name == "result":
         return str(example.get("answer") or _right(str(example.get("prompt", "")), known))
+    if name in ("tests", "database"):
+        return str(example.get(name, MARK))
     if name in ("skill", "difficulty"):
         return str(example.get(name, ""))
     if name in ("answer", "own_answer", "repaired_answer"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from dagent.cli import main
 from dagent.runtime.rehearsal.serving import inputs
 from dagent.runtime.telling import telling
 
@@ -65,3 +67,26 @@ def test_what_a_model_brings_is_run_before_its_row_is_kept(
     assert kept
     known = json.loads((folder / "dev.jsonl").read_text().splitlines()[0])
     assert {type(row[column]) for row in kept} == {type(known[column])}
+
+
+@pytest.mark.parametrize("template", [pytest.param("code", marks=pytest.mark.slow), "text-to-sql"])
+def test_a_rehearsal_brings_them_too(
+    template: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "--template", template]) == 0
+    spec = tmp_path / "spec.dagent"
+    text = re.sub(r"  (planner|generator|verifier) \{.*\n", "", spec.read_text())
+    text = text.replace("  strategy = curriculum", '  lm = "openai/gpt-5.2"')
+    text = text.replace("rounds <= 3", "rounds <= 1").replace("400 rows", "20 rows")
+    spec.write_text(text)
+    assert main(["compile"]) == 0
+    assert main(["rehearse"]) == 0, capsys.readouterr().out
+    said = capsys.readouterr().out
+    found = re.search(r"r1\.verify +ok +(\d+) of (\d+) rows right", said)
+    assert found, said
+    assert int(found[1]) > 0.8 * int(found[2]) > 20
