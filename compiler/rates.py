@@ -42,7 +42,11 @@ def with_rates(plan: Plan, project: Path) -> Plan:
 
 def learned(plan: Plan, seconds: Mapping[str, float], before: object) -> dict[str, Any]:
     """The file's content once the steps of a plan took so many seconds; ``before`` is what it
-    held, of which other students are kept."""
+    held, of which other students are kept.
+
+    The slowest of several of a kind does not count if it was the first: it waited for the worker,
+    which loads torch once.
+    """
     factors: dict[str, list[float]] = {}
     for step in plan.steps:
         middle = _middle(step)
@@ -52,7 +56,8 @@ def learned(plan: Plan, seconds: Mapping[str, float], before: object) -> dict[st
     if isinstance(before, Mapping) and before.get("format") == FORMAT:
         students |= before["students"]
     student = str(plan.settings.get("student.model"))
-    new = {kind: [float(f"{x:.3g}") for x in (min(f), max(f))] for kind, f in factors.items()}
+    usual = {kind: f[1:] if len(f) > 2 and f[0] == max(f) else f for kind, f in factors.items()}
+    new = {kind: [float(f"{x:.3g}") for x in (min(f), max(f))] for kind, f in usual.items()}
     return {"format": FORMAT, "students": students | {student: students.get(student, {}) | new}}
 
 

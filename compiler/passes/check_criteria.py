@@ -220,7 +220,7 @@ def _check_stop(spec: Spec, facts: Mapping[str, DataFacts], diagnostics: Diagnos
     if criteria.patience is not None and criteria.patience >= rounds:
         diagnostics.error(
             "E504",
-            f"a patience of {shown(criteria.patience, 'rounds')} never runs out: there are only "
+            f"a patience of {shown(criteria.patience, 'rounds')} never runs out in "
             f"{shown(rounds, 'rounds')}",
             spec.at("criteria", "stop", "patience"),
             f"write at most {rounds - 1}" if rounds > 1 else "remove it",

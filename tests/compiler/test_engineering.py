@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from dagent.cli import main
 from dagent.compiler import plan as plans
 from dagent.compiler.lock import dumps, lock_at
 from dagent.compiler.plan import Plan
+from dagent.compiler.rates import learned
 from dagent.compiler.stale import check_fresh
 from dagent.compiler.totals import totals
 from dagent.dsl.diagnostics import Refused
@@ -199,3 +201,15 @@ def test_arms_that_cost_alike_are_warned_of_once_and_at_the_cap(
     assert main(["compile", str(path), "--budget-check", "--format", "json"]) == 1
     (found,) = [d for d in json.loads(capsys.readouterr().out) if d["code"] == "E718"]
     assert '"money"' in path.read_text().splitlines()[found["line"] - 1]
+
+
+def test_the_step_that_waited_for_the_worker_says_nothing_of_the_next(project: Any) -> None:
+    plan = project.compile().plan
+    steps = [step for step in plan.steps if step.kind == "evaluate"]
+    took = {step.id: 1.0 for step in steps} | {steps[0].id: 60.0}
+    middle = [math.sqrt(s.estimate.seconds[0] * s.estimate.seconds[1]) for s in steps]
+    (factors,) = learned(plan, took, None)["students"].values()
+    assert factors["evaluate"][1] == pytest.approx(max(1 / m for m in middle[1:]), rel=0.01)
+    slow = took | {steps[0].id: 1.0, steps[1].id: 60.0}  # what took long later on counts
+    (factors,) = learned(plan, slow, None)["students"].values()
+    assert factors["evaluate"][1] == pytest.approx(60 / middle[1], rel=0.01)
