@@ -120,12 +120,15 @@ class Quiet:
 
 def run_project(folder: Path, force: tuple[str, ...] = (), make_worker: Any = StubWorker) -> Any:
     """Compile the folder's spec and execute it with the stand-in, untracked."""
+    from dagent.compiler import lock
     from dagent.compiler import plan as plans
     from dagent.compiler.pipeline import compile
     from dagent.runtime import execution, tracking
 
-    plan = compile(folder / "sums.dagent").plan
+    compiled = compile(folder / "sums.dagent")
+    plan = compiled.plan
     (folder / "dagent.plan.json").write_text(plans.dumps(plan))
+    (folder / "dagent.lock").write_text(lock.dumps(compiled.lock))
     with (
         patch.object(tracking, "start", _untracked),
         patch.object(tracking, "catch_up", lambda project: []),
