@@ -26,6 +26,7 @@ from dagent.compiler.settings import Documents, Settings
 from dagent.dsl.diagnostics import Diagnostics, Note, Refused
 from dagent.dsl.document import Entry, Mapping, Node, Scalar, Sequence, plain
 from dagent.dsl.nearest import did_you_mean
+from dagent.dsl.parse import ENDINGS
 from dagent.dsl.source import Span
 
 
@@ -136,6 +137,14 @@ class _Loader:
                 f"there is no `{name}` to import",
                 item.span,
                 _of_library(name) if name.startswith(_LIBRARY) else here_is,
+            )
+            return None
+        if target.suffix.lower() not in ENDINGS:
+            self.diagnostics.error(
+                "E006",
+                f"`{name}` ends like no spec: only a `.dagent` or a `.yaml` is imported",
+                item.span,
+                "name such a file",
             )
             return None
         return self.load(target, here)

@@ -142,3 +142,9 @@ def test_a_misspelt_guard_is_one_finding(project: Any) -> None:
     change = project.join(project.GUARD, {"criteria": {"guard": {"old": None}}})
     change["criteria"]["guard"]["odl"] = {"max_drop": "2pp"}
     assert one(project, change).suggestion == "did you mean `old`?"
+
+
+def test_an_import_that_is_no_spec_is_told_where_it_stands(project: Any) -> None:
+    (project.folder / "a.json").write_text("{}")
+    found = one(project, {"import": ["a.json"]})
+    assert (found.code, found.span.text if found.span else "") == ("E006", '"a.json"')
