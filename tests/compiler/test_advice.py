@@ -57,6 +57,19 @@ def test_advice(project: Any, change: dict[str, Any], place: str | None, said: s
     assert place is None or found.span.text == place
 
 
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"seed": 2**32}, "E204"),
+        ({"seed": 10**400}, "E105"),
+        ({"arms": {"seeds": [-1]}}, "E204"),
+        ({"train": [{"stage": "sft", "num_train_epochs": 10**400}]}, "E603"),
+    ],
+)
+def test_a_number_that_nothing_could_hold(project: Any, change: dict[str, Any], code: str) -> None:
+    assert one(project, change).code == code
+
+
 def test_a_file_without_any_of_the_columns_is_one_finding_at_the_file(project: Any) -> None:
     (project.folder / "dev.csv").write_text(CSV)
     columns = {"prompt": "body", "answer": "team"}
