@@ -55,13 +55,12 @@ def arms(root: Mapping, diagnostics: Diagnostics) -> tuple[Arm, ...]:
     return (Arm(LOOP, None, bare), *_variants(root, bare, diagnostics))
 
 
-def seeds(root: Mapping, default: int) -> tuple[int, ...]:
-    """The seeds that every arm is repeated over, in the order given."""
+def seeds(root: Mapping) -> tuple[int, ...]:
+    """The seeds that every arm is repeated over, in the order given; none if the spec's counts."""
     block = root.get("arms")
     node = block.get("seeds") if isinstance(block, Mapping) else None
     items = node.items if isinstance(node, Sequence) else ()
-    given = tuple(int(i.value) for i in items if isinstance(i, Scalar) and i.value is not None)
-    return given or (default,)
+    return tuple(int(i.value) for i in items if isinstance(i, Scalar) and i.value is not None)
 
 
 def _variants(root: Mapping, bare: Mapping, diagnostics: Diagnostics) -> Iterator[Arm]:

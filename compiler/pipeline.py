@@ -82,7 +82,7 @@ def compile(path: Path, settings: Settings | None = None) -> Compiled:
     diagnostics = Diagnostics()
     composed = compose(path, settings, diagnostics)
     arms = _checked(path, composed, settings, diagnostics)
-    seeds = seeds_of(composed.root, arms[0].spec.seed)
+    seeds = seeds_of(composed.root) or (arms[0].spec.seed,)
     compared = len(arms) > 1 or composed.root.entry("arms") is not None
     if settings.variant is not None:
         arms, compared = (alone(arms, seeds, settings.variant),), False

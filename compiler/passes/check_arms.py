@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dagent.compiler.arms import seeds
 from dagent.compiler.quantity import shown
 from dagent.compiler.spec import place
 from dagent.compiler.variants import CheckedArm, planned
 from dagent.dsl.diagnostics import Diagnostics, Note
-from dagent.dsl.document import Mapping
+from dagent.dsl.document import Mapping, Scalar
 
 UNITS = ("rows", "calls", "trainings")
 
 
 def check_arms(arms: Sequence[CheckedArm], root: Mapping, diagnostics: Diagnostics) -> None:
     """The first arm is the loop. A comparison at unequal cost may be wanted, so that only warns."""
+    _check_seed(root, diagnostics)
     loop, *others = arms
     if not others:
         return
@@ -48,6 +50,18 @@ def check_arms(arms: Sequence[CheckedArm], root: Mapping, diagnostics: Diagnosti
             stop.key_span,
             "remove `stop`, so that all arms use their whole budget",
             [Note("the arms are here", place(root, ("arms",), of_key=True))],
+        )
+
+
+def _check_seed(root: Mapping, diagnostics: Diagnostics) -> None:
+    given, listed = root.get("seed"), seeds(root)
+    if listed and isinstance(given, Scalar) and given.value not in listed:
+        diagnostics.warn(
+            "E526",
+            "`arms.seeds` is given, so `seed` is not read",
+            place(root, ("seed",), of_key=True),
+            "remove it, or add it to `arms.seeds`",
+            [Note("the seeds are here", place(root, ("arms", "seeds"), of_key=True))],
         )
 
 

@@ -207,4 +207,16 @@ criteria {
 """,
         "Remove `stop` from a spec that compares arms.",
     ),
+    "E526": Code(
+        "seed that no arm uses",
+        "`arms.seeds` says the seeds of every arm, so the `seed` of the spec is not read.",
+        "Whoever changes it would expect another plan and get the same.",
+        """seed = 7
+arms {
+  seeds = [1, 2]
+  arm flat { control = uniform }
+}
+""",
+        "Remove `seed`, or add it to `arms.seeds`.",
+    ),
 }

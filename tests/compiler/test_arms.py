@@ -35,6 +35,20 @@ def plan(project: Any, *changes: Any) -> Plan:
     return compiled.plan
 
 
+@pytest.mark.parametrize(
+    ("changes", "codes"),
+    [
+        ({"seed": 7, "arms": {"seeds": [1, 2]}}, ["E526"]),
+        ({"seed": 2, "arms": {"seeds": [1, 2]}}, []),
+        ({"seed": 7, "arms": {"arm": {"uniform": {"control": "uniform"}}}}, []),
+    ],
+)
+def test_a_seed_beside_the_seeds_of_arms_is_one_of_them(
+    project: Any, changes: Any, codes: list[str]
+) -> None:
+    assert [d.code for d in check(project, changes)] == codes
+
+
 def test_a_variant_has_the_plan_that_it_would_have_alone(project: Any) -> None:
     whole = plan(project, arms("uniform"))
     apart = plan(
