@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dagent.compiler import pipeline
-from dagent.compiler.passes import check_data
+from dagent.compiler.passes import check_rows
 from dagent.language_server.desk import Desk
 
 from .conftest import SPEC, TWIN
@@ -69,13 +69,13 @@ def test_data_is_read_once_until_it_changes(
     desk: Desk, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, read = folder / "a.dagent", []
-    rows = check_data.read_file
+    rows = check_rows.read_file
 
     def counted(file: Path, *arguments):
         read.append(file.name)
         return rows(file, *arguments)
 
-    monkeypatch.setattr(check_data, "read_file", counted)
+    monkeypatch.setattr(check_rows, "read_file", counted)
     desk.texts[path] = SPEC
     desk.check(path)
     desk.texts[path] = SPEC.replace("rounds <= 5", "rounds <= 4")
