@@ -225,7 +225,7 @@ def test_killed_at_some_events_a_run_resumes_to_the_same_result(
     stub: ModuleType, whole: Path, tmp_path: Path
 ) -> None:
     size = len(journal(whole))
-    for events in sorted({1, 2, 7, size // 3, size // 2, size - 2, size - 1}):
+    for events in sorted({2, size // 2, size - 1}):
         check_killed(stub, whole, tmp_path / str(events), events)
 
 

@@ -97,6 +97,7 @@ def grade(answer, row):
 """
 
 
+@pytest.mark.slow
 def test_on_the_command_line(stub: ModuleType, tiny: ModuleType, tmp_path: Path) -> None:
     """A real worker, a real student, and an editor saving the grader in the middle."""
     folder = graded(stub, tmp_path / "p")

@@ -61,6 +61,7 @@ def test_a_dataclass_in_an_answer_finds_its_module() -> None:
     assert grade(answer, {"tests": TESTS}) == (1, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trusting", [False, True], ids=["apart", "together"])
 def test_many_answers_are_graded_as_each_alone(trusting: bool) -> None:
     """Also those beside one that breaks the process in which they are graded together."""

@@ -174,6 +174,7 @@ def test_a_reason_quotes_the_interval_of_the_fall(stub: ModuleType, tmp_path: Pa
     assert (end["champion"]["round"], end["watched"][1]["ci"]) == (0, [0, 0])
 
 
+@pytest.mark.slow
 def test_a_judge_guards_among_arms_and_each_is_charged_what_it_took(
     stub: ModuleType, serve: Any, load: Callable[[str], ModuleType], tmp_path: Path
 ) -> None:

@@ -140,6 +140,7 @@ def test_lora_trains_an_adapter_and_merges_it(worker: ProcessWorker, tmp_path: P
     assert content_digest(merged) != content_digest(STUDENT)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of another process")
 def test_a_training_without_memory_is_told_so_and_the_worker_serves_on(
     worker: ProcessWorker, tmp_path: Path
@@ -223,6 +224,7 @@ def test_compile_and_execute_survive_a_kill_in_the_middle_of_a_training(small: P
     assert starts <= status["steps"]["run"] + 1  # only the step in flight was started twice
 
 
+@pytest.mark.slow
 def test_a_chain_learns_from_the_students_own_answers(small: Path) -> None:
     spec = small / "quickstart.dagent"
     text = spec.read_text().replace("rounds <= 2", "rounds <= 1").replace("100 rows", "40 rows")

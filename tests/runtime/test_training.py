@@ -250,6 +250,7 @@ def test_a_training_that_died_ends_like_one_that_did_not(
     assert (tmp_path / "out.log").read_text() == (tmp_path / "whole.log").read_text()
 
 
+@pytest.mark.slow
 def test_a_killed_worker_leaves_a_checkpoint_to_go_on_from(
     tiny: Any, base: Path, tmp_path: Path
 ) -> None:

@@ -69,7 +69,8 @@ def test_what_a_model_brings_is_run_before_its_row_is_kept(
     assert {type(row[column]) for row in kept} == {type(known[column])}
 
 
-@pytest.mark.parametrize("template", [pytest.param("code", marks=pytest.mark.slow), "text-to-sql"])
+@pytest.mark.slow
+@pytest.mark.parametrize("template", ["code", "text-to-sql"])
 def test_a_rehearsal_brings_them_too(
     template: str,
     tmp_path: Path,

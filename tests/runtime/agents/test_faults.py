@@ -86,6 +86,7 @@ def undisturbed(
     return digests(folder), len(server.requests)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hurried")
 def test_faults_that_pass_change_no_byte_of_the_result(
     stub: ModuleType, engineers: ModuleType, serve: Any, lm_server: ModuleType,
