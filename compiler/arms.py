@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dagent.dsl.diagnostics import Diagnostics
 from dagent.dsl.document import Entry, Mapping, Node, Plain, Scalar, Sequence
@@ -39,8 +40,7 @@ SHARED = ("arms", "language", "import", "let", "param", "seed", "domain", "data"
 JUDGED = ("metric", "require", "guard")
 
 
-@dataclass(frozen=True, slots=True)
-class Arm:
+class Arm(Struct, frozen=True):
     """``root`` is the document of this arm, without the block ``arms``."""
 
     name: str

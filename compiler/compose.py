@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 import dagent.specs
 from dagent.compiler.facts import nameable
@@ -30,8 +31,7 @@ from dagent.dsl.parse import ENDINGS
 from dagent.dsl.source import Span
 
 
-@dataclass(frozen=True)
-class Composed:
+class Composed(Struct, frozen=True):
     """``sources``: for each file, by its path relative to the spec's folder, the digest of the
     document in it; comments and spaces do not change it. ``values``: the parameters that did not
     take their default, secrets excepted."""
@@ -82,8 +82,7 @@ def merge(path: Path, settings: Settings) -> Mapping | None:
 # --- imports ---------------------------------------------------------------------------------
 
 
-@dataclass
-class _Loader:
+class _Loader(Struct):
     """Reads a file and, below it, what it imports. A file that is imported twice is read once."""
 
     project: Path

@@ -8,8 +8,9 @@ two cores of a laptop; the truth should lie between, and the report prints it be
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from dagent.compiler import memory
 from dagent.compiler.engineering import Engineering, Use
@@ -32,8 +33,7 @@ DEFAULT_BATCH, DEFAULT_EPOCHS = 8, 3  # TRL's own defaults
 Range = tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Cost:
+class Cost(Struct, frozen=True):
     spec: Spec
     facts: Facts
 
@@ -198,8 +198,7 @@ def _shape(model: StudentFacts) -> memory.Shape | None:
     return model.shape or known or None
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(Struct, frozen=True):
     """A stage's peak in bytes, and what it follows from."""
 
     shape: memory.Shape

@@ -5,8 +5,9 @@ function, so that what was checked is what is trained and tested on.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from dagent.compiler.formats import Fault, Raw
 from dagent.compiler.where import CannotJudge, Where
@@ -29,8 +30,7 @@ _TYPES: Mapping[str, tuple[Any, str]] = {
 _ABSENT = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """``number`` counts from 1. ``values`` holds those of ``COLUMNS``, and of the view's ``extra``,
     that the row has; prompt, answer and id are texts."""
 
@@ -54,8 +54,7 @@ class Row:
         return self.values.get("difficulty")
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """How to look at a data set's own rows.
 
     ``columns`` maps dagent's name of a column to the set's, where they differ; ``a.b`` and ``a.0``

@@ -9,17 +9,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
+
 from dagent.compiler.plan import Plan, Step, input_step
+from dagent.dsl.source import Placed
 
 _SHOWN, _BEFORE = 44, 12  # letters of a text: in all, and before the first that differs
 NEW, REMOVED, CHANGED, REUSED = "new", "removed", "changed", "reused"
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Placed, frozen=True, eq=False):
     """A parameter with its value before and after, or an input that changed (``by``: its step).
 
     ``place`` says where the new value stands in the spec, as ``file:line``, where that is known.
@@ -29,7 +30,7 @@ class Reason:
     before: Any = None
     after: Any = None
     by: str | None = None
-    place: str | None = field(default=None, compare=False)
+    place: str | None = None
 
     def __str__(self) -> str:
         if self.by is not None:
@@ -39,8 +40,7 @@ class Reason:
         return f"{self.what}: {pair(self.before, self.after)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """What becomes of one step."""
 
     step: str
@@ -49,8 +49,7 @@ class Change:
     reasons: tuple[Reason, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """``plan`` are the changes that concern no step: name, metric, caps. ``again`` are the steps of
     the new plan that the old one did not do, with what they are expected to take."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from dagent.compiler.grading import read_grading
 from dagent.compiler.models import read_lm, without_model

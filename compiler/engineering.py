@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dagent.compiler.facts import Facts
 from dagent.compiler.prices import Price, place
@@ -43,8 +45,7 @@ WAVES = 4  # of a generator: what is missing after one is asked for in the next
 Range = tuple[float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """Each as (low, high). ``money`` is in US dollars, ``None`` where a price is unknown."""
 
     calls: Range = (0, 0)
@@ -86,8 +87,7 @@ class Use:
 NOTHING = Use()
 
 
-@dataclass(frozen=True)
-class Engineering:
+class Engineering(Struct, frozen=True):
     spec: Spec
     facts: Facts
     batches: bool = True  # whether models that are to be asked in batches are

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from dagent.compiler.grading import Lack
 from dagent.compiler.memory import Shape
@@ -14,8 +15,7 @@ from dagent.dsl.diagnostics import Diagnostics
 from dagent.dsl.source import Span
 
 
-@dataclass(frozen=True, slots=True)
-class DataFacts:
+class DataFacts(Struct, frozen=True):
     """``rows`` counts the rows that ``where`` keeps; ``characters`` is the mean length of a prompt
     and its answer together. ``sha256`` is None, and ``revision`` set, for a set on the hub.
 
@@ -34,8 +34,7 @@ class DataFacts:
     databases: Mapping[str, int] = field(default_factory=dict)  # named by rows -> first that does
 
 
-@dataclass(frozen=True, slots=True)
-class StudentFacts:
+class StudentFacts(Struct, frozen=True):
     """``sha256`` is None for a model on the hub, ``parameters`` where nothing tells, ``shape``
     where no ``config.json`` was read. ``modules`` has the rank of each module's weights, where the
     files are at hand."""
@@ -46,16 +45,14 @@ class StudentFacts:
     modules: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class GraderFacts:
+class GraderFacts(Struct, frozen=True):
     """The JSON Schemas that graders read, and the digests of the databases, by their paths."""
 
     schemas: Mapping[str, Any] = field(default_factory=dict)
     databases: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(Struct, frozen=True):
     data: Mapping[str, DataFacts]
     student: StudentFacts
     programs: Mapping[str, str] = field(default_factory=dict)  # file, relative -> SHA-256

@@ -7,9 +7,10 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 TITLES = {"jsonl": "JSON Lines", "json": "JSON", "csv": "CSV", "parquet": "Parquet"}
 FORMATS = {
@@ -21,8 +22,7 @@ FORMATS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """Why something is no row. ``row`` counts from 1, and 0 is the whole file; ``column`` is the
     file's own name of it, where one is to blame; ``remedy`` what to do, where mending the row is
     not it."""

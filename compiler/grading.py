@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from dagent.compiler.dataset import BRINGS, Row
 from dagent.compiler.models import KEYS, read_lm
@@ -61,8 +62,7 @@ def columns(graders: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({column for grader in graders for column in BRINGS.get(grader, ())}))
 
 
-@dataclass(frozen=True, slots=True)
-class Lack:
+class Lack(Struct, frozen=True):
     """A row to which no answer can be right. ``why`` says it of the row; ``key`` is the metric's
     that is to blame."""
 

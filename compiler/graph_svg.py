@@ -12,8 +12,9 @@ those between steps, and what other arrows imply is left out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
+
+from msgspec import Struct
 
 from dagent.compiler.graph import needed
 from dagent.compiler.kinds import KINDS
@@ -34,8 +35,7 @@ STYLE = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(Struct, frozen=True):
     """A column: its title, its steps in layers, and its size with the margins."""
 
     name: str

@@ -7,11 +7,10 @@ another output. A new kind is an entry here, a runner in ``runtime/steps/``, a c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """``inputs`` names those that every step of the kind has; ``outputs`` all that it makes."""
 
     name: str

@@ -15,8 +15,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dagent.compiler.tables import table
 
@@ -53,8 +55,7 @@ _DEVICE = re.compile(r"\s*(?:(\d+)\s*[x×]\s*)?(\d+(?:\.\d+)?)\s*(GB|GiB)\s*", r
 Range = tuple[float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """A decoder's sizes. ``bytes`` of a weight as the model is stored."""
 
     parameters: float
@@ -66,8 +67,7 @@ class Shape:
     bytes: float = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Training:
+class Training(Struct, frozen=True):
     """What decides the memory. ``length`` is in tokens, low and high; ``optimiser`` in bytes per
     trained weight; ``precise`` that activations are in 32 bits; ``fed`` the widths of what goes
     into a layer's adapters, added up; ``chunked`` that logits are made a few hundred tokens at a

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from dagent.compiler.digests import content_digest
 from dagent.compiler.lock import installed
@@ -15,8 +16,7 @@ from dagent.dsl.document import plain
 from dagent.dsl.parse import parse, read
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(Struct, frozen=True):
     """``before`` and ``after`` are digests or versions; ``after`` is None for what is gone."""
 
     kind: str

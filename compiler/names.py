@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from dagent.compiler.read import within
 from dagent.compiler.secrets import looks_secret
@@ -36,8 +37,7 @@ class _Missing:
 MISSING = _Missing()
 
 
-@dataclass(frozen=True)
-class _Param:
+class _Param(Struct, frozen=True):
     name: str
     span: Span
     type: str
@@ -50,8 +50,7 @@ class _Param:
     """Where its default stands."""
 
 
-@dataclass
-class Names:
+class Names(Struct):
     """The names that a document defines, with the values from outside put in."""
 
     root: Mapping
@@ -62,6 +61,7 @@ class Names:
     _lets: dict[str, Entry] = field(default_factory=dict)
     _params: dict[str, _Param] = field(default_factory=dict)
     _values: dict[str, Plain | _Missing] = field(default_factory=dict)
+    _set: dict[str, tuple[str, Source]] = field(default_factory=dict)
     _given: dict[str, str | int | float | bool] = field(default_factory=dict)
     _used: set[str] = field(default_factory=set)
     _path: list[str] = field(default_factory=list)

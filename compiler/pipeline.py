@@ -11,9 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from dagent.compiler.arms import Arm
 from dagent.compiler.arms import arms as arms_of
@@ -62,14 +64,13 @@ PASSES: tuple[Rewrite, ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Compiled:
+class Compiled(Struct, frozen=True):
     """``lock`` is the content of ``dagent.lock``; ``root`` the composed document, with places."""
 
     plan: Plan
     lock: Mapping[str, Any]
     warnings: tuple[Diagnostic, ...]
-    root: document.Mapping = field(compare=False, repr=False)
+    root: document.Mapping
 
 
 def compile(path: Path, settings: Settings | None = None) -> Compiled:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 
 PLAN_FORMAT = "dagent.plan/1"
 
@@ -27,8 +29,7 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Struct, frozen=True):
     """What a step is expected to take, each as (low, high); ``None`` where it takes none.
 
     ``money`` is in US dollars, ``memory`` the peak of an accelerator in bytes, ``gpu`` the seconds
@@ -44,8 +45,7 @@ class Estimate:
     gpu: tuple[float, float] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One node of the DAG.
 
     ``inputs`` maps an input's name to ``"<step id>/<output>"``. ``after`` lists steps that must be
@@ -64,8 +64,7 @@ class Step:
     estimate: Estimate = Estimate()
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(Struct, frozen=True):
     """One arm under one seed: ``id`` is ``"<arm>/s<seed>"``, ``result`` the step that ends it."""
 
     id: str
@@ -74,8 +73,7 @@ class Variant:
     result: str
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedArm:
+class PlannedArm(Struct, frozen=True):
     """An arm, and what one seed of it is allowed to use if no round is skipped. ``passes`` counts
     rows trained on, once for every training that they are in; ``settings`` are those that differ
     from the loop's."""
@@ -89,8 +87,7 @@ class PlannedArm:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """Steps in an order that respects every input.
 
     ``budget`` holds the caps in base units: ``{"run": {"rounds": int, "rows": int, "calls": int,
@@ -190,8 +187,7 @@ def step_key(step: Step, keys: Mapping[str, str]) -> str:
 
 def to_json(plan: Plan) -> dict[str, Any]:
     """The plan as written to ``dagent.plan.json`` (schema: ``specs/plan.schema.json``)."""
-    # `asdict` copies every parameter, and was most of the time of a large plan.
-    body = {f.name: getattr(plan, f.name) for f in fields(plan)}
+    body = asdict(plan)
     body["steps"] = [_step_json(step) for step in plan.steps]
     if plan.variants:
         body["variants"] = [asdict(variant) for variant in plan.variants]
@@ -205,10 +201,9 @@ def to_json(plan: Plan) -> dict[str, Any]:
 
 
 def _step_json(step: Step) -> dict[str, Any]:
-    estimate = {f.name: getattr(step.estimate, f.name) for f in fields(Estimate)}
+    estimate = asdict(step.estimate)
     given = {name: list(ends) for name, ends in estimate.items() if ends is not None}
-    body = {f.name: getattr(step, f.name) for f in fields(Step)}
-    body |= {"after": list(step.after), "estimate": given}
+    body = asdict(step) | {"after": list(step.after), "estimate": given}
     return {k: v for k, v in body.items() if k == "params" or v not in (None, {}, [], ())}
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import fields
 
 TABLE = Path(__file__).parents[1] / "specs" / "prices.json"
 CURRENCY = "USD"
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(Struct, frozen=True):
     """USD per million tokens. ``cached_input`` is for prompt tokens that the provider had cached;
     ``None`` where they cost as much as others. ``batch_input`` and ``batch_output`` are for calls
     in a batch; ``None`` where nobody said."""

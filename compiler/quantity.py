@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from dagent.dsl.nearest import surely
 
@@ -52,14 +53,12 @@ _COUNTED = re.compile(r"(?P<suffix>[kKmMgG]?)\s*(?P<word>\w*)")
 _AMOUNT = re.compile(r"\s*([+-]?(?:\d[\d_]*)?\.?\d+(?:[eE][+-]?\d+)?|[+-]?\d[\d_]*\.)\s*(.*?)\s*$")
 
 
-@dataclass(frozen=True, slots=True)
-class Money:
+class Money(Struct, frozen=True):
     amount: float
     currency: str
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """Why a text is no amount of the kind. ``part`` is the piece of it to point at.
 
     ``instead`` is what surely was meant in its place.

@@ -8,8 +8,9 @@ declared. So values are taken only here, each taking is recorded, and ``unread``
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
+
+from msgspec import Struct, field
 
 from dagent.compiler import quantity
 from dagent.dsl.diagnostics import Diagnostics
@@ -19,8 +20,7 @@ from dagent.dsl.source import Span
 T = TypeVar("T")
 
 
-@dataclass
-class Reader:
+class Reader(Struct):
     """Reads one block. The structure was checked before, so that types are as in the schema."""
 
     block: Mapping

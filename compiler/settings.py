@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from dagent.compiler.hub import Pins
 from dagent.dsl import document
@@ -46,8 +47,7 @@ def remembered(recall: Recall) -> Recall:
     return once
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """``set`` are the ``NAME=VALUE`` texts of ``--set``; ``env`` the environment to read; ``pins``
     the commits of data sets on the hub, where not those of the lock beside the spec; ``variant``
     the one variant of the arms, as ``ARM/sSEED``, that is compiled alone.
@@ -58,9 +58,12 @@ class Settings:
     """
 
     set: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    env: Mapping[str, str] = field(default_factory=dict)
     students: Path = STUDENTS
     documents: Documents = from_disk
     recall: Recall = afresh
     pins: Pins | None = None
     variant: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Settings(set={self.set}, variant={self.variant!r})"  # the environment holds keys

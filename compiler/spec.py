@@ -7,20 +7,21 @@ comment, a space or the order of keys cannot reach the plan.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from dagent.compiler.arguments import SAMPLING
 from dagent.compiler.dataset import BRINGS, View
 from dagent.compiler.where import Where
 from dagent.dsl import document
-from dagent.dsl.source import Span
+from dagent.dsl.source import Placed, Span
 
 Options = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Domain:
+class Domain(Struct, frozen=True):
     """``skills`` and ``difficulties`` are ``None`` when the dev rows say them."""
 
     name: str
@@ -31,8 +32,7 @@ class Domain:
     sources: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DataSet:
+class DataSet(Struct, frozen=True):
     """One of ``path``, ``hub`` and ``program`` is not empty. ``columns`` maps dagent's name of a
     column to the set's, where they differ. ``mix``: seeds that are trained on as they are.
     ``extra``: the further columns that its rows carry, for graders."""
@@ -78,8 +78,7 @@ class DataSet:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Student:
+class Student(Struct, frozen=True):
     model: str
     revision: str | None
     adapter: str
@@ -108,8 +107,7 @@ class Student:
         return "local" if self.model.startswith((".", "/", "~")) else "hub"
 
 
-@dataclass(frozen=True, slots=True)
-class LanguageModel:
+class LanguageModel(Struct, frozen=True):
     """A model and where it is served. ``api_key`` is the *name* of an environment variable;
     ``batch`` is whether its waves of calls are sent as batches."""
 
@@ -121,8 +119,7 @@ class LanguageModel:
     batch: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
+class Role(Struct, frozen=True):
     """Who does one part of the engineering: a policy of dagent's, a program of the user's or a
     language model. A verifier may be a program *and* a model."""
 
@@ -141,8 +138,7 @@ class Role:
         return " + ".join(name for name in named if name)
 
 
-@dataclass(frozen=True, slots=True)
-class Optimise:
+class Optimise(Struct, frozen=True):
     """How DSPy optimises a role: ``holdout`` of the examples judge, within ``calls`` calls."""
 
     optimiser: str
@@ -150,8 +146,7 @@ class Optimise:
     holdout: float
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """What the own answer of every generated row must pass; ``options`` are the grader's."""
 
     name: str
@@ -159,8 +154,7 @@ class Check:
     options: Options
 
 
-@dataclass(frozen=True, slots=True)
-class Engineer:
+class Engineer(Struct, frozen=True):
     strategy: str
     planner: Role
     generator: Role
@@ -197,8 +191,7 @@ class Engineer:
         return self.writes_programs and self.setting == "iterative"
 
 
-@dataclass(frozen=True, slots=True)
-class Caps:
+class Caps(Struct, frozen=True):
     """``None`` is no cap. ``wall`` and ``gpu`` in seconds, ``money`` in US dollars."""
 
     rounds: int | None = None
@@ -213,8 +206,7 @@ class Caps:
         return {name: cap for name, cap in asdict(self).items() if cap is not None}
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(Struct, frozen=True):
     """Caps of the run, and of its parts: ``round`` or a role. ``prices`` is the user's price list,
     a path."""
 
@@ -232,8 +224,7 @@ class Budget:
         return (self.run.rows or 0) // max(1, self.rounds)
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(Struct, frozen=True):
     """``options`` are those of the grader that were given."""
 
     name: str
@@ -247,8 +238,7 @@ class Metric:
         return self.options.get("lm") if self.grader == "judge" else None
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(Placed, frozen=True, eq=False):
     """``accuracy >= 0.8 on test``; ``skill`` is ``None`` (overall), ``each`` or a skill's name.
     ``set`` of a task is its own name, and empty where a goal lacks one."""
 
@@ -257,11 +247,10 @@ class Requirement:
     value: float
     set: str
     skill: str | None = None
-    span: Span | None = field(default=None, compare=False)
+    span: Span | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True):
     """A task of lm-evaluation-harness; ``folder`` holds the user's own, ``metric`` is one of the
     task's. None is what the task itself says."""
 
@@ -272,8 +261,7 @@ class Task:
     metric: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(Struct, frozen=True):
     """``max_drop`` as a fraction: 0.02 is two points. ``None``: it guards nothing, being a metric
     that is a task, measured on base and champion."""
 
@@ -288,8 +276,7 @@ class Guard:
         return "metric" if self.max_drop is None else "guard"
 
 
-@dataclass(frozen=True, slots=True)
-class Criteria:
+class Criteria(Struct, frozen=True):
     """``metrics`` grade rows of the spec's; ``tasks`` are those metrics that are a task."""
 
     metrics: tuple[Metric, ...]
@@ -313,14 +300,12 @@ class Criteria:
         return tuple(m for m in self.metrics if m.grader == "judge")
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     stage: str
     args: Options
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(Placed, frozen=True, eq=False):
     seed: int
     domain: Domain
     data: tuple[DataSet, ...]
@@ -329,7 +314,7 @@ class Spec:
     budget: Budget
     criteria: Criteria
     train: tuple[Stage, ...]
-    root: document.Mapping = field(compare=False, repr=False)
+    root: document.Mapping
 
     def at(self, *path: str | int) -> Span:
         return place(self.root, path)

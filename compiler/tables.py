@@ -10,15 +10,15 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 FILE = Path(__file__).with_name("arguments.json")
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(Struct, frozen=True):
     """``types`` are JSON's names of types, with ``[]`` behind for a list of it (``string[]``);
     what is none of those is a Python class, whose values no spec can hold. Empty: anything.
     ``choices`` are the texts allowed, where the library lists them."""
@@ -28,8 +28,7 @@ class Argument:
     default: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """``config`` is the class, such as ``trl.SFTConfig``; ``versions`` of its packages."""
 
     config: str

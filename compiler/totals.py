@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import fields
 
 from dagent.compiler.plan import Estimate, Step
 from dagent.compiler.quantity import shown
@@ -13,8 +15,7 @@ Range = tuple[float, float]
 ADDS = frozenset({"mix", "submit"})  # steps that add rows to a round
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(Struct, frozen=True):
     """Each as (low, high). ``rows`` counts those that the rounds add, ``memory`` is the largest of
     any step in bytes, ``money`` in US dollars, ``gpu`` in seconds of accelerators."""
 

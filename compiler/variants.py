@@ -8,7 +8,9 @@ What the variants have in common is merged later, by ``passes/share.py``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dagent.compiler.cost import Cost, seconds
 from dagent.compiler.facts import Facts
@@ -22,8 +24,7 @@ from dagent.dsl.nearest import did_you_mean
 COMPARE = "compare"
 
 
-@dataclass(frozen=True)
-class CheckedArm:
+class CheckedArm(Struct, frozen=True):
     name: str
     control: str | None
     spec: Spec

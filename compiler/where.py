@@ -10,8 +10,9 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "abs": abs,
@@ -61,8 +62,7 @@ class NotAllowed(Exception):
         self.start, self.end = start, end
 
 
-@dataclass(frozen=True)
-class Where:
+class Where(Struct, frozen=True):
     """A checked expression. ``names`` are the columns it reads, with their place in the text."""
 
     text: str

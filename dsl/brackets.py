@@ -7,9 +7,8 @@ closing of an outer block, that is not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lark import Token
+from msgspec import Struct
 
 from dagent.dsl.diagnostics import Diagnostics
 from dagent.dsl.source import Source
@@ -19,8 +18,7 @@ _CLOSER = {"LBRACE": ("RBRACE", "}"), "LSQB": ("RSQB", "]")}
 _OPENER = {"RBRACE": "LBRACE", "RSQB": "LSQB"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Open:
+class _Open(Struct, frozen=True):
     token: Token
     indent: int
     """Column of the first token on the bracket's line."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import Literal
 
 from lark import Token, Tree
+from msgspec import Struct, field
 
 from dagent.dsl.diagnostics import Diagnostics, Edit, Note
 from dagent.dsl.document import Entry, Mapping, Node, Scalar, Sequence
@@ -21,8 +21,7 @@ _JOINS: tuple[_Form, ...] = ("named", "chain", "statement")
 _Parsed = Tree[Token] | Token
 
 
-@dataclass
-class _Slot:
+class _Slot(Struct):
     form: _Form
     key: str
     span: Span
@@ -31,8 +30,7 @@ class _Slot:
     parts: list[Entry] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class _Builder:
+class _Builder(Struct, frozen=True):
     source: Source
     diagnostics: Diagnostics
 

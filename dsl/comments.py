@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from dagent.dsl.diagnostics import Diagnostics
 from dagent.dsl.document import Entry, Mapping, Node, Scalar, Sequence
@@ -24,15 +25,13 @@ _NOT_IN_YAML = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+class Comment(Struct, frozen=True):
     text: str
     start: int
     own_line: bool
 
 
-@dataclass
-class Trivia:
+class Trivia(Struct):
     """What stands around an entry or a list item."""
 
     lead: list[str] = field(default_factory=list)
@@ -42,8 +41,7 @@ class Trivia:
     """Whether the author left a blank line before it."""
 
 
-@dataclass
-class Attached:
+class Attached(Struct):
     """Trivia by the ``id`` of an entry or item, and what stands last in a map or list, by its."""
 
     around: dict[int, Trivia] = field(default_factory=dict)
@@ -97,8 +95,7 @@ def told_apart(node: Sequence) -> Iterator[tuple[Node, bool]]:
         end = max(end, item.span.end)
 
 
-@dataclass(frozen=True)
-class _Unit:
+class _Unit(Struct, frozen=True):
     """An entry or item that comments can attach to, in the block that holds it."""
 
     unit: Entry | Node
@@ -108,8 +105,7 @@ class _Unit:
     inner: _Holder | None
 
 
-@dataclass
-class _Holder:
+class _Holder(Struct):
     node: Node
     start: int
     end: int

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from dagent.dsl.source import Span
 
 Severity = Literal["error", "warning", "note"]
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """A further remark; ``span`` is the other place that it speaks of, if there is one."""
 
     message: str
     span: Span | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(Struct, frozen=True):
     """Put ``text`` in the place of ``span``; an empty span inserts."""
 
     span: Span
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(Struct, frozen=True):
     """One finding. ``code`` is a key of ``codes.CODES``; ``suggestion`` the one remedy, in words.
 
     ``fix`` is that remedy as edits, given only where no other could be meant: `check --fix` makes
@@ -48,8 +46,7 @@ class Diagnostic:
     fix: tuple[Edit, ...] = ()
 
 
-@dataclass
-class Diagnostics:
+class Diagnostics(Struct):
     """Collects findings, so that all errors of a stage are reported together.
 
     ``origins`` says of a place that only names a value where that value stands; a finding at such

@@ -8,16 +8,16 @@ syntaxes; the compiler reads them where the schema wants them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from dagent.dsl.source import Span
 
 Plain = str | int | float | bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(Struct, frozen=True):
     """``span`` covers the value as written, with quotes; ``quoted`` tells ``4`` from ``"4"``.
     ``given`` is where the value stands that a name at ``span`` stands for."""
 
@@ -27,21 +27,18 @@ class Scalar:
     given: Span | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequence(Struct, frozen=True):
     items: tuple[Node, ...]
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     key: str
     key_span: Span
     value: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Mapping:
+class Mapping(Struct, frozen=True):
     """Keys are unique: the front ends refuse duplicates and keep the first."""
 
     entries: tuple[Entry, ...]

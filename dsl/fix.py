@@ -7,7 +7,8 @@ unreadable than before, and nothing is wrong with what it wrote.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dagent.dsl.diagnostics import Diagnostic, Edit
 from dagent.dsl.source import Source
@@ -17,8 +18,7 @@ MOST = 50  # rounds; a text that asks for more is not getting better
 _Fix = tuple[Edit, ...]
 
 
-@dataclass(frozen=True)
-class Mended:
+class Mended(Struct, frozen=True):
     """``made`` fixes gave ``source``, of which ``left`` is still to be said."""
 
     source: Source

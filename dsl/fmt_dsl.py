@@ -7,7 +7,8 @@ scalar, or two and has a name. A list stands on one line if it fits. Caps are wr
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dagent.dsl.comments import Attached, Trivia, told_apart
 from dagent.dsl.document import Entry, Mapping, Node, Scalar, Sequence
@@ -19,8 +20,7 @@ WIDTH = 100
 _STEP = "  "
 
 
-@dataclass
-class Item:
+class Item(Struct):
     """An entry as printed, not yet indented; a comment at the line's end goes behind ``at``."""
 
     lines: list[str]
@@ -28,8 +28,7 @@ class Item:
     at: int = 0
 
 
-@dataclass(frozen=True)
-class DslPrinter:
+class DslPrinter(Struct, frozen=True):
     attached: Attached
 
     def document(self, root: Mapping, schema: Schema) -> str:

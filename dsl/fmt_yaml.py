@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from dagent.dsl.comments import Attached, Trivia, told_apart
 from dagent.dsl.document import Entry, Mapping, Node, Scalar, Sequence
@@ -17,8 +18,7 @@ from dagent.dsl.texts import is_block
 from dagent.dsl.words import in_yaml, yaml_text
 
 
-@dataclass(frozen=True)
-class YamlPrinter:
+class YamlPrinter(Struct, frozen=True):
     """``anchors`` as `parse_yaml.anchors` finds them, which are kept, and so are their aliases."""
 
     attached: Attached

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from lark import Token
+from msgspec import Struct
 
 from dagent.dsl.diagnostics import Diagnostics, Edit
 from dagent.dsl.schema import plain_blocks
@@ -23,8 +23,7 @@ _GROUPED = re.compile(r"([0-9]{1,3})((?:,[0-9]{3})+)(?![0-9])")
 _TERMS = frozenset({"WORD", "NUMBER", "QUANTITY", "STRING", "COMPARE"})
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Whether the tokens read last belong to a statement, and on which line it stands."""
 
     line: int | None = None

@@ -8,11 +8,11 @@ that can begin an entry of the same block. At last the tokens that survived give
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass
 from typing import Any
 
 from lark import Token, Tree
 from lark.exceptions import UnexpectedToken
+from msgspec import Struct
 
 from dagent.dsl.brackets import balance, matching
 from dagent.dsl.build import build
@@ -93,8 +93,7 @@ class _Misplaced(Exception):
     """A token that the grammar takes, on a line where it does not belong."""
 
 
-@dataclass
-class _Frame:
+class _Frame(Struct):
     """A block that is open: the parser before its latest entry, and the tokens kept until then."""
 
     parser: Any

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
+from msgspec import Struct, field
 
 from dagent.dsl.diagnostics import Diagnostics, Note
 from dagent.dsl.document import Entry, Mapping, Node, Scalar, Sequence
@@ -38,8 +38,7 @@ class _Stop(Exception):
     """Nothing after this can be read; the diagnostic was made."""
 
 
-@dataclass(frozen=True)
-class _Sized:
+class _Sized(Struct, frozen=True):
     """A node with its size and height when all aliases are written out."""
 
     node: Node
@@ -150,8 +149,7 @@ def anchors(source: Source) -> dict[tuple[int, bool], str]:
     }
 
 
-@dataclass
-class _Reader:
+class _Reader(Struct):
     source: Source
     diagnostics: Diagnostics
     text: str

@@ -11,8 +11,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Edit, Note
 from dagent.dsl.document import Entry, Mapping, Node, Sequence
@@ -28,8 +30,7 @@ _HEAD = re.compile(r"(\w+):[ ]*(?:#[^\n]*)?\r?\n(?:[ ]*(?:#[^\n]*)?\r?\n)*([ ]+)
 _MARKS = re.compile(r"^(?:---|\.\.\.|%)", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class _Piece:
+class _Piece(Struct, frozen=True):
     """``under`` names the block whose entries these are, in YAML; empty for whole blocks."""
 
     source: Source
@@ -38,8 +39,7 @@ class _Piece:
     under: str
 
 
-@dataclass
-class Pieces:
+class Pieces(Struct):
     """Of one file, from one version of its text to the next."""
 
     _kept: dict[tuple[str, str, bool], list[_Piece]] = field(default_factory=dict)

@@ -5,6 +5,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from dagent.dsl.texts import characters
 
@@ -44,8 +48,7 @@ class Source:
         return Span(self, start, max(start, min(end, size)))
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """The characters ``[start, end)`` of a source."""
 
     source: Source
@@ -76,3 +79,16 @@ class Span:
     def part(self, start: int, end: int) -> Span:
         """The sub-span whose offsets count from this span's start."""
         return self.source.span(self.start + start, min(self.start + end, self.end))
+
+
+class Placed(Struct, frozen=True, eq=False):
+    """A value whose last field is where it stands, which is no part of what it says."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and self._said() == other._said()
+
+    def __hash__(self) -> int:
+        return hash(self._said())
+
+    def _said(self) -> tuple[Any, ...]:
+        return astuple(self)[:-1]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Edit, Note
 from dagent.dsl.document import Entry, Mapping, Node, Path, Scalar, Sequence, locate, plain
@@ -94,8 +95,7 @@ def told(found: Diagnostic, before: Iterable[Diagnostic], unknown: Collection[Sp
     )
 
 
-@dataclass(frozen=True)
-class _Structure:
+class _Structure(Struct, frozen=True):
     root: Mapping
     diagnostics: Diagnostics
     misspelt: set[tuple[Path, str]]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from dagent.compiler import arguments
 from dagent.compiler.spec import Spec
@@ -60,8 +61,7 @@ def _check(
     return clean
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """``of_key``: the name is wrong, not the value."""
 
     code: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from dagent.compiler.digests import content_digest
 from dagent.compiler.engineer import ROLES
@@ -31,8 +32,7 @@ PASSES = {
 HANDED = {"seeds": "seed", "pool": "pool"}
 
 
-@dataclass(frozen=True)
-class _Use:
+class _Use(Struct, frozen=True):
     """A place in the spec that names a program, and what it will be called with."""
 
     program: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct
 
 from dagent.compiler.dataset import COLUMNS, EXTRA, Row, rows_of
 from dagent.compiler.digests import content_digest
@@ -24,16 +25,14 @@ REMEDIES = {
 }
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     data: DataSet
     sha256: str
     rows: tuple[Row, ...]
     hashes: Mapping[bytes, int]  # normalised prompt -> first row that has it
 
 
-@dataclass(frozen=True)
-class _Read:
+class _Read(Struct, frozen=True):
     """What is in a file: how many rows with which columns, what each is that `where` keeps, the
     first row of each prompt, and the pairs of rows that repeat one."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from dagent.compiler.facts import StudentFacts
 from dagent.compiler.passes.check_student import check_model

@@ -6,9 +6,11 @@ import argparse
 import difflib
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from dagent.compiler.pipeline import check, find_spec
 from dagent.compiler.settings import Settings, from_disk

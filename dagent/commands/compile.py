@@ -7,9 +7,10 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import asdict, replace
 
 from dagent.compiler import arms_view, memory
 from dagent.compiler import plan as plans

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as Dict
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from dagent.compiler import arguments
 from dagent.compiler.tables import Table, table

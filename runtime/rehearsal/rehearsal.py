@@ -9,10 +9,12 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import Any
+
+from msgspec.structs import replace
 
 from dagent.compiler.dataset import BRINGS
 from dagent.compiler.plan import Plan, Step, alone

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dagent.compiler.blocks import read_spec
 from dagent.compiler.passes.check_train import check_train
