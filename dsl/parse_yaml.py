@@ -95,7 +95,7 @@ def _around(
     YAML stops at its first error, and a quote that is not closed is noticed only at the next one.
     So each block of the spec is tried alone.
     """
-    tried = ((start, end, _fault(source, start, end)) for start, end in _blocks(source.text))
+    tried = ((start, end, _fault(source.text[start:end])) for start, end in blocks(source.text))
     faulty = [(start, end, fault) for start, end, fault in tried if fault]
     if not faulty:
         diagnostics.found += found.found
@@ -112,7 +112,7 @@ def _around(
     return Mapping(root.entries, source.span(0, len(text))) if isinstance(root, Mapping) else None
 
 
-def _blocks(text: str) -> list[tuple[int, int]]:
+def blocks(text: str) -> list[tuple[int, int]]:
     """Where the blocks of a spec start and end, as far as its left margin tells."""
     known = list(load()["properties"])
     keys = (m for m in _TOP.finditer(text) if m[1] in known or nearest(m[1], known))
@@ -120,9 +120,33 @@ def _blocks(text: str) -> list[tuple[int, int]]:
     return list(zip(starts, [*starts[1:], len(text)], strict=True))
 
 
-def _fault(source: Source, start: int, end: int) -> yaml.YAMLError | None:
+def fault_behind(source: Source, head: str, at: int, start: int, end: int) -> yaml.YAMLError | None:
+    """In what the block ``[start, end)`` stumbles, if all can be read but what comes at ``at``: as
+    if the whole was read. ``head`` is the line that names the block, where ``at`` is behind it.
+    ``None`` where YAML reads on, in the block or behind it, and where it is not YAML's rules but
+    ours that end the reading."""
+    text = head + source.text[at:]
     try:
-        for _ in _events(source.text[start:end]):
+        _Reader(Source(source.name, text), Diagnostics(), text).document()
+    except yaml.YAMLError:
+        pass
+    except _Stop:
+        return None
+    else:
+        return None
+    fault = _fault(head + source.text[at:end])
+    if isinstance(fault, yaml.reader.ReaderError):
+        fault.position += at - start - len(head)
+    elif isinstance(fault, yaml.MarkedYAMLError):
+        for mark in {id(m): m for m in (fault.problem_mark, fault.context_mark) if m}.values():
+            if mark.index >= len(head):
+                mark.index += at - start - len(head)
+    return fault
+
+
+def _fault(text: str) -> yaml.YAMLError | None:
+    try:
+        for _ in _events(text):
             pass
     except yaml.YAMLError as error:
         return error

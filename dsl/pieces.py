@@ -39,6 +39,14 @@ class _Piece(Struct, frozen=True):
     under: str
 
 
+class _Part(Struct, frozen=True):
+    """A cut of the text from offset ``start``; without a piece where it cannot be read alone."""
+
+    start: int
+    text: str
+    piece: _Piece | None
+
+
 class Pieces(Struct):
     """Of one file, from one version of its text to the next."""
 
@@ -47,11 +55,13 @@ class Pieces(Struct):
 
     def parse(self, source: Source, diagnostics: Diagnostics) -> Mapping | None:
         """As ``dagent.dsl.parse.parse``, with places in pieces."""
-        pieces = self._pieces(source)
+        faults = Diagnostics()
+        pieces = _sound(self._pieces(source), source, faults)
         entries = _joined(pieces) if pieces else None
         if entries is None or pieces is None:
             self._places = {}
             return parse(source, diagnostics)
+        diagnostics.found += faults.found
         for piece in pieces:
             diagnostics.found += piece.found
         return Mapping(entries, source.span(0, len(source.text)))
@@ -61,24 +71,44 @@ class Pieces(Struct):
         whole, offset = self._places.get(span.source, (span.source, 0))
         return whole.span(span.start + offset, span.end + offset)
 
-    def _pieces(self, source: Source) -> list[_Piece] | None:
-        """The pieces of the text, or ``None`` where it cannot be cut."""
+    def _pieces(self, source: Source) -> list[_Part]:
         texts = _cut(source)
         old, self._kept, self._places = self._kept, defaultdict(list), {}
-        pieces: list[_Piece] | None = []
+        parts = []
         offset = 0
         for index, (text, under) in enumerate(texts):
             key = (text, under, index == len(texts) - 1)
             piece = old[key].pop() if old.get(key) else _parsed(source.name, *key)
-            if piece is None:
-                pieces = None
-            else:
+            if piece is not None:
                 self._kept[key].append(piece)
                 self._places[piece.source] = (source, offset)
-                if pieces is not None:
-                    pieces.append(piece)
+            parts.append(_Part(offset, text, piece))
             offset += len(text)
-        return pieces
+        return parts
+
+
+def _sound(parts: list[_Part], source: Source, faults: Diagnostics) -> list[_Piece] | None:
+    """The pieces; of YAML in which one cannot be read, those of the other blocks, with a finding
+    for its block, as the front end leaves it out. ``None`` where cutting does not tell."""
+    lost = [part for part in parts if part.piece is None]
+    dagent = Path(source.name).suffix.lower() in DAGENT
+    if lost and (dagent or len(lost) > 1 or len(parts) == 1):
+        return None
+    kept = [part for part in parts if part.piece is not None]
+    if lost:
+        from dagent.dsl.parse_yaml import blocks, fault_behind
+        from dagent.dsl.yaml_errors import report
+
+        at = lost[0].start
+        start, end = next((a, b) for a, b in blocks(source.text) if a <= at < b)
+        head = next(part.text for part in parts if part.start >= start) if at > start else ""
+        inside = at + len(lost[0].text) <= end
+        fault = fault_behind(source, head, at, start, end) if inside else None
+        if fault is None:
+            return None
+        report(fault, source, faults, start, end)
+        kept = [part for part in kept if not start <= part.start < end]
+    return [part.piece for part in kept if part.piece is not None]
 
 
 def _cut(source: Source) -> list[tuple[str, str]]:

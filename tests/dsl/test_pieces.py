@@ -97,3 +97,18 @@ def test_what_did_not_change_is_not_parsed_again(name: str) -> None:
     assert [key for key in ("domain", "student", "criteria") if not same(key)] == []
     assert not same("budget")
     assert pieces.place(entry(second, "criteria").key_span).start == edited.index("\ncriteria") + 1
+
+
+def test_a_quote_that_is_not_yet_closed_leaves_the_other_blocks_as_they_were() -> None:
+    name = "quickstart.yaml"
+    text = next(p for p in TEXTS if p.name == name and p.parent.name == "formatted").read_text()
+    pieces, found = Pieces(), Diagnostics()
+    first = pieces.parse(Source(name, text), Diagnostics())
+    line = next(line for line in text.splitlines() if line.startswith("  model:"))
+    opened = pieces.parse(Source(name, text.replace(line, '  model: "tiny')), found)
+    assert first is not None
+    assert opened is not None
+    assert [d.code for d in found] == ["E030"]
+    before, after = ({entry.key: entry.value for entry in root} for root in (first, opened))
+    assert before.keys() - after.keys() == {"student"}
+    assert all(after[key] is before[key] for key in ("domain", "engineer", "budget", "criteria"))
