@@ -27,6 +27,7 @@ _AFTER_BLOCK = re.compile(r"\}[ \t,]*(?:#[^\n]*)?\r?\n(?=(?:[ \t]*(?:#[^\n]*)?\r
 _TOP_KEY = re.compile(r"^(?=[\w\"'])", re.MULTILINE)
 # A key alone on its line, then, after blanks and comments, the indentation of what is below it.
 _HEAD = re.compile(r"(\w+):[ ]*(?:#[^\n]*)?\r?\n(?:[ ]*(?:#[^\n]*)?\r?\n)*([ ]+)(?=[\w\"'])")
+_SAYS_NOTHING = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\r?\n)*")
 _MARKS = re.compile(r"^(?:---|\.\.\.|%)", re.MULTILINE)
 
 
@@ -44,6 +45,7 @@ class _Part(Struct, frozen=True):
 
     start: int
     text: str
+    under: str
     piece: _Piece | None
 
 
@@ -82,7 +84,7 @@ class Pieces(Struct):
             if piece is not None:
                 self._kept[key].append(piece)
                 self._places[piece.source] = (source, offset)
-            parts.append(_Part(offset, text, piece))
+            parts.append(_Part(offset, text, under, piece))
             offset += len(text)
         return parts
 
@@ -94,21 +96,26 @@ def _sound(parts: list[_Part], source: Source, faults: Diagnostics) -> list[_Pie
     dagent = Path(source.name).suffix.lower() in DAGENT
     if lost and (dagent or len(lost) > 1 or len(parts) == 1):
         return None
-    kept = [part for part in parts if part.piece is not None]
-    if lost:
+    kept = parts
+    for part in lost:
         from dagent.dsl.parse_yaml import blocks, fault_behind
         from dagent.dsl.yaml_errors import report
 
-        at = lost[0].start
-        start, end = next((a, b) for a, b in blocks(source.text) if a <= at < b)
-        head = next(part.text for part in parts if part.start >= start) if at > start else ""
-        inside = at + len(lost[0].text) <= end
-        fault = fault_behind(source, head, at, start, end) if inside else None
+        start, end = next((a, b) for a, b in blocks(source.text) if a <= part.start < b)
+        # The first piece begins with the comments above its block.
+        above = len(parts[0].text) <= start or _SAYS_NOTHING.fullmatch(source.text, 0, start)
+        if not above or part.start + len(part.text) > end:
+            return None
+        first, *others = [p for p in parts if start <= p.start <= part.start]
+        # Entries can be read without those before them, below the line that names their block.
+        entry = part.under and all(p.under == part.under for p in others)
+        head, at = (first.text, part.start) if entry else ("", start)
+        fault = fault_behind(source, head, at, start, end)
         if fault is None:
             return None
         report(fault, source, faults, start, end)
-        kept = [part for part in kept if not start <= part.start < end]
-    return [part.piece for part in kept if part.piece is not None]
+        kept = [p for p in parts if not start < p.start + len(p.text) <= end]
+    return [p.piece for p in kept if p.piece is not None]
 
 
 def _cut(source: Source) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +19,6 @@ from typing import Any
 
 import pytest
 import yaml
-from msgspec.structs import replace
 
 from dagent.cli import main
 from dagent.compiler.pipeline import compile
