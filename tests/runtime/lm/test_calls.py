@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pytest
 
 from dagent.compiler.prices import Price
@@ -147,7 +148,7 @@ def test_usage_and_price_are_metered_by_run_round_and_role(
         "prompt_tokens_details": {"cached_tokens": 400},
     }
     with lm_server.Server(lambda request: answer) as server, session(tmp_path) as run:
-        run.model(server.base, price=asdict(price))("hello")
+        run.model(server.base, price=msgspec.structs.asdict(price))("hello")
         for scope in ("run", "round:1", "generator"):
             assert run.meter.spent("calls", scope) == 1
             assert run.meter.spent("tokens", scope) == 1200
@@ -192,7 +193,7 @@ def test_no_cap_is_exceeded_by_many_threads_at_once(
         return True
 
     with lm_server.Server(longest, delay=0.02) as server, session(tmp_path, caps) as run:
-        lm = run.model(server.base, max_tokens=100, price=asdict(price))
+        lm = run.model(server.base, max_tokens=100, price=msgspec.structs.asdict(price))
         with ThreadPoolExecutor(16) as pool:
             answered = sum(pool.map(ask, range(64)))
     tokens = sum(u["prompt_tokens"] + u["completion_tokens"] for u in billed)
