@@ -32,6 +32,7 @@ from dagent.runtime.journal import Journal
 from dagent.runtime.lm.answers import AnswerLog
 from dagent.runtime.lm.connect import connect
 from dagent.runtime.lm.endpoint import Endpoint
+from dagent.runtime.lm.loop import run
 from dagent.runtime.meter import Meter
 
 SERVER = Path(__file__).parents[1] / "tests" / "runtime" / "lm" / "server.py"
@@ -81,7 +82,7 @@ def ours(base: str, calls: int, at_once: int) -> tuple[float, float]:
             step="r1.generate",
             parts=("round:1", "generator"),
         )
-        found = asyncio.run(drive(lm.acall, calls, at_once))
+        found = run(drive(lm.acall, calls, at_once))
         assert len(answers) == calls + 1
         answers.close()
         journal.close()

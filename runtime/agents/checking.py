@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from dagent.runtime.agents.verifier import (
 )
 from dagent.runtime.agents.versions import restore
 from dagent.runtime.grade import Grader
+from dagent.runtime.lm.loop import run
 from dagent.runtime.rows import Row
 from dagent.runtime.step import Context
 
@@ -35,7 +35,7 @@ def calibration(
     """
     role, agent = step.params["verifier"], _agent(program)
     with speaking(role, context, step.id, ("verifier",)):
-        said = asyncio.run(judged(agent, _brief(step), [row for row, _ in known]))
+        said = run(judged(agent, _brief(step), [row for row, _ in known]))
     return settled(
         said,
         [right for _, right in known],
@@ -56,7 +56,7 @@ def ask_model(
     """What the model says of each row: ``verdicts`` and why to reject it, or None."""
     role, agent = step.params["verifier"], _agent(program)
     with speaking(role, context, step.id, (f"round:{step.params['round']}", "verifier")):
-        return asyncio.run(
+        return run(
             verdicts(
                 agent,
                 _brief(step),

@@ -26,6 +26,7 @@ from dagent.runtime.agents.drafts import BRINGS, DRAFTS, DraftedRow, brought
 from dagent.runtime.agents.grounding import Grounds, Passage
 from dagent.runtime.agents.planner import METHODS
 from dagent.runtime.agents.verifier import Brief
+from dagent.runtime.lm.loop import in_caller
 from dagent.runtime.meter import OutOfBudget
 from dagent.runtime.rows import Cell, Row, cell, row_id
 
@@ -183,7 +184,7 @@ async def write(
                 received = _receive(order, asked, shelf, seen, lineage, more)
                 rows += received
                 new += [(shelf, order.pattern, row) for row in received if "fault" not in row]
-        reasons = screen([row for _, _, row in new])
+        reasons = await in_caller(screen, [row for _, _, row in new])
         for (shelf, pattern, row), reason in zip(new, reasons, strict=True):
             if reason is None:
                 shelf.good[pattern] += 1

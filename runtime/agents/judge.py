@@ -5,7 +5,6 @@ It sees rows that no agent may see, and nothing that it says of them leaves the 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from dagent.compiler.plan import Step
 from dagent.runtime.agents.asking import Asked, ask, speaking, together
 from dagent.runtime.agents.verifier import UNSCORED, Calibration, examined, settled
 from dagent.runtime.grade import RIGHT, Grade, wrong
+from dagent.runtime.lm.loop import run
 from dagent.runtime.rows import Row
 from dagent.runtime.step import Context
 
@@ -119,7 +119,7 @@ def _asked(
         return [one for one in answers if one is not None]
 
     with speaking({"lm": metric["lm"], "options": {}}, context, step.id, parts):
-        return asyncio.run(all_of_them())
+        return run(all_of_them())
 
 
 def _grade(asked: Asked, threshold: float) -> Grade:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from dagent.runtime.agents.asking import speaking
 from dagent.runtime.agents.planner import METHODS, PlannerAgent, Proposal, propose
 from dagent.runtime.agents.versions import restore
 from dagent.runtime.exploring import Draft, families_of, is_forced, untried
+from dagent.runtime.lm.loop import run
 from dagent.runtime.policies import error_driven
 from dagent.runtime.roles import Task
 from dagent.runtime.rows import Cell
@@ -31,7 +31,7 @@ def ask_planner(step: Step, inputs: Mapping[str, Artifact], task: Task, context:
         "most_rows_of_a_cell": round(params["cap"] * task.rows),
     }
     with speaking(role, context, step.id, (f"round:{task.round}", "planner")):
-        proposal = asyncio.run(propose(agent, task, methods, budget))
+        proposal = run(propose(agent, task, methods, budget))
     return drafted(proposal, task, role["lm"]["model"])
 
 

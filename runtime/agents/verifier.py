@@ -14,6 +14,7 @@ from dagent.compiler.engineering import LABELLED
 from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime.agents.asking import Asked, ask, together
 from dagent.runtime.grade import Grader
+from dagent.runtime.lm.loop import in_caller
 from dagent.runtime.rows import Row, cell
 
 MAJORITY = 0.5  # more than this share of the independent answers must agree with the row's
@@ -187,7 +188,7 @@ async def verdicts(
         )
         for n, i in enumerate(passed):
             own = [a for a in answers[n * samples : (n + 1) * samples] if a is not None]
-            said, reason = _agreed(own, rows[i], grade, model)
+            said, reason = await in_caller(_agreed, own, rows[i], grade, model)
             found[i] = ([*found[i][0], said], reason)
     return found
 

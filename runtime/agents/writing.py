@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from dagent.runtime.agents.generator import GeneratorAgent, write
 from dagent.runtime.agents.grounding import Grounds, Passage, handed, passages, read_documents
 from dagent.runtime.agents.verifier import Brief
 from dagent.runtime.agents.versions import restore, version
+from dagent.runtime.lm.loop import run
 from dagent.runtime.rows import Cell, Row, cell, read_json, read_rows, write_rows
 from dagent.runtime.step import Artifact, Context, StepOutput
 from dagent.runtime.steps.verify import screen_many
@@ -32,7 +32,7 @@ def write_candidates(step: Step, inputs: Mapping[str, Artifact], context: Contex
     sources += [Passage(f"pool#{row['id']}", row["prompt"]) for row in handed(inputs, "pool.")]
     kept = read_rows(inputs["kept"].path)
     with speaking(role, context, step.id, parts):
-        made = asyncio.run(
+        made = run(
             write(
                 agent,
                 Brief(params["goal"], params["answer"]),

@@ -16,7 +16,8 @@ from dagent.runtime.lm.answers import Answer, AnswerLog
 from dagent.runtime.lm.batch_log import BatchLog
 from dagent.runtime.lm.endpoint import Endpoint
 from dagent.runtime.lm.failures import Unusable
-from dagent.runtime.lm.line import Attempt, Line, loop
+from dagent.runtime.lm.line import Attempt, Line
+from dagent.runtime.lm.loop import loop, on_loop, run
 from dagent.runtime.meter import Meter, OutOfBudget
 
 if TYPE_CHECKING:
@@ -95,8 +96,12 @@ class Calls:
         most = request.config.max_tokens or self.endpoint.most
         answer = self.answers.find(key)
         if answer is None:
-            asked = asyncio.run_coroutine_threadsafe(self._ask(key, body, most), loop())
-            answer = await asyncio.wrap_future(asked)
+            asking = self._ask(key, body, most)
+            if on_loop():
+                answer = await asking
+            else:
+                asked = asyncio.run_coroutine_threadsafe(asking, loop())
+                answer = await asyncio.wrap_future(asked)
         else:
             self._settle_found(key, answer)
         _refuse_unusable(answer)
@@ -216,7 +221,7 @@ class Waiting:
     calls: Calls
 
     def complete(self, request: Request) -> Response:
-        return asyncio.run_coroutine_threadsafe(self.calls.complete(request), loop()).result()
+        return run(self.calls.complete(request))
 
 
 def prompt_bound(body: bytes) -> int:

@@ -1,15 +1,10 @@
-"""The line to one endpoint: its wire, its pace, and what is known of its health.
-
-A process has one event loop for all of them, in a thread of its own, so that connections and the
-pace are shared by whatever threads ask.
-"""
+"""The line to one endpoint: its wire, its pace, and what is known of its health."""
 
 from __future__ import annotations
 
 import asyncio
 import atexit
 import logging
-import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from functools import cache
@@ -23,6 +18,7 @@ from dagent.runtime.lm.batch_log import BatchLog
 from dagent.runtime.lm.batches import BatchWire
 from dagent.runtime.lm.endpoint import Endpoint
 from dagent.runtime.lm.failures import Fatal, Unavailable, Unusable
+from dagent.runtime.lm.loop import loop
 from dagent.runtime.lm.pace import Adaptive, Pace, Patience, Unpaced
 from dagent.runtime.lm.wire import HttpWire, LiteLLMWire, Trouble, Wire
 
@@ -191,14 +187,6 @@ _FATAL = {
 
 
 @cache
-def loop() -> asyncio.AbstractEventLoop:
-    """The process's event loop for language models, running in a thread of its own."""
-    made = asyncio.new_event_loop()
-    threading.Thread(target=made.run_forever, name="language-models", daemon=True).start()
-    return made
-
-
-@cache
 def line(
     model: str,
     api_base: str | None,
@@ -222,9 +210,7 @@ def _session() -> aiohttp.ClientSession:
     async def make() -> aiohttp.ClientSession:
         import aiohttp
 
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60), trust_env=True
-        )
+        return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60))
 
     session = asyncio.run_coroutine_threadsafe(make(), loop()).result()
     atexit.register(lambda: asyncio.run_coroutine_threadsafe(session.close(), loop()).result(5))

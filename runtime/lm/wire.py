@@ -8,7 +8,10 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from dagent.runtime.lm.answers import Answer
 from dagent.runtime.lm.endpoint import Endpoint
@@ -100,7 +103,13 @@ async def exchange(
     limits = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, 30.0))
     try:
         async with session.request(
-            method, url, headers=sent, timeout=limits, allow_redirects=False, **content
+            method,
+            url,
+            headers=sent,
+            timeout=limits,
+            proxy=proxy(endpoint.base),
+            allow_redirects=False,
+            **content,
         ) as reply:
             answer = await reply.read()
     # Refused before it was sent; everything later may have reached the model.
@@ -119,6 +128,16 @@ async def exchange(
             retry_after(reply.headers.get("Retry-After")),
         )
     return answer
+
+
+@cache
+def proxy(base: str) -> str | None:
+    """The proxy that the environment names for an address, read once. aiohttp's ``trust_env`` would
+    read it anew for every request, in a thread, and send passwords from ``~/.netrc``."""
+    address = urlsplit(base)
+    if address.hostname is None or proxy_bypass(address.hostname):
+        return None
+    return getproxies().get(address.scheme)
 
 
 @dataclass(frozen=True)

@@ -67,10 +67,9 @@ def _named(step: Step, rows: Sequence[Row], metric: str, context: Context) -> di
         said = _program(role, context.project)(deepcopy(list(rows)))
         found = read_weaknesses(said, rows, metric, role["program"])
         return {"weaknesses": found, "counted": {id for w in found for id in w["evidence"]}}
-    import asyncio
-
     from dagent.runtime.agents.asking import speaking
     from dagent.runtime.agents.diagnoser import Diagnoser, diagnose
+    from dagent.runtime.lm.loop import run
 
     failures: dict[str, list[Row]] = {}
     for row in rows:
@@ -78,7 +77,7 @@ def _named(step: Step, rows: Sequence[Row], metric: str, context: Context) -> di
             failures.setdefault(str(row.get("skill", "")), []).append(row)
     parts = (f"round:{step.params['round']}", "diagnoser")
     with speaking(role, context, step.id, parts):
-        found, refused = asyncio.run(diagnose(Diagnoser(), step.params["goal"], failures))
+        found, refused = run(diagnose(Diagnoser(), step.params["goal"], failures))
     return {"weaknesses": found, "refused": refused}
 
 

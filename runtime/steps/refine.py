@@ -100,10 +100,9 @@ def read_mended(row: Row, new: Any, program: str) -> Row | str:
 
 
 def _asked(step: Step, rows: list[Row], context: Context) -> list[Row | str]:
-    import asyncio
-
     from dagent.runtime.agents.asking import speaking, together
     from dagent.runtime.agents.refiner import Refiner, repaired
+    from dagent.runtime.lm.loop import run
 
     params = step.params
     agent = Refiner()
@@ -115,4 +114,4 @@ def _asked(step: Step, rows: list[Row], context: Context) -> list[Row | str]:
         return [row or "not repaired: the budget was spent" for row in found]
 
     with speaking(params["refiner"], context, step.id, (f"round:{params['round']}", "refiner")):
-        return asyncio.run(ask())
+        return run(ask())
