@@ -12,6 +12,7 @@ there.
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from collections.abc import Mapping as Dict
 from pathlib import Path
 
@@ -20,7 +21,6 @@ from msgspec import Struct, field
 import dagent.specs
 from dagent.compiler.facts import nameable
 from dagent.compiler.names import Names
-from dagent.compiler.passes.check_document import check_document
 from dagent.compiler.plan import digest
 from dagent.compiler.secrets import refuse_literals
 from dagent.compiler.settings import Documents, Settings
@@ -34,11 +34,14 @@ from dagent.dsl.source import Span
 class Composed(Struct, frozen=True):
     """``sources``: for each file, by its path relative to the spec's folder, the digest of the
     document in it; comments and spaces do not change it. ``values``: the parameters that did not
-    take their default, secrets excepted."""
+    take their default, secrets excepted. ``unknown`` are the places of names without a value;
+    what is not ``complete`` lacks what could not be read."""
 
     root: Mapping
     sources: Dict[str, str]
     values: Dict[str, str | int | float | bool]
+    unknown: Collection[Span] = ()
+    complete: bool = True
 
 
 def compose(path: Path, settings: Settings, diagnostics: Diagnostics) -> Composed:
@@ -46,6 +49,17 @@ def compose(path: Path, settings: Settings, diagnostics: Diagnostics) -> Compose
 
     Raises:
         Refused: when a file cannot be read, or anything found so far is an error.
+    """
+    composed = composed_as_far(path, settings, diagnostics)
+    diagnostics.gate()
+    return composed
+
+
+def composed_as_far(path: Path, settings: Settings, diagnostics: Diagnostics) -> Composed:
+    """As far as it can be read, for what else is wrong to be found in one go.
+
+    Raises:
+        Refused: when nothing can be read, or a secret is written out.
     """
     loader = _Loader(path.parent, settings.documents, diagnostics)
     merged = loader.load(path)
@@ -63,10 +77,8 @@ def compose(path: Path, settings: Settings, diagnostics: Diagnostics) -> Compose
     root = names.substitute(merged)
     if complete:
         names.unused()
-    if diagnostics.has_errors:  # what could be read is looked at too, to find more in one go
-        check_document(root, diagnostics, names.unknown, complete=complete)
-    diagnostics.gate()
-    return Composed(root, dict(sorted(loader.sources.items())), names.given())
+    sources = dict(sorted(loader.sources.items()))
+    return Composed(root, sources, names.given(), names.unknown, complete)
 
 
 def merge(path: Path, settings: Settings) -> Mapping | None:

@@ -21,7 +21,7 @@ from dagent.compiler.arms import Arm
 from dagent.compiler.arms import arms as arms_of
 from dagent.compiler.arms import seeds as seeds_of
 from dagent.compiler.blocks import read_spec
-from dagent.compiler.compose import Composed, compose, imports
+from dagent.compiler.compose import Composed, composed_as_far, imports
 from dagent.compiler.cost import Cost
 from dagent.compiler.engineering import attempt_caps
 from dagent.compiler.facts import Facts
@@ -47,6 +47,7 @@ from dagent.compiler.passes.share import share
 from dagent.compiler.plan import Plan, PlannedArm, Step
 from dagent.compiler.prices import Price
 from dagent.compiler.settings import Settings, remembered
+from dagent.compiler.sound import OF_ITSELF, sound
 from dagent.compiler.spec import Engineer, Spec
 from dagent.compiler.variants import CheckedArm, alone, lower_all, planned, variants
 from dagent.dsl import document
@@ -62,6 +63,9 @@ PASSES: tuple[Rewrite, ...] = (
     share,  # keys chain from inputs, so this one gives them
     order,  # last: merging may have moved what a step waits for
 )
+
+
+MOST_MISTAKES_IN_A_ROW = 4  # a key left out is what the block around it then lacks, and so on
 
 
 class Compiled(Struct, frozen=True):
@@ -81,7 +85,7 @@ def compile(path: Path, settings: Settings | None = None) -> Compiled:
     """
     settings = settings or Settings()
     diagnostics = Diagnostics()
-    composed = compose(path, settings, diagnostics)
+    composed = composed_as_far(path, settings, diagnostics)
     arms = _checked(path, composed, settings, diagnostics)
     seeds = seeds_of(composed.root) or (arms[0].spec.seed,)
     compared = len(arms) > 1 or composed.root.entry("arms") is not None
@@ -128,7 +132,7 @@ def check(path: Path, settings: Settings | None = None) -> tuple[Diagnostic, ...
     settings = settings or Settings()
     diagnostics = Diagnostics()
     try:
-        composed = compose(path, settings, diagnostics)
+        composed = composed_as_far(path, settings, diagnostics)
         _checked(path, composed, settings, diagnostics)
     except Refused as refused:
         return refused.diagnostics
@@ -143,7 +147,9 @@ def _checked(
     Raises:
         Refused: with what was found, stage by stage.
     """
-    check_document(composed.root, diagnostics)
+    check_document(composed.root, diagnostics, composed.unknown, complete=composed.complete)
+    if diagnostics.has_errors:
+        _check_beside(composed, path.parent, settings, diagnostics)
     diagnostics.gate()
     loop, *others = arms_of(composed.root, diagnostics)
     settings = replace(settings, recall=remembered(settings.recall))  # the arms read the same files
@@ -163,6 +169,30 @@ def _checked(
     check_arms(checked, composed.root, diagnostics)
     diagnostics.gate()
     return tuple(checked)
+
+
+def _check_beside(
+    composed: Composed, project: Path, settings: Settings, diagnostics: Diagnostics
+) -> None:
+    """Beside mistakes of an earlier stage, those that files, programs and libraries tell of what
+    these leave of the document."""
+    root, wrong = composed.root, tuple(diagnostics)
+    settings = replace(settings, recall=remembered(settings.recall))
+    told = {(d.code, d.span) for d in diagnostics}
+    for _ in range(MOST_MISTAKES_IN_A_ROW):
+        root = sound(root, wrong, composed.unknown)
+        found = Diagnostics(origins=diagnostics.origins)
+        with suppress(Refused):
+            check_document(root, found)
+            found.gate()
+            _checked_arm(arms_of(root, found)[0], project, settings, found)
+        wrong = tuple(found)
+        for finding in wrong:
+            if finding.code in OF_ITSELF and (finding.code, finding.span) not in told:
+                told.add((finding.code, finding.span))
+                diagnostics.add(finding)
+        if not found.has_errors:
+            break
 
 
 def _checked_arm(

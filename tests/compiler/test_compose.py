@@ -261,7 +261,7 @@ def test_unused_names_are_warned_of(project: Any) -> None:
 
 def test_spelling_and_structure_are_found_in_one_go(project: Any) -> None:
     text = "seed = $n\ndomain { nam = d }\nbudget { rounds <= }\nlet { n = 1 }\n"
-    codes = {d.code for d in refused(project, text)}
+    codes = {d.code for d in check(project.text(text, "spec.dagent"), Settings())}
     assert {"E021", "E101"} <= codes
     assert "E105" not in codes  # `$n` stands for a number
 

@@ -43,6 +43,12 @@ MISTAKES = {
     "empty": ('"Answer."', '""', "E110"),
     "range": ("60%", "160%", "E204"),
     "block": ("train", "tarin", "E102"),
+    "file": ("dev.jsonl", "devs.jsonl", "E301"),
+    "function": ("py:generate", "py:generat", "E311"),
+    "student": ("./model", "./modle", "E601"),
+    "argument": ("learning_rate", "learning_rat", "E602"),
+    "type": ("1e-3", "fast", "E603"),
+    "rounds": ("rounds <= 2", "rounds <= two", "E201"),
 }
 SPECS = [
     "key word unit name missing",
@@ -55,6 +61,11 @@ SPECS = [
     "missing block unit spelling key",
     "empty goal name word spelling",
     "range block missing unit name",
+    "key file unit argument name",
+    "rounds file function student type",
+    "word student rounds file goal",
+    "missing argument empty function spelling",
+    "range type name student unit",
 ]
 
 
@@ -64,6 +75,8 @@ def test_five(names: str, base: str, project: Any) -> None:
     text = base
     for name in names.split():
         right, wrong, _ = MISTAKES[name]
+        if base is YAML:
+            right, wrong = right.replace(" <=", ":"), wrong.replace(" <=", ":")
         assert right in text
         text = text.replace(right, wrong, 1)
     path = project.text(text, "spec.dagent" if base is DAGENT else "spec.yaml")
