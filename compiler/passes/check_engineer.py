@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os.path import exists
 from pathlib import Path
 
 from dagent.compiler.digests import content_digest
@@ -98,7 +99,7 @@ def _source(
         diagnostics.error("E653", f"there is no document `{path}`", span, remedy)
         return None
     for data in spec.data:
-        if data.path and (project / data.path).exists() and file.samefile(project / data.path):
+        if data.path and exists(project / data.path) and file.samefile(project / data.path):
             diagnostics.error(
                 "E653",
                 f"`{path}` is the data set `{data.name}`, which the generator must not copy",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from os.path import isfile
 from pathlib import Path
 
 from dagent.compiler.arguments import VLLM
@@ -96,7 +97,8 @@ def check_model(
         return _builtin(student, span, settings, diagnostics)
     if student.source == "local":
         return _local(student, span, project, settings, diagnostics)
-    if _HUB.fullmatch(student.model) and (project / student.model / "config.json").is_file():
+    # `os.path`, which says no of a name that is too long for any file.
+    if _HUB.fullmatch(student.model) and isfile(project / student.model / "config.json"):
         diagnostics.error(
             "E601",
             f"`{student.model}` is a name on the hub, and a folder of the project too",

@@ -58,6 +58,7 @@ CASES = [
     (data(path="../x.jsonl"), ["E707"]),
     (data(path="/etc/passwd", format="csv"), ["E707"]),
     (data(path="a" * 300 + ".jsonl"), ["E707"]),
+    ({"student": {"model": "a" * 300}}, []),
     (data(path="a/" * 3000 + "x.jsonl"), ["E707"]),
     (data(path="test.jsonl"), ["E303"]),
     (data(role="guard"), ["E305", "E313"]),
