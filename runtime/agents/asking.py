@@ -93,6 +93,8 @@ def speaking(role: Params, context: Context, step: str, parts: tuple[str, ...]) 
     """DSPy set to ``lm_of`` these."""
     import dspy
 
+    from dagent.runtime.agents.adapter import Adapter
+
     lm = lm_of(role, context, step, parts)
-    with dspy.context(lm=lm, adapter=dspy.JSONAdapter(), disable_history=True):
+    with dspy.context(lm=lm, adapter=Adapter(), disable_history=True):
         yield

@@ -88,15 +88,23 @@ def _bands(threshold: float) -> tuple[int, int]:
     return index.b, index.r
 
 
+@cache
+def _sketch() -> Any:
+    """Of nothing, to copy: datasketch draws the permutations anew for every other one."""
+    from datasketch import MinHash
+
+    return MinHash(num_perm=PERMUTATIONS)
+
+
 def _near_of(group: list[tuple[Row, bool]], threshold: float) -> dict[str, str]:
-    from datasketch import MinHash, MinHashLSH
+    from datasketch import MinHashLSH
 
     index: Any = MinHashLSH(num_perm=PERMUTATIONS, params=_bands(threshold))
     seen: list[tuple[Row, Shingles, Shingles]] = []
     found: dict[str, str] = {}
     for row, new in group:
         asked, answered = shingles(row["prompt"]), shingles(row["answer"])
-        sketch = MinHash(num_perm=PERMUTATIONS)
+        sketch = _sketch().copy()
         sketch.update_batch([" ".join(shingle).encode() for shingle in asked])
         # The sketch only proposes; what it proposes is compared in full.
         for number in sorted(index.query(sketch)) if new else ():
