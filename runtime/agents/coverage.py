@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Mapping
+from heapq import nsmallest
+from zlib import crc32
 
 from dagent.compiler.overlap import constants
 from dagent.runtime.rows import collapsed, normalised
 
-Shingles = frozenset[int]
+Shingles = frozenset[str]
 
 # What rows of one skill and difficulty can differ in, besides their values.
 PATTERNS: Mapping[str, str] = {
@@ -37,7 +38,7 @@ class NearDuplicates:
     def __init__(self) -> None:
         self._same: dict[str, str] = {}
         self._known: dict[str, tuple[Shingles, Shingles]] = {}
-        self._index: defaultdict[tuple[object, int], list[str]] = defaultdict(list)
+        self._index: defaultdict[tuple[object, str], list[str]] = defaultdict(list)
 
     def add(self, id: str, prompt: str, answer: str) -> str | None:
         """The id of an earlier row that this one nearly repeats; None, and it is added."""
@@ -46,7 +47,7 @@ class NearDuplicates:
             return same
         asked, answered = _shingles(prompt), _shingles(answer)
         held = constants(prompt)
-        prefix = sorted(asked)[: int((1 - SIMILAR) * len(asked)) + 1]
+        prefix = _prefix(asked)
         for other in dict.fromkeys(o for s in prefix for o in self._index[held, s]):
             known, said = self._known[other]
             if _alike(asked, known) and _alike(answered, said):
@@ -58,12 +59,19 @@ class NearDuplicates:
 
 
 def _alike(one: Shingles, other: Shingles) -> bool:
-    return len(one & other) >= SIMILAR * len(one | other)
+    if min(len(one), len(other)) < SIMILAR * max(len(one), len(other)):
+        return False
+    common = len(one & other)
+    return common >= SIMILAR * (len(one) + len(other) - common)
 
 
 def _shingles(text: str) -> Shingles:
     folded = normalised(text)
-    parts = {folded[i : i + _SHINGLE] for i in range(max(1, len(folded) - _SHINGLE + 1))}
-    return frozenset(
-        int.from_bytes(hashlib.blake2b(p.encode(), digest_size=8).digest()) for p in parts
-    )
+    return frozenset(folded[i : i + _SHINGLE] for i in range(max(1, len(folded) - _SHINGLE + 1)))
+
+
+def _prefix(shingles: Shingles) -> list[str]:
+    """In an order that is the same for all, and has nothing to do with the alphabet: what texts
+    begin with is no rarer than the rest."""
+    few = int((1 - SIMILAR) * len(shingles)) + 1
+    return nsmallest(few, shingles, key=lambda shingle: (crc32(shingle.encode()), shingle))
