@@ -1,11 +1,14 @@
 // Starts `dagent lsp` and hands it .dagent and YAML files; the server leaves alone what is no spec.
 const vscode = require("vscode");
 const { LanguageClient } = require("vscode-languageclient/node");
+const { programIn } = require("./program");
 
 let client;
 
 async function start() {
-  const [command, ...args] = vscode.workspace.getConfiguration("dagent").get("command");
+  const [named, ...args] = vscode.workspace.getConfiguration("dagent").get("command");
+  const folders = (vscode.workspace.workspaceFolders ?? []).map((folder) => folder.uri.fsPath);
+  const command = programIn(folders, named);
   const watched = vscode.workspace.createFileSystemWatcher("**/*.{dagent,yaml,yml,jsonl,csv,parquet,py}");
   client = new LanguageClient(
     "dagent",
