@@ -12,6 +12,7 @@ import itertools
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from dagent.runtime.rehearsal.author import program
@@ -33,21 +34,28 @@ def answer(request: Mapping[str, Any], known: Mapping[str, str], faults: bool = 
     """The answer to a request; ``known`` are right answers by question. With ``faults`` an author's
     first program breaks off. What is no prompt of ours is answered by the mark alone."""
     messages = request["messages"]
-    outputs = _OUTPUT.findall(messages[0]["content"].split("Outputs will be")[-1])
+    outputs = _outputs(messages[0]["content"])
     if not outputs:
         return MARK
     given = {
         name: json.loads(value) if name in _LISTS else value
         for name, value in inputs(request).items()
     }
-    if "program" in dict(outputs):
+    if "program" in outputs:
         return json.dumps({"plan": f"a plan of a {MARK}", "program": program(given, faults)})
     salt = hashlib.sha256(json.dumps(messages).encode()).hexdigest()
     said = {
-        name: _value(name, _schema(json.loads(note)), given, known, f"{salt}{name}", 0)
-        for name, note in outputs
+        name: _value(name, schema, given, known, f"{salt}{name}", 0)
+        for name, schema in outputs.items()
     }
     return json.dumps(said)
+
+
+@lru_cache(maxsize=64)  # a step's prompts begin alike
+def _outputs(system: str) -> Mapping[str, Schema]:
+    """The fields that a prompt asks for."""
+    notes = _OUTPUT.findall(system.split("Outputs will be")[-1])
+    return {name: _schema(json.loads(note)) for name, note in notes}
 
 
 def _schema(note: str) -> Schema:

@@ -160,10 +160,10 @@ class _Known:
     _read: set[str] = field(default_factory=set)
 
     def __call__(self) -> Mapping[str, str]:
-        for name, artifact in list(self.outputs.items()):
-            if name not in self._read and re.search(r"(^|/)data\.[^/]+/rows$", name):
-                self._read.add(name)
-                rows = read_rows(artifact.path)
+        for name in [n for n in list(self.outputs) if n not in self._read]:
+            self._read.add(name)
+            if re.search(r"(^|/)data\.[^/]+/rows$", name):
+                rows = read_rows(self.outputs[name].path)
                 self._answers |= {r["prompt"]: r["answer"] for r in rows if "answer" in r}
         return self._answers
 
