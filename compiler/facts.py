@@ -27,6 +27,7 @@ class DataFacts(Struct, frozen=True):
     rows: int
     characters: float
     skills: tuple[str, ...] = ()
+    skill_sizes: Mapping[str, int] = field(default_factory=dict)  # "" -> rows that name none
     difficulties: tuple[str | int, ...] = ()
     revision: str | None = None
     known: bool = True

@@ -30,7 +30,7 @@ from dagent.compiler.passes.check_accelerate import check_accelerate
 from dagent.compiler.passes.check_arguments import check_arguments
 from dagent.compiler.passes.check_arms import check_arms
 from dagent.compiler.passes.check_budget import check_budget
-from dagent.compiler.passes.check_criteria import check_criteria, check_tasks
+from dagent.compiler.passes.check_criteria import check_criteria, check_tasks, select_rows
 from dagent.compiler.passes.check_data import check_data
 from dagent.compiler.passes.check_device import check_device
 from dagent.compiler.passes.check_document import check_document
@@ -69,12 +69,14 @@ MOST_MISTAKES_IN_A_ROW = 4  # a key left out is what the block around it then la
 
 
 class Compiled(Struct, frozen=True):
-    """``lock`` is the content of ``dagent.lock``; ``root`` the composed document, with places."""
+    """``lock`` is the content of ``dagent.lock``; ``root`` the composed document, with places;
+    ``effective`` as how many rows those of ``select`` count for the gate, where that is known."""
 
     plan: Plan
     lock: Mapping[str, Any]
     warnings: tuple[Diagnostic, ...]
     root: document.Mapping
+    effective: float | None = None
 
 
 def compile(path: Path, settings: Settings | None = None) -> Compiled:
@@ -110,7 +112,9 @@ def compile(path: Path, settings: Settings | None = None) -> Compiled:
         prices={k: _price(p) for arm in arms for k, p in sorted(arm.facts.prices.items())},
     )
     lock = make_lock(path, plan, composed, spec, facts, settings.variant)
-    return Compiled(plan, lock, tuple(diagnostics), composed.root)
+    known = select_rows(spec, facts.data)
+    effective = known[1] if known else None
+    return Compiled(plan, lock, tuple(diagnostics), composed.root, effective)
 
 
 def _price(price: Price) -> dict[str, float]:

@@ -30,8 +30,9 @@ def check_criteria(spec: Spec, facts: Mapping[str, DataFacts], diagnostics: Diag
     _check_select(spec, facts, diagnostics)
 
 
-def detectable_gain(rows: int, alpha: float) -> float:
-    """The least gain that a paired test on ``rows`` rows shows 4 times in 5, as a fraction.
+def detectable_gain(rows: float, alpha: float) -> float:
+    """The least gain that a paired test on ``rows`` rows shows 4 times in 5, as a fraction; where
+    skills count the same, ``rows`` are ``effective_rows``.
 
     For McNemar's test the number of rows is n = (z_alpha + z_beta)^2 * psi / d^2, with d the gain
     and psi the share of rows that the two students answer differently (Connor 1987, without the
@@ -41,6 +42,33 @@ def detectable_gain(rows: int, alpha: float) -> float:
     0.096
     """
     return (_quantile(1 - alpha) + 0.8416) * math.sqrt(0.3 / max(rows, 1))
+
+
+def effective_rows(sizes: Iterable[float]) -> float:
+    """As how many rows those of skills with ``sizes`` rows count when every skill counts the same.
+
+    Rows of weight w tell as much as n = (sum of w)^2 / sum of w^2 rows of one weight (Kish 1965,
+    section 11.7); with w = 1 / size that is k^2 / sum of 1 / size for k skills.
+
+    >>> effective_rows([100, 100]), round(effective_rows([180, 20]))
+    (200.0, 72)
+    """
+    sizes = [size for size in sizes if size > 0]
+    return len(sizes) ** 2 / sum(1 / size for size in sizes) if sizes else 0.0
+
+
+def select_rows(spec: Spec, facts: Mapping[str, DataFacts]) -> tuple[int, float] | None:
+    """How many rows the gate decides on, and as how many they count in the first metric; ``None``
+    where dev is not at hand."""
+    dev = next((d for d in spec.data if d.role == "dev" and d.name in facts), None)
+    if dev is None or not facts[dev.name].known:
+        return None
+    found = facts[dev.name]
+    share = spec.criteria.select * (dev.sample or found.rows) / max(1, found.rows)
+    rows = round(share * found.rows)
+    if spec.criteria.metrics[0].average != "macro":
+        return rows, rows
+    return rows, effective_rows(max(1, share * size) for size in found.skill_sizes.values())
 
 
 def _quantile(p: float) -> float:
@@ -249,15 +277,18 @@ def _check_select(spec: Spec, facts: Mapping[str, DataFacts], diagnostics: Diagn
             "write `50%`",
         )
         return
-    dev = next((d for d in spec.data if d.role == "dev" and d.name in facts), None)
-    if dev is None or not facts[dev.name].known:
+    known = select_rows(spec, facts)
+    if known is None:
         return
-    rows = round(select * (dev.sample or facts[dev.name].rows))
-    gain = detectable_gain(rows, spec.criteria.alpha)
+    rows, effective = known
+    gain = detectable_gain(effective, spec.criteria.alpha)
     if gain > COARSE:
+        dev = spec.role("dev")
+        weighed = "" if effective > rows - 1 else f", which count as {effective:.0f},"
         diagnostics.warn(
             "E509",
-            f"on {rows} rows to select on, the gate sees only gains above {shown(gain, 'points')}",
+            f"on {rows} rows to select on{weighed} the gate sees only gains above "
+            f"{shown(gain, 'points')}",
             spec.at("data", dev.name, "path"),
             "add dev rows: four times as many see gains half as large",
         )

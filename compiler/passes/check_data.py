@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -61,6 +62,7 @@ def _facts(spec: Spec, item: Loaded) -> DataFacts:
         rows=len(item.rows),
         characters=sum(len(r.prompt) + len(r.answer) for r in item.rows) / max(1, len(item.rows)),
         skills=tuple(sorted({r.skill for r in item.rows if r.skill is not None})),
+        skill_sizes=Counter(r.skill or "" for r in item.rows),
         difficulties=tuple(sorted(difficulties, key=lambda d: (isinstance(d, str), d))),
         ungradable=_ungradable(spec, item),
         databases=_databases(item.rows),

@@ -155,21 +155,24 @@ def summarise(compiled: Compiled) -> dict[str, Any]:
         "tokens": whole["tokens"],
         "money": whole["money"] if plan.prices else None,
         "seconds": [float(f"{x:.2g}") for x in _sum(seconds)],
-        "gate": _gate(plan),
+        "gate": _gate(plan, compiled.effective),
         "arms": [asdict(arm) for arm in plan.arms],
         "merged": plan.merged,
         "warnings": to_json(compiled.warnings),
     }
 
 
-def _gate(plan: Plan) -> dict[str, float]:
-    """How many rows the gate decides on, and the least gain that it can tell from noise there."""
+def _gate(plan: Plan, effective: float | None) -> dict[str, float]:
+    """How many rows the gate decides on, as how many they count where skills count the same, and
+    the least gain that it can tell from noise there."""
     first = next(step for step in plan.steps if step.kind == "gate")
     rows = plan.step(input_step(first.inputs["answers"])).estimate.rows
     alpha = first.params["alpha"]
     if not rows:
         return {}
-    return {"rows": rows[1], "detectable": round(detectable_gain(rows[1], alpha), 4)}
+    counted = effective or rows[1]
+    weighed = {"effective": round(counted, 1)} if counted < rows[1] - 1 else {}
+    return {"rows": rows[1], **weighed, "detectable": round(detectable_gain(counted, alpha), 6)}
 
 
 def _sum(ranges: list[Any]) -> list[Any]:
@@ -210,7 +213,8 @@ def _models(tokens: list[float], money: list[float] | None) -> str:
 def _seen(gate: dict[str, float]) -> str:
     if not gate:
         return ""
+    weighed = f", which count as {gate['effective']:.0f}," if "effective" in gate else ""
     return (
-        f"with {gate['rows']} select rows a gain under {100 * gate['detectable']:.1f} points "
-        "cannot be told from noise\n"
+        f"with {gate['rows']} select rows{weighed} a gain under "
+        f"{100 * gate['detectable']:.1f} points cannot be told from noise\n"
     )

@@ -45,10 +45,13 @@ def _said(past: Sequence[Event], plan: Plan) -> Iterator[str]:
     splits = (e for e in past if e["event"] == "step_finished" and e["kind"] == "split")
     if split := next(splits, None):
         rows = round(split["metrics"]["select"])
-        least = 100 * detectable_gain(rows, gate.params["alpha"])
+        macro = gate.params["metrics"][0]["average"] == "macro"
+        counted = split["metrics"].get("select_by_skill", rows) if macro else rows
+        weighed = f", which count as {counted:.0f}," if counted < rows - 1 else ""
+        least = 100 * detectable_gain(counted, gate.params["alpha"])
         yield (
-            f"Gains of a round below {least:.1f} points: on {rows} select rows the gate sees "
-            "smaller ones less than four times in five."
+            f"Gains of a round below {least:.1f} points: on {rows} select rows{weighed} the gate "
+            "sees smaller ones less than four times in five."
         )
     yield from _of_leaks(past)
     yield from _of_metrics(gate)

@@ -1,15 +1,18 @@
 """``split``: dev into a half that the engineer may read and a half that only the gate reads.
 
 Choosing on the rows that guided the search inflates the score by 6 to 8 points (``method.md``,
-pilot). Stratified by cell, seeded.
+pilot). Stratified by cell, seeded. ``select_by_skill`` tells as how many rows those of select count
+where every skill counts the same.
 """
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from dagent.compiler.passes.check_criteria import effective_rows
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.rows import Cell, Row, cell, read_rows, write_rows
@@ -31,7 +34,11 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
             "diagnose": write_rows(context.scratch / "diagnose.jsonl", diagnose),
             "select": write_rows(context.scratch / "select.jsonl", select),
         },
-        {"diagnose": len(diagnose), "select": len(select)},
+        {
+            "diagnose": len(diagnose),
+            "select": len(select),
+            "select_by_skill": effective_rows(Counter(cell(row)[0] for row in select).values()),
+        },
         f"{len(diagnose)} rows to diagnose on, {len(select)} to select on",
     )
 

@@ -39,6 +39,23 @@ def test_compile_without_arguments(here: Any, capsys: pytest.CaptureFixture[str]
     assert not list(here.folder.glob(".*.tmp"))
 
 
+def test_what_select_can_show_where_skills_count_the_same(
+    here: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """160 and 40 rows count as 2² / (1/160 + 1/40)."""
+    skills = ["a"] * 8 + ["b"] * 2
+    rows = [{"prompt": f"q {i}", "answer": "x", "skill": skills[i % 10]} for i in range(400)]
+    here.write_rows("dev.jsonl", rows)
+    printed = []
+    for average in ("micro", "macro"):
+        metric = {"grader": "exact", "average": average}
+        here.spec({"criteria": {"metric": {"accuracy": metric}}})
+        assert main(["compile"]) == 0
+        printed.append(capsys.readouterr().out)
+    assert "with 200 select rows a gain under 9.6 points cannot" in printed[0]
+    assert "with 200 select rows, which count as 128, a gain under 12.0 points" in printed[1]
+
+
 def test_compile_json_and_output(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compile", "--json", "-o", "a.plan.json", "--set", "seed=3"]) == 0
     summary = json.loads(capsys.readouterr().out)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from scipy.stats import norm
 
+from dagent.compiler.passes.check_criteria import detectable_gain, effective_rows
+from dagent.runtime.graders import weights
 from dagent.runtime.statistics import paired_test
 from dagent.runtime.steps.gate import accepts
 
@@ -51,3 +55,34 @@ def test_the_test_score_of_the_chosen_round_is_unbiased_and_its_select_score_is_
     error = np.std(test_bias) / len(test_bias) ** 0.5
     assert abs(np.mean(test_bias)) < 3 * error
     assert np.mean(select_bias) > 5 * error, "choosing on select inflates it: why test is apart"
+
+
+@pytest.mark.parametrize("sizes", [(150, 40, 10), (70, 70, 60), (400, 20, 20, 20)])
+def test_the_gain_that_compile_names_is_shown_four_times_in_five(sizes: tuple[int, ...]) -> None:
+    """Skills count the same and have unequal numbers of rows; three answers in ten change."""
+    rng = np.random.default_rng(2)
+    rows = [{"skill": str(skill)} for skill, size in enumerate(sizes) for _ in range(size)]
+    weight = weights(rows, {"average": "macro"})
+    assert weight is not None
+
+    def changes(gain: float, times: int) -> np.ndarray:
+        chances = [(0.3 - gain) / 2, 0.7, (0.3 + gain) / 2]
+        return rng.choice([-1, 0, 1], size=(times, len(rows)), p=chances)
+
+    def p_values(changed: np.ndarray) -> np.ndarray:
+        """The limit, for many rows, of the permutation test that the gate makes."""
+        counted = changed * weight
+        return norm.sf(counted.sum(1) / np.sqrt((counted**2).sum(1)))
+
+    def power(gain: float) -> float:
+        return float((p_values(changes(gain, 4000)) <= ALPHA).mean())
+
+    gain = detectable_gain(effective_rows(sizes), ALPHA)
+    assert 0.77 < power(gain) < 0.87
+    if effective_rows(sizes) < 0.9 * len(rows):
+        assert power(detectable_gain(len(rows), ALPHA)) < 0.7, "the rows counted one by one"
+
+    few = changes(gain, 5)
+    for changed, expected in zip(few, p_values(few), strict=True):
+        scores = [(changed == side).astype(float).tolist() for side in (-1, 1)]
+        assert paired_test(*scores, weight).better == pytest.approx(expected, abs=0.03)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -17,6 +17,7 @@ from dagent.runtime.history import events_of, keep_plan
 from dagent.runtime.report import facts
 from dagent.runtime.report.markup import Markup, el
 from dagent.runtime.report.page import render
+from dagent.runtime.report.unshown import unshown
 from dagent.runtime.rows import read_rows
 
 FAULTY = """
@@ -187,6 +188,18 @@ def test_it_says_what_it_does_not_show(done: Path, compared: Path) -> None:
     assert "points: on 40 select rows" in one
     assert "simpler data of the same budget were not tried" in one
     assert "simpler data of the same budget were not tried" not in arms
+
+
+def test_the_least_gain_counts_rows_as_the_metric_does() -> None:
+    params = {"alpha": 0.05, "guards": [], "metrics": [{"grader": "exact", "average": "macro"}]}
+    gate = SimpleNamespace(kind="gate", round=1, params=params)
+    plan: Any = SimpleNamespace(variants=(), steps=[gate])
+    metrics = {"select": 200, "select_by_skill": 72.0}
+    split = {"event": "step_finished", "kind": "split", "metrics": metrics}
+    shown = str(unshown([split], plan))
+    assert "below 16.0 points: on 200 select rows, which count as 72, the gate" in shown
+    gate.params["metrics"][0]["average"] = "micro"
+    assert "below 9.6 points: on 200 select rows the gate" in str(unshown([split], plan))
 
 
 def test_what_a_user_wrote_is_text() -> None:
