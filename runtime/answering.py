@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
+from transformers import __version__ as VERSION
 from transformers.utils import logging as transformers_logging
 
 from dagent.dsl.diagnostics import Diagnostic, Refused
@@ -25,7 +26,8 @@ def load(path: str, revision: str | None = None, trust: bool = False) -> tuple[A
     it is trusted.
 
     Raises:
-        Refused: E873 where it cannot be loaded without; E601 where there are no safetensors.
+        Refused: E873 where it cannot be loaded without; E601 where there are no safetensors; E875
+            where transformers has no causal language model of its architecture.
     """
     with _loading(path):
         model = AutoModelForCausalLM.from_pretrained(
@@ -68,16 +70,44 @@ def _loading(path: str) -> Iterator[None]:
             )
         ) from None
     except ValueError as error:
-        if "trust_remote_code" not in str(error):
-            raise
-        raise Refused(
-            Diagnostic(
-                "E873",
-                f"the model{_named(path)} cannot be loaded without the code that it brings",
-                suggestion="read that code, then write `trust_remote_code = true` in `student`; or "
-                "take another model",
-            )
-        ) from None
+        if "trust_remote_code" in str(error):
+            raise Refused(
+                Diagnostic(
+                    "E873",
+                    f"the model{_named(path)} cannot be loaded without the code that it brings",
+                    suggestion="read that code, then write `trust_remote_code = true` in "
+                    "`student`; or take another model",
+                )
+            ) from None
+        if (found := _unknown(_named(path), str(error))) is not None:
+            raise Refused(found) from None
+        raise
+
+
+def _unknown(name: str, error: str) -> Diagnostic | None:
+    """What to say of an architecture for which transformers' own words are these."""
+    if kind := re.search("model type `(.+?)` but Transformers does not recognize", error):
+        return Diagnostic(
+            "E875",
+            f"the model{name} is of the architecture `{kind[1]}`, which transformers {VERSION} "
+            "does not know, and its `config.json` names no code of its own (`auto_map`)",
+            suggestion="upgrade transformers if a newer one knows it; if the model comes with "
+            "code, name that in `auto_map` and write `trust_remote_code = true` in `student`; or "
+            "take another model",
+        )
+    if "Should have a `model_type` key" in error:
+        return Diagnostic(
+            "E875",
+            f"the `config.json` of the model{name} does not say which architecture it is",
+            suggestion="give it the `model_type` that transformers knows the architecture by",
+        )
+    if kind := re.search(r"configuration class <class '[\w.]*?(\w+?)(Config)?'>", error):
+        return Diagnostic(
+            "E875",
+            f"the model{name} ({kind[1]}) is no causal language model: it does not continue text",
+            suggestion="take a model that transformers loads by `AutoModelForCausalLM`",
+        )
+    return None
 
 
 def load_quantized(path: str, trust: bool = False) -> tuple[Any, Any]:

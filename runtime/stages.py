@@ -68,6 +68,9 @@ class Work:
             **{
                 # TRL's default is bfloat16, which it refuses where the machine has none.
                 "bf16": torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
+                # Where there is no accelerator transformers refuses `bf16`, which a CPU can do,
+                # unless the CPU is asked for.
+                "use_cpu": not torch.accelerator.is_available(),
                 "logging_steps": 10,
                 "logging_nan_inf_filter": False,  # it would hide the loss that ends a training
                 **defaults,

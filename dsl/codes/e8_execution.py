@@ -291,6 +291,13 @@ CODES = {
         "$ dagent execute",
         "Install vLLM on the machine with the GPU, or write `engine = transformers`.",
     ),
+    "E875": Code(
+        "architecture that is not known",
+        "The installed transformers has no causal language model of the student's architecture.",
+        "It is what loads, trains and asks the student.",
+        "$ dagent execute  # with a model that is newer than the installed transformers",
+        "Upgrade transformers, trust the code that the model brings, or take another model.",
+    ),
     "E880": Code(
         "no such execution",
         "No execution of this folder has an id that begins so, or several do.",

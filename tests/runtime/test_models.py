@@ -93,6 +93,29 @@ def test_the_students_code_reaches_the_store_only_where_it_is_trusted(
     assert files(trust_remote_code=True) - files() == {"own.py"}
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model_type": "own"}, "`own`, which transformers [0-9.]+ does not know"),
+        ({"model_type": None}, "does not say which architecture it is"),
+        ({"model_type": "t5"}, r"\(T5\) is no causal language model"),
+    ],
+)
+def test_an_architecture_that_transformers_does_not_load(
+    base: Path, tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    from dagent.runtime.answering import load
+
+    folder = tmp_path / "strange"
+    shutil.copytree(base, folder)
+    config = json.loads((folder / "config.json").read_text()) | change
+    config = {key: value for key, value in config.items() if value is not None}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(Refused, match=said) as refused:
+        load(str(folder))
+    assert refused.value.diagnostics[0].code == "E875"
+
+
 def test_weights_in_a_pickle_are_not_read(base: Path, tmp_path: Path) -> None:
     import torch
     from safetensors.torch import load_file

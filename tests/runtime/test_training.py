@@ -273,6 +273,21 @@ def test_a_killed_worker_leaves_a_checkpoint_to_go_on_from(
     assert content_digest(tmp_path / "killed") == content_digest(whole)
 
 
+@pytest.mark.parametrize("stage", ["sft", "dpo"])
+def test_bf16_trains_where_no_accelerator_is_visible(
+    tiny: Any, base: Path, tmp_path: Path, stage: str
+) -> None:
+    """transformers refuses it there unless the CPU is asked for, whatever torch was built for: it
+    goes by ``torch.cuda.is_available``, which is false where a CUDA build sees no GPU."""
+    import torch
+
+    if torch.accelerator.is_available():
+        pytest.skip("an accelerator is visible")
+    args = {"bf16": True, "num_train_epochs": 4}
+    points = tiny.curve(tiny.train(base, tmp_path / "out", (stage, args)), f"1.{stage}")
+    assert points[-1]["loss"] < 0.9 * points[0]["loss"]
+
+
 def test_a_loss_that_is_no_number_ends_the_training(tiny: Any, base: Path, tmp_path: Path) -> None:
     wild = {"learning_rate": 1e30, "max_grad_norm": 1e30, "num_train_epochs": 3}
     with pytest.raises(Refused, match="E870"):
