@@ -84,12 +84,26 @@ def round_name(number: int) -> str:
 
 
 def execution_name(start: Event) -> str:
-    return f"{start['name']}-s{start['seed']}-{start['plan_id'][:6]}"
+    """Such as ``quickstart-s0-3365da``, and with arms ``quickstart-3arms-8seeds-3365da``."""
+    ran = f"s{start['seed']}"
+    if "by_variant" in start:
+        counts = (len(_values(start, "arm")), "arm"), (len(_values(start, "seed")), "seed")
+        ran = "-".join(f"{n}{what}{'s' * (n > 1)}" for n, what in counts)
+    return f"{start['name']}-{ran}-{start['plan_id'][:6]}"
+
+
+def _values(start: Event, key: str) -> list[Any]:
+    """What the variants have under ``key``, in the plan's order."""
+    return list(dict.fromkeys(own[key] for own in start["by_variant"].values()))
 
 
 def execution_params(start: Event) -> dict[str, str]:
-    """Settings as the plan gives them; the seed, rounds and metric win over a setting's name."""
+    """Settings as the plan gives them; the seed, rounds and metric win over a setting's name. The
+    run of all arms names these and their seeds."""
     own = {"seed": start["seed"], "rounds": start["rounds"], "metric": start["metric"]}
+    if "by_variant" in start:
+        arms, seeds = (", ".join(map(str, _values(start, key))) for key in ("arm", "seed"))
+        own |= {"arms": arms, "seed": seeds}
     if "arm" in start:
         own["arm"] = start["arm"]
     return {safe_name(k): _text(v) for k, v in {**start["settings"], **own}.items()}
