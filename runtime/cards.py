@@ -91,6 +91,7 @@ def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
             if guards
             else "- No guard set was watched: what the base could do besides was not measured."
         )
+        + _opened(found)
         + "\n- What is wrong or unfair in the base was not looked for.",
         "## Licence",
         _licence_says(licence, "the base model"),
@@ -254,6 +255,16 @@ def _training(found: Outcome) -> str:
         for stage in params["stages"]
     )
     return f"Trained by TRL (`adapter = {params['adapter']}`):\n\n{stages}"
+
+
+def _opened(found: Outcome) -> str:
+    others = facts.opened_elsewhere(found.past, found.plan, found.project)
+    if not others:
+        return ""
+    return (
+        f"\n- Other executions that tested a champion on the same test rows: {len(others)}. "
+        "Figures of rows seen before may owe something to chance."
+    )
 
 
 def _role(found: Outcome, role: str) -> str:

@@ -112,7 +112,7 @@ def reproduce(first: Event, plan: Plan | None, project: Path) -> Part:
     return el(
         "section",
         el("h2", "How to reproduce it"),
-        el("p", "In the folder of the spec, with the files of the digests above:"),
+        el("p", "In the folder of the spec, with the data above and the files below:"),
         el("pre", f"dagent compile {spec}{chosen}\ndagent execute\ndagent report"),
         el(
             "p",
@@ -121,6 +121,7 @@ def reproduce(first: Event, plan: Plan | None, project: Path) -> Part:
             class_="note",
         ),
         el("dl", known, class_="facts"),
+        _locked_files(lock),
         el(
             "details",
             el("summary", "All settings ", el("span", f"{len(settings)}")),
@@ -130,6 +131,24 @@ def reproduce(first: Event, plan: Plan | None, project: Path) -> Part:
                 "As the plan gives them",
             ),
         ),
+    )
+
+
+def _locked_files(lock: Mapping[str, Any]) -> Part:
+    """What made the result besides the data: spec, programs, documents and models."""
+    files = [
+        (what, el("code", name), el("code", digest))
+        for what, key in (("spec", "sources"), ("program", "programs"), ("document", "documents"))
+        for name, digest in sorted(lock.get(key, {}).items())
+    ]
+    files += [
+        ("model", el("code", name), el("code", held.get("revision") or held.get("sha256") or ""))
+        for name, held in sorted(lock.get("models", {}).items())
+    ]
+    if not files:
+        return None
+    return parts.table(
+        ("what", "name", "SHA-256, or commit on the hub"), files, "The files that it was made with"
     )
 
 

@@ -14,11 +14,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from dagent.compiler.plan import Plan
+from dagent.compiler.plan import Plan, local
 from dagent.compiler.totals import Range, totals
 from dagent.runtime.history import STORE, seconds_of
+from dagent.runtime.journal import read_events
 from dagent.runtime.projection import Event, output_path, rounds
 from dagent.runtime.rows import Row, read_json, read_rows
+from dagent.runtime.status import RUNS, execution_id
 
 EXAMPLES = 3  # shown of each kind and round
 
@@ -101,6 +103,29 @@ def test_rows(past: Sequence[Event], project: Path) -> int:
     """How many rows test has; 0 before it was opened."""
     path = _stored(past, "test.champion", "answers", project)
     return _lines(path) if path else 0
+
+
+def opened_elsewhere(past: Sequence[Event], plan: Plan, project: Path) -> list[str]:
+    """The other executions of this folder that tested a champion on the same rows of test."""
+    named = {s.id for s in plan.steps if s.kind == "data" and s.params["role"] == "test"}
+    test = {made for step, made in _rows_made(past) if step in named}
+    found = []
+    for path in sorted((project / RUNS).glob("*/journal.jsonl")):
+        if path.parent.name == execution_id(plan.id):
+            continue
+        other = read_events(path)
+        tested = any(
+            e["event"] == "step_finished" and local(e["step"]) == "test.champion" for e in other
+        )
+        if tested and not test.isdisjoint(made for _, made in _rows_made(other)):
+            found.append(path.parent.name)
+    return found
+
+
+def _rows_made(past: Sequence[Event]) -> list[tuple[str, str]]:
+    """Each data set's step, and the digest of its rows."""
+    done = (e for e in past if e["event"] == "step_finished" and e["kind"] == "data")
+    return [(e["step"], e["outputs"]["rows"]["digest"]) for e in done]
 
 
 def trainings(past: Sequence[Event]) -> int:

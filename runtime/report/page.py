@@ -34,7 +34,7 @@ def render(events: Sequence[Event], project: Path, *, alive: bool = False) -> st
         ),
         closing.spend(events, plan, stands),
         closing.data(events, plan, project),
-        unshown(events, plan),
+        unshown(events, plan, project),
         closing.reproduce(first, plan, project),
         el(
             "footer",

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from dagent.compiler.passes.check_criteria import detectable_gain
 from dagent.compiler.plan import Plan, Step
 from dagent.runtime.projection import Event
+from dagent.runtime.report.facts import opened_elsewhere
 from dagent.runtime.report.markup import Part, el
 
 FEW = 5  # seeds
 
 
-def unshown(past: Sequence[Event], plan: Plan | None) -> Part:
+def unshown(past: Sequence[Event], plan: Plan | None, project: Path) -> Part:
     if plan is None:
         return None
     return el(
         "section",
         el("h2", "What this does not show"),
-        el("ul", [el("li", said) for said in _said(past, plan)]),
+        el("ul", [el("li", said) for said in (*_said(past, plan), *_opened(past, plan, project))]),
     )
 
 
@@ -55,6 +57,18 @@ def _said(past: Sequence[Event], plan: Plan) -> Iterator[str]:
         )
     yield from _of_leaks(past)
     yield from _of_metrics(gate)
+
+
+def _opened(past: Sequence[Event], plan: Plan, project: Path) -> Iterator[str]:
+    """Test was opened once by this execution; others may have shown what it says before."""
+    others = opened_elsewhere(past, plan, project)
+    if others:
+        many = f"{len(others)} other executions" if len(others) > 1 else "another execution"
+        yield (
+            f"That the rows of test were fresh: {many} of this folder tested a champion on them "
+            f"({', '.join(others)}). A spec that was changed after such a figure was seen may owe "
+            "its own to chance: confirm it on new rows."
+        )
 
 
 def _of_leaks(past: Sequence[Event]) -> Iterator[str]:

@@ -190,16 +190,51 @@ def test_it_says_what_it_does_not_show(done: Path, compared: Path) -> None:
     assert "simpler data of the same budget were not tried" not in arms
 
 
+def test_a_test_set_that_other_executions_opened_is_told_of(
+    stub: ModuleType, tmp_path: Path
+) -> None:
+    """A second spec on the same rows; then a third on rows of its own."""
+    folder = stub.make_project(tmp_path / "p")
+    said = []
+    for seed in (1, 2, 3):
+        if seed == 3:
+            rows = (folder / "test.jsonl").read_text().splitlines(keepends=True)
+            (folder / "test.jsonl").write_text("".join(rows[1:]))
+        (folder / "sums.dagent").write_text(f"{stub.SPEC}seed = {seed}\n")
+        stub.run_project(folder)
+        keep_plan(compile(folder / "sums.dagent").plan, folder)
+        said.append(words(parsed(render(events_of(folder), folder))))
+    assert "rows of test were fresh" not in said[0]
+    assert "fresh: another execution of this folder tested a champion on them" in said[1]
+    assert "rows of test were fresh" not in said[2]
+
+
+def test_the_files_that_a_result_was_made_with_are_named(
+    stub: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = stub.make_project(tmp_path / "p")
+    monkeypatch.chdir(folder)
+    assert main(["compile"]) == 0
+    stub.run_project(folder)
+    lock = json.loads((folder / "dagent.lock").read_text())
+    shown = words(parsed(render(events_of(folder), folder)))
+    table = shown.partition("The files that it was made with")[2]
+    digests = {**lock["sources"], **lock["programs"]}
+    assert {"sums.dagent", "sums.py"} == set(digests)
+    (model,) = lock["models"].values()
+    assert all(digest in table for digest in (*digests.values(), model["sha256"]))
+
+
 def test_the_least_gain_counts_rows_as_the_metric_does() -> None:
     params = {"alpha": 0.05, "guards": [], "metrics": [{"grader": "exact", "average": "macro"}]}
     gate = SimpleNamespace(kind="gate", round=1, params=params)
-    plan: Any = SimpleNamespace(variants=(), steps=[gate])
+    plan: Any = SimpleNamespace(variants=(), steps=[gate], id="0" * 64)
     metrics = {"select": 200, "select_by_skill": 72.0}
     split = {"event": "step_finished", "kind": "split", "metrics": metrics}
-    shown = str(unshown([split], plan))
+    shown = str(unshown([split], plan, Path()))
     assert "below 16.0 points: on 200 select rows, which count as 72, the gate" in shown
     gate.params["metrics"][0]["average"] = "micro"
-    assert "below 9.6 points: on 200 select rows the gate" in str(unshown([split], plan))
+    assert "below 9.6 points: on 200 select rows the gate" in str(unshown([split], plan, Path()))
 
 
 def test_what_a_user_wrote_is_text() -> None:

@@ -116,6 +116,22 @@ def test_the_cards_say_what_the_execution_found(done: Path, tmp_path: Path) -> N
     assert [c["config_name"] for c in head["configs"]] == ["default"]
 
 
+def test_the_card_tells_of_other_executions_on_the_same_test_rows(
+    stub: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = stub.make_project(tmp_path / "p")
+    monkeypatch.chdir(folder)
+    limits = []
+    for seed in (1, 2):
+        (folder / "sums.dagent").write_text(f"{stub.SPEC}seed = {seed}\n")
+        stub.run_project(folder)
+        keep_plan(compile(folder / "sums.dagent").plan, folder)
+        assert main(["export", f"out{seed}"]) == 0
+        limits.append(card(folder / f"out{seed}" / "model")[1].partition("## Limits")[2])
+    assert "same test rows" not in limits[0]
+    assert "tested a champion on the same test rows: 1." in limits[1]
+
+
 def test_it_refuses_to_overwrite_and_to_export_what_was_not_tested(
     done: Path, tmp_path: Path
 ) -> None:
