@@ -22,6 +22,7 @@ from dagent.runtime.lm.answers import AnswerLog
 from dagent.runtime.lm.answers import inherit as inherit_answers
 from dagent.runtime.lm.batch_log import inherit as inherit_batches
 from dagent.runtime.meter import OutOfBudget
+from dagent.runtime.provenance import made_on
 from dagent.runtime.rows import read_json
 from dagent.runtime.sandbox import unsandboxed
 from dagent.runtime.status import LATEST, execution_id, journal_path, latest, spent
@@ -95,6 +96,7 @@ def execute(
             metric=plan.metric,
             resumed=bool(journal.events),
             version=__version__,
+            made_on=made_on(project),
             **({"unsandboxed": True} if unsandboxed() else {}),
             **_variants(plan),
         )

@@ -188,7 +188,7 @@ def _text(summary: dict[str, Any], output: Path, *, beside: bool) -> str:
     paid = beside and summary["tokens"][1]
     first = f"dagent rehearse{after}, which asks no model and finds what would break; then "
     return (
-        f"{summary['name']}: {summary['steps']} steps in {summary['rounds']} rounds, "
+        f"{summary['name']}: {summary['steps']} steps in {shown(summary['rounds'], 'rounds')}, "
         f"at most {shown(summary['rows'][1], 'rows')} and {shown(summary['calls'][1], 'calls')}, "
         f"between {shown(low, 'time')} and {shown(high, 'time')}\n"
         f"{_models(summary['tokens'], summary['money'])}"

@@ -98,6 +98,7 @@ def reproduce(first: Event, plan: Plan | None, project: Path) -> Part:
         ("student", first["settings"].get("student.model", "")),
         *_seeds(first),
         ("dagent", first["version"]),
+        *first.get("made_on", {}).items(),
         (
             "code of the model",
             "RUN: trust_remote_code" if first["settings"].get("student.trust_remote_code") else "",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import platform
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -14,6 +16,7 @@ import pytest
 from dagent.cli import main
 from dagent.compiler.pipeline import compile
 from dagent.runtime.history import events_of, keep_plan
+from dagent.runtime.provenance import made_on
 from dagent.runtime.report import facts
 from dagent.runtime.report.markup import Markup, el
 from dagent.runtime.report.page import render
@@ -214,10 +217,20 @@ def test_the_files_that_a_result_was_made_with_are_named(
 ) -> None:
     folder = stub.make_project(tmp_path / "p")
     monkeypatch.chdir(folder)
+    name = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for words_ in (["init", "-q"], ["add", "sums.dagent"], [*name, "commit", "-qm", "one"]):
+        subprocess.run(["git", *words_], check=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    assert made_on(folder)["commit"] == head.stdout.strip()
+    (folder / "sums.dagent").write_text(stub.SPEC + "seed = 3\n")
     assert main(["compile"]) == 0
     stub.run_project(folder)
     lock = json.loads((folder / "dagent.lock").read_text())
     shown = words(parsed(render(events_of(folder), folder)))
+    assert f"commit {head.stdout.strip()}, with changes in this folder" in shown.replace(
+        "commit" + head.stdout[:1], "commit " + head.stdout[:1]
+    )
+    assert platform.python_version() in shown
     table = shown.partition("The files that it was made with")[2]
     digests = {**lock["sources"], **lock["programs"]}
     assert {"sums.dagent", "sums.py"} == set(digests)
