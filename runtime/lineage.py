@@ -14,7 +14,7 @@ from typing import Any
 from dagent.dsl.diagnostics import Diagnostic, Note, Refused
 from dagent.runtime.history import STORE
 from dagent.runtime.journal import Event
-from dagent.runtime.rows import Row, cell, read_json
+from dagent.runtime.rows import Row, cell, cell_name, read_json
 
 SHORTEST = 4  # letters of an id that are enough to name a row, if only one begins so
 SAYS = {
@@ -107,7 +107,7 @@ def _origin(
                 if cell(weak) == cell(row):
                     says = (
                         f"weakness: {weak['wrong']:g} of {weak['rows']} rows of "
-                        f"{weak['skill']}/{weak['difficulty']} wrong"
+                        f"{cell_name(weak)} wrong"
                     )
                     yield (event["step"], says), Passage(event["step"], says)
         if event["step"] in (f"{prefix}.plan", f"{prefix}.author"):

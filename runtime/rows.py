@@ -27,6 +27,11 @@ def cell(row: Row) -> Cell:
     return str(row.get("skill", "")), str(row.get("difficulty", ""))
 
 
+def cell_name(row: Mapping[str, Any]) -> str:
+    """``skill/difficulty``, or one of them where the other says nothing."""
+    return "/".join(part for part in cell(dict(row)) if part) or "all rows"
+
+
 def collapsed(text: str) -> str:
     """The text in one Unicode form and without the white space that makes no other question; case
     may make one (``"A".lower()``)."""

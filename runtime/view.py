@@ -24,6 +24,7 @@ from rich.progress import (
 from rich.table import Table
 
 from dagent.compiler.plan import Plan, Step
+from dagent.compiler.quantity import shown
 from dagent.runtime.journal import Event
 from dagent.runtime.lanes import Lanes
 from dagent.runtime.status import SOMETIMES, sometimes_words
@@ -158,7 +159,8 @@ def summary(event: Event, plan: Plan) -> str:
         + ("" if sure else "; not beyond noise"),
         f"  champion  {_of_round(champion['round'])}, chosen on select "
         f"({100 * champion['select']:.1f} %); test was opened once, at the end",
-        f"  spent     {event['spent']['rounds']:,.0f} rounds, {event['spent']['rows']:,.0f} rows, "
+        f"  spent     {shown(event['spent']['rounds'], 'rounds')}, "
+        f"{event['spent']['rows']:,.0f} rows, "
         + ", ".join(
             (
                 f"{event['spent']['calls']:,.0f} calls",

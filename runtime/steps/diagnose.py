@@ -18,7 +18,7 @@ from dagent.runtime.judging import judged, scores
 from dagent.runtime.locked import loads
 from dagent.runtime.programs import load_function
 from dagent.runtime.roles import Diagnoser
-from dagent.runtime.rows import Cell, Row, cell, read_rows, write_json, write_rows
+from dagent.runtime.rows import Cell, Row, cell, cell_name, read_rows, write_json, write_rows
 from dagent.runtime.step import Artifact, Context, Params, StepOutput
 
 kind = "diagnose"
@@ -46,7 +46,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     named = _named(step, rows, metric["name"], context)
     found = counted(rows, metric["name"], named.pop("counted", None))
     diagnosis = {"rows": len(rows), metric["name"]: got, "cells": found, **named}
-    worst = ", ".join(f"{w['skill']}/{w['difficulty']} {w['error']:.0%}" for w in found[:3])
+    worst = ", ".join(f"{cell_name(w)} {w['error']:.0%}" for w in found[:3])
     return StepOutput(
         {
             "answers": write_rows(context.scratch / "answers.jsonl", rows),

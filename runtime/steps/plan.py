@@ -13,7 +13,7 @@ from dagent.runtime.locked import loads
 from dagent.runtime.policies import POLICIES, apportion, bounded, policy
 from dagent.runtime.programs import load_function
 from dagent.runtime.roles import CellCount, Planner, Task
-from dagent.runtime.rows import Cell, cell, read_json, write_json
+from dagent.runtime.rows import Cell, cell, cell_name, read_json, write_json
 from dagent.runtime.step import Artifact, Context, Params, StepOutput
 
 kind = "plan"
@@ -71,7 +71,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         "items": items,
         "refused": list(drafts.refused),
     }
-    most = ", ".join(f"{i['skill']}/{i['difficulty']} ×{i['count']}" for i in items[:3])
+    most = ", ".join(f"{cell_name(i)} ×{i['count']}" for i in items[:3])
     refused = f"; {len(drafts.refused)} refused" if drafts.refused else ""
     return StepOutput(
         {"curriculum": write_json(context.scratch / "curriculum.json", curriculum)},

@@ -15,7 +15,7 @@ from dagent.compiler.kinds import KINDS
 from dagent.compiler.plan import Step
 from dagent.runtime.policies import apportion, bounded, shrunk_errors
 from dagent.runtime.roles import CellCount
-from dagent.runtime.rows import cell
+from dagent.runtime.rows import cell, cell_name
 from dagent.runtime.steps import runner
 from dagent.runtime.steps.mix import choose
 from dagent.runtime.steps.split import split
@@ -140,3 +140,10 @@ def test_qlora_is_refused_before_anything_runs_where_it_cannot_be(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
     monkeypatch.setattr(gpu, "_has_gpu", lambda: True)
     assert found("qlora") == []
+
+
+def test_a_cell_is_named_by_what_its_rows_say() -> None:
+    assert cell_name({"skill": "step", "difficulty": 3}) == "step/3"
+    assert cell_name({"skill": "step", "difficulty": ""}) == "step"
+    assert cell_name({"difficulty": 3}) == "3"
+    assert cell_name({}) == "all rows"
