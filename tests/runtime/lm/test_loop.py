@@ -72,8 +72,12 @@ def test_an_interrupt_ends_the_work_first() -> None:
             await asyncio.sleep(0.01)
             ended.append("tidy")
 
-    with pytest.raises(KeyboardInterrupt):
-        run(work())
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(work())
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert ended == ["tidy"]
 
 
