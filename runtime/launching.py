@@ -19,6 +19,7 @@ import yaml
 import dagent
 from dagent.dsl.diagnostics import Diagnostic, Failed
 from dagent.runtime.rows import write_json
+from dagent.runtime.scarce import advice
 
 LIFELINE = "DAGENT_LIFELINE"  # set for processes whose standard input ends when the worker does
 REQUEST = "request.json"
@@ -80,9 +81,8 @@ def launch(task: str, config: str, request: dict[str, Any], progress: Callable[.
             Diagnostic(
                 "E814",
                 f"a process that accelerate launched died, and accelerate ended with code {code}",
-                suggestion="the log says which; if memory ran out, use a smaller "
-                "`per_device_train_batch_size` with more `gradient_accumulation_steps`; the same "
-                "command goes on from the last checkpoint",
+                suggestion="the log says which; the same command goes on from the last "
+                f"checkpoint; if memory ran out, {advice(task)}",
             )
         )
     return result[0]

@@ -21,7 +21,8 @@ def main() -> None:
     if os.environ.get(LIFELINE):
         threading.Thread(target=_end_with_the_worker, daemon=True).start()
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    module, function = TASKS[request.pop("task")]
+    task = request.pop("task")
+    module, function = TASKS[task]
 
     def send(**reply: object) -> None:
         wire.write(MARK + json.dumps(reply) + "\n")
@@ -43,7 +44,7 @@ def main() -> None:
         state.destroy_process_group()
     except Exception as error:
         traceback.print_exc()
-        send(error=describe(error))
+        send(error=describe(error, task))
         wire.flush()
         os._exit(1)  # the others wait for this one; the launcher ends them
 

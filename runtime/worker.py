@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 from dagent.dsl.diagnostics import Diagnostic, Failed, Note, Refused
 from dagent.runtime.meter import OutOfBudget
+from dagent.runtime.scarce import advice
 
 WORKER = (sys.executable, "-m", "dagent.runtime.worker_main")
 ENVIRONMENT = {
@@ -162,9 +163,8 @@ class ProcessWorker:
                 Diagnostic(
                     "E813",
                     f"the worker was killed during `{task}`, most likely for lack of memory",
-                    suggestion="use a smaller `per_device_train_batch_size` with more "
-                    "`gradient_accumulation_steps`, then run the same command again: what was "
-                    "finished is kept, and a training goes on from its last checkpoint",
+                    suggestion=f"run the same command again: what was finished is kept, and a "
+                    f"training goes on from its last checkpoint; if it dies again, {advice(task)}",
                     file=str(self._log),
                 )
             )

@@ -23,6 +23,7 @@ from dagent.dsl.diagnostics import Failed, Refused
 from dagent.dsl.unexpected import diagnose
 from dagent.runtime.accelerators import held
 from dagent.runtime.launching import Reported, launch
+from dagent.runtime.scarce import AGAIN, advice, is_scarce
 
 # task -> `function(request, progress) -> result`, by module and name
 TASKS = {
@@ -32,8 +33,6 @@ TASKS = {
     "fetch": ("dagent.runtime.answering", "fetch"),
     "train": ("dagent.runtime.training", "run"),
 }
-# How torch says that there is no memory left: on a GPU, and on a CPU.
-NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
 
 
 def main() -> None:
@@ -48,18 +47,25 @@ def main() -> None:
     def progress(done: int, total: int, **shown: object) -> None:
         send(progress=[done, total], shown=shown)
 
-    for module, _ in TASKS.values():  # the imports overlap what the run does before it needs us
-        importlib.import_module(module)
+    broken: Exception | None = None
+    try:
+        for module, _ in TASKS.values():  # the imports overlap what the run does before it needs us
+            importlib.import_module(module)
+    except Exception as error:  # kept for whoever asks: importing again would say something else
+        broken = error
     while True:
         request = requests.get()
+        task = request["task"]
         try:
-            if devices := held(request["task"], request):
+            if broken is not None:
+                raise broken
+            if devices := held(task, request):
                 send(holds=devices)
             send(result=_do(request, progress))
         except Exception as error:
             with suppress(OSError):  # the log's disk may be what is full
                 traceback.print_exc()
-            send(error=describe(error))
+            send(error=describe(error, task))
 
 
 def _do(request: dict[str, Any], progress: Callable[..., None]) -> Any:
@@ -76,8 +82,8 @@ def _listen(requests: queue.Queue[dict[str, Any]]) -> None:
     os._exit(0)  # the run is over or was killed: end now, in the middle of a training if need be
 
 
-def describe(error: Exception) -> dict[str, Any]:
-    """``error`` as a reply says it."""
+def describe(error: Exception, task: str) -> dict[str, Any]:
+    """``error``, which ended ``task``, as a reply says it."""
     if isinstance(error, Reported):
         return error.error
     if isinstance(error, Refused):
@@ -89,13 +95,15 @@ def describe(error: Exception) -> dict[str, Any]:
             "refused": not isinstance(error, Failed),
         }
     text = f"{type(error).__name__}: {error}"
-    if isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY):
+    if is_scarce(error):
+        message = f"memory ran out: {text}"
+        return {"code": "E813", "message": message, "suggestion": f"{advice(task)}; {AGAIN}"}
+    if isinstance(error, ImportError):  # an option of theirs that the check did not know
         return {
-            "code": "E813",
+            "code": "E818",
             "message": text,
-            "suggestion": "use a smaller `per_device_train_batch_size` with more "
-            "`gradient_accumulation_steps`, `activation_checkpointing = true`, or `adapter = lora` "
-            "(`qlora` on a GPU); then compile and execute again: finished steps are kept",
+            "suggestion": "install what it names, or remove what asks for it; the same command "
+            "continues the run",
         }
     known = diagnose(error)
     if known.code == "E810":

@@ -80,7 +80,10 @@ CODES = {
         "The machine or the accelerator ran out of memory. What was finished is kept.",
         "The step cannot finish as it is.",
         "$ dagent execute",
-        "Lower the batch size or the length in `train`, or use a smaller model.",
+        "In `train`, a smaller `per_device_train_batch_size` with more "
+        "`gradient_accumulation_steps`, a lower `max_length`, `activation_checkpointing = true`; "
+        "in `student`, `adapter = lora` (`qlora` on a GPU), a smaller `batch` or model. Compile and "
+        "execute again; unchanged, the same command goes on from the last checkpoint.",
     ),
     "E814": Code(
         "worker died",

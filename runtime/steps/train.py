@@ -10,6 +10,7 @@ from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime.gpu import needs_gpu
 from dagent.runtime.locked import unchanged
+from dagent.runtime.optional import missing
 from dagent.runtime.rows import read_rows, write_json, write_rows
 from dagent.runtime.step import Artifact, Context, Params, StepOutput
 
@@ -22,6 +23,7 @@ CHECKPOINT_SECONDS = 300  # what a killed training loses at most, and one step
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
     if step.params["adapter"] == "qlora":
         yield from needs_gpu("E872", "adapter = qlora", "bitsandbytes", "adapter = lora")
+    yield from missing(step.params["stages"])
     for path, sha256 in _launched(step.params).get("sha256", {}).items():
         yield from unchanged("the accelerate config", project / path, sha256)
 
