@@ -82,7 +82,7 @@ CODES = {
         "$ dagent execute",
         "In `train`, a smaller `per_device_train_batch_size` with more "
         "`gradient_accumulation_steps`, a lower `max_length`, `activation_checkpointing = true`; "
-        "in `student`, `adapter = lora` (`qlora` on a GPU), a smaller `batch` or model. Compile and "
+        "in `student`, `adapter = lora` (`qlora` on a GPU), a smaller `batch`. Compile and "
         "execute again; unchanged, the same command goes on from the last checkpoint.",
     ),
     "E814": Code(
