@@ -14,11 +14,9 @@ import yaml
 
 from dagent.runtime import projection as show
 from dagent.runtime.outcome import Outcome
-from dagent.runtime.report import facts
-from dagent.runtime.report.parts import p_value
+from dagent.runtime.report import facts, recipe
+from dagent.runtime.report.parts import looked, p_value
 from dagent.runtime.rows import Row
-
-UNKNOWN = "unknown"
 
 
 def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
@@ -28,7 +26,7 @@ def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
     base = str(settings.get("student.model", ""))
     rows = facts.test_rows(found.past, found.project)
     low, high = end["gain"]["ci"]
-    licence = _licence(found.base)
+    licence = recipe.licence(found.base)
     head: dict[str, Any] = {
         "license": licence,
         "library_name": "peft" if adapter else "transformers",
@@ -74,15 +72,19 @@ def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
         "## How to use it",
         _usage(found, adapter=adapter, base=base),
         "## How it was made",
-        f"In rounds; round {found.round} was chosen, on select rows."
-        if found.round
-        else "In rounds, none of which was chosen.",
+        (
+            f"In rounds; round {found.round} was chosen, on select rows. "
+            if found.round
+            else "In rounds, none of which was chosen. "
+        )
+        + looked(facts.looks(found.past)),
         "| round | select | 95 % interval | rows added | the gate |\n|---|---|---|---|---|\n"
         + "\n".join(accepted),
         _training(found),
         "Every trained row and where it came from is in the data set exported beside this model.",
         "| set | role | rows | SHA-256 |\n|---|---|---|---|\n" + "\n".join(sets),
-        _plan(start),
+        "## How to make it again",
+        _again(found),
         "## Limits",
         f"- Measured on rows of one domain, made like those of `{_role(found, 'test')}`. Elsewhere "
         "it may be worse than its base.\n"
@@ -95,6 +97,16 @@ def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
         + "\n- What is wrong or unfair in the base was not looked for.",
         "## Licence",
         _licence_says(licence, "the base model"),
+    )
+
+
+def _again(found: Outcome) -> str:
+    """The commands, and all that the result hangs on beside the data."""
+    lock = recipe.lock_of(found.start, found.project)
+    known = [f"- {name}: `{value}`" for name, value in recipe.made_with(found.past, lock)]
+    return (
+        "In the folder of the spec, with the sets above; compiling prints the plan's id.\n\n"
+        f"```sh\n{recipe.commands(found.start, lock)}\n```\n\n" + "\n".join(known)
     )
 
 
@@ -133,7 +145,7 @@ def _watched(watched: Sequence[Mapping[str, Any]]) -> str:
 
 def data_card(found: Outcome, name: str, kept: Sequence[Row], rejects: Sequence[Row] | None) -> str:
     head: dict[str, Any] = {
-        "license": UNKNOWN,
+        "license": recipe.UNKNOWN,
         "task_categories": ["text-generation"],
         "tags": ["dagent", "synthetic"],
         "size_categories": [_size(len(kept))],
@@ -176,7 +188,7 @@ def data_card(found: Outcome, name: str, kept: Sequence[Row], rejects: Sequence[
         + (f" {len(rejects):,} rejected rows are in the config `rejects`, with `reason`; rows that "
            "overlap with dev or test are not among them." if rejects else ""),
         "## Licence",
-        _licence_says(UNKNOWN, "what the rows were made from and of what made them"),
+        _licence_says(recipe.UNKNOWN, "what the rows were made from and of what made them"),
     )  # fmt: skip
 
 
@@ -272,21 +284,8 @@ def _role(found: Outcome, role: str) -> str:
     return next((d.source or d.name for d in sets if d.role == role), role)
 
 
-def _licence(model: Path) -> str:
-    """As the base's own card says, which a folder from the hub has."""
-    card = model / "README.md"
-    if not card.is_file():
-        return UNKNOWN
-    parts = card.read_text(encoding="utf-8").split("---\n")
-    try:
-        head = yaml.safe_load(parts[1]) if len(parts) > 2 and not parts[0] else None
-    except yaml.YAMLError:
-        head = None
-    return str(head.get("license", UNKNOWN)) if isinstance(head, dict) else UNKNOWN
-
-
 def _licence_says(licence: str, whose: str) -> str:
-    if licence != UNKNOWN:
+    if licence != recipe.UNKNOWN:
         return f"`{licence}`, as {whose} says of itself."
     return f"Not known here: look up that of {whose}, and set `license` above before publishing."
 

@@ -22,7 +22,7 @@ from dagent.runtime.lm.answers import AnswerLog
 from dagent.runtime.lm.answers import inherit as inherit_answers
 from dagent.runtime.lm.batch_log import inherit as inherit_batches
 from dagent.runtime.meter import OutOfBudget
-from dagent.runtime.provenance import made_on
+from dagent.runtime.provenance import made_on, packages
 from dagent.runtime.rows import read_json
 from dagent.runtime.sandbox import unsandboxed
 from dagent.runtime.status import LATEST, execution_id, journal_path, latest, spent
@@ -97,6 +97,7 @@ def execute(
             resumed=bool(journal.events),
             version=__version__,
             made_on=made_on(project),
+            packages=packages(),
             **({"unsandboxed": True} if unsandboxed() else {}),
             **_variants(plan),
         )

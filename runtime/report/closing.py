@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dagent.compiler.lock import lock_path
 from dagent.compiler.plan import Plan
 from dagent.compiler.totals import span
-from dagent.runtime.projection import Event
-from dagent.runtime.report import facts, parts
+from dagent.runtime.projection import Event, started
+from dagent.runtime.report import facts, parts, recipe
 from dagent.runtime.report.markup import Part, el
-from dagent.runtime.rows import read_json
 
 TIMES = {"wall": "time", "gpu": "accelerator time"}
 
@@ -89,35 +87,23 @@ def _split(past: Sequence[Event]) -> str:
     return f"; dev is {told[0]}" if told and told[0] else ""
 
 
-def reproduce(first: Event, plan: Plan | None, project: Path) -> Part:
-    lock = _lock(first, project)
-    spec = lock.get("spec", "SPEC")
-    known: list[Part] = []
-    for name, value in (
-        ("plan", first["plan_id"]),
-        ("student", first["settings"].get("student.model", "")),
-        *_seeds(first),
-        ("dagent", first["version"]),
-        *first.get("made_on", {}).items(),
-        (
-            "code of the model",
-            "RUN: trust_remote_code" if first["settings"].get("student.trust_remote_code") else "",
-        ),
-        ("sandbox", "NONE: --allow-unsandboxed" if first.get("unsandboxed") else ""),
-        ("packages", ", ".join(f"{k} {v}" for k, v in sorted(lock.get("packages", {}).items()))),
-    ):
-        if value != "":
-            known += [el("dt", name), el("dd", el("code", value))]
+def reproduce(past: Sequence[Event], project: Path) -> Part:
+    first = started(past)
+    lock = recipe.lock_of(first, project)
+    known = [
+        part
+        for name, value in (*recipe.made_with(past, lock), ("licence", _licence(past, project)))
+        for part in (el("dt", name), el("dd", el("code", value)))
+    ]
     settings = sorted(first["settings"].items())
-    chosen = "".join(f" --set {k}={v}" for k, v in sorted(lock.get("set", {}).items()))
     return el(
         "section",
         el("h2", "How to reproduce it"),
         el("p", "In the folder of the spec, with the data above and the files below:"),
-        el("pre", f"dagent compile {spec}{chosen}\ndagent execute\ndagent report"),
+        el("pre", recipe.commands(first, lock)),
         el(
             "p",
-            "The first prints the plan's id, which must be the one below. On a CPU equal plans "
+            "Compiling prints the plan's id, which must be the one below. On a CPU equal plans "
             "give equal bytes; on a GPU the figures may differ within noise.",
             class_="note",
         ),
@@ -153,16 +139,10 @@ def _locked_files(lock: Mapping[str, Any]) -> Part:
     )
 
 
-def _seeds(first: Event) -> list[tuple[str, str]]:
-    seeds = sorted({own["seed"] for own in first.get("by_variant", {}).values()})
-    return [("seeds", ", ".join(map(str, seeds)))] if seeds else [("seed", str(first["seed"]))]
-
-
-def _lock(first: Event, project: Path) -> Mapping[str, Any]:
-    """The lock, if it is still that of the plan that was executed."""
-    path = lock_path(project / first["plan_path"])
-    body: Mapping[str, Any] = read_json(path) if path.is_file() else {}
-    return body if body.get("plan") == first["plan_id"] else {}
+def _licence(past: Sequence[Event], project: Path) -> str:
+    base = recipe.licence_of_base(past, project)
+    said = "not known here" if base == recipe.UNKNOWN else f"{base}, as its card says"
+    return f"base: {said}; rows: that of what made them and of what they were made from"
 
 
 def _amount(amount: float, unit: str) -> str:

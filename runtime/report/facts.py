@@ -95,13 +95,13 @@ class Took:
 
 def result(past: Sequence[Event], project: Path) -> Mapping[str, Any] | None:
     """What the step ``result`` found on test; ``None`` before the end."""
-    path = _stored(past, "result", "result", project)
+    path = stored(past, "result", "result", project)
     return read_json(path) if path else None
 
 
 def test_rows(past: Sequence[Event], project: Path) -> int:
     """How many rows test has; 0 before it was opened."""
-    path = _stored(past, "test.champion", "answers", project)
+    path = stored(past, "test.champion", "answers", project)
     return _lines(path) if path else 0
 
 
@@ -128,6 +128,11 @@ def _rows_made(past: Sequence[Event]) -> list[tuple[str, str]]:
     return [(e["step"], e["outputs"]["rows"]["digest"]) for e in done]
 
 
+def looks(past: Sequence[Event]) -> int:
+    """How often the select half was looked at: once for the base and once for every round."""
+    return len(rounds(past))
+
+
 def trainings(past: Sequence[Event]) -> int:
     """How many rounds were trained, also where an equal training was done before."""
     return len({e["step"] for e in past if e["event"] == "step_finished" and e["kind"] == "train"})
@@ -148,17 +153,17 @@ def flows(past: Sequence[Event], project: Path) -> list[Flow]:
 
 def _flow(past: Sequence[Event], project: Path, number: int) -> Flow:
     def rows(step: str, output: str) -> list[Row]:
-        path = _stored(past, f"r{number}.{step}", output, project)
+        path = stored(past, f"r{number}.{step}", output, project)
         if path is None:
             raise FileNotFoundError(f"r{number}.{step}/{output}")
         return read_rows(path)
 
-    judge = "refine" if _stored(past, f"r{number}.refine", "rejects", project) else "verify"
+    judge = "refine" if stored(past, f"r{number}.refine", "rejects", project) else "verify"
     candidates, verified = rows("generate", "candidates"), rows(judge, "verified")
     rejects, duplicates = rows(judge, "rejects"), rows("dedupe", "duplicates")
     clean, leaks = rows("decontaminate", "rows"), rows("decontaminate", "leaks")
     added = rows("mix", "added")
-    aside = _stored(past, f"r{number}.gate", "aside", project)
+    aside = stored(past, f"r{number}.gate", "aside", project)
     return Flow(
         number,
         candidates=len(candidates),
@@ -210,8 +215,8 @@ def changes(past: Sequence[Event], project: Path) -> list[Changes]:
     metric = next(e["metric"] for e in past if e["event"] == "execution_started")
     numbers = list(rounds(past))
     for before, number in pairwise(numbers):
-        old = _stored(past, f"r{before}.gate", "answers", project)
-        new = _stored(past, f"r{number}.evaluate", "answers", project)
+        old = stored(past, f"r{before}.gate", "answers", project)
+        new = stored(past, f"r{number}.evaluate", "answers", project)
         if old and new:
             found.append(changed(number, read_rows(old), read_rows(new), metric))
     return found
@@ -277,7 +282,8 @@ def _lines(path: Path) -> int:
         return sum(1 for _ in lines)
 
 
-def _stored(past: Sequence[Event], step: str, output: str, project: Path) -> Path | None:
+def stored(past: Sequence[Event], step: str, output: str, project: Path) -> Path | None:
+    """A file that a step made, if it is still there."""
     relative = output_path(past, step, output)
     path = project / STORE / relative if relative else None
     return path if path and path.is_file() else None

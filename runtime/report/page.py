@@ -35,7 +35,7 @@ def render(events: Sequence[Event], project: Path, *, alive: bool = False) -> st
         closing.spend(events, plan, stands),
         closing.data(events, plan, project),
         unshown(events, plan, project),
-        closing.reproduce(first, plan, project),
+        closing.reproduce(events, project),
         el(
             "footer",
             f"Made by dagent {first['version']} from the journal and the store of "

@@ -52,3 +52,13 @@ def p_value(p: float) -> str:
 def cut(text: object, most: int) -> str:
     shown = str(text)
     return shown if len(shown) <= most else shown[: most - 1] + "…"
+
+
+def looked(times: int) -> str:
+    """How often select was looked at, and what that does to its figures."""
+    if times < 2:
+        return "Select was looked at once, for the base."
+    return (
+        f"Select was looked at {times} times, the base included, and the best of several looks "
+        "owes something to chance."
+    )

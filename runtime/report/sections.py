@@ -10,6 +10,7 @@ from dagent.runtime import projection as show
 from dagent.runtime.projection import Event
 from dagent.runtime.report import charts, facts, parts
 from dagent.runtime.report.authored import programs
+from dagent.runtime.report.learned import trainings
 from dagent.runtime.report.markup import Markup, Part, el
 
 
@@ -69,7 +70,7 @@ def answer(past: Sequence[Event], end: Event | None, project: Path) -> Part:
                 el(
                     "p",
                     f"The champion is {who}, chosen on select ({parts.percent(champion['select'])} "
-                    "there). Test was opened once, at the end.",
+                    f"there). {parts.looked(facts.looks(past))} Test was opened once, at the end.",
                     class_="note",
                 ),
             ),
@@ -300,6 +301,7 @@ def rows(past: Sequence[Event], project: Path) -> Part:
             numbers=range(1, 9),
         ),
         _reasons(flows),
+        trainings(past, project),
     )
 
 

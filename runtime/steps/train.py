@@ -53,6 +53,8 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         metrics["loss"] = done["loss"]
     note = f"trained on {done['rows']} rows"
     if len(done["stages"]) > 1 or done["stages"][0]["rows"] != done["rows"]:
+        for number, stage in enumerate(done["stages"], 1):
+            metrics[f"rows/{number}.{stage['stage']}"] = stage["rows"]
         note += ": " + ", then ".join(f"{s['stage']} on {s['rows']}" for s in done["stages"])
     outcome = write_json(context.scratch / "outcome.json", {"failed": None})
     return StepOutput({"model": model, "log": log, "outcome": outcome}, metrics, note)

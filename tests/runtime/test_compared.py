@@ -145,7 +145,7 @@ def test_the_card_names_the_arm_and_quotes_further_metrics(two: Path) -> None:
     found = outcome(events, two)
     card = model_card(found, "sums", adapter=False)
     arm, seed = events[-1]["best"].split("/s")
-    assert f"arm `{arm}`, seed {seed}." in card
+    assert f"- arm: `{arm}`\n- seed: `{seed}`\n" in card
     assert found.end
     loose = found.end["metrics"][1]
     assert f"- loose on test: {100 * loose['base']:.1f} %" in card

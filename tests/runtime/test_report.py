@@ -114,7 +114,7 @@ def test_every_candidate_is_somewhere(done: Path) -> None:
 def test_what_a_round_fixed_and_broke_is_what_its_gate_counted(done: Path) -> None:
     events = events_of(done)
     for change in facts.changes(events, done):
-        path = facts._stored(events, f"r{change.round}.gate", "decision", done)
+        path = facts.stored(events, f"r{change.round}.gate", "decision", done)
         assert path
         decision = json.loads(path.read_text())
         assert (change.fixed, change.broken) == (decision["fixed"], decision["broken"])
@@ -133,7 +133,7 @@ def test_it_shows_select_rows_and_neither_test_nor_diagnose(done: Path) -> None:
 
 
 def prompts(events: Sequence[Any], folder: Path, step: str, output: str) -> set[str]:
-    path = facts._stored(events, step, output, folder)
+    path = facts.stored(events, step, output, folder)
     assert path
     return {row["prompt"] for row in read_rows(path)}
 
