@@ -237,3 +237,12 @@ def shown(amount: float, kind: str) -> str:
         if amount >= scale and amount % (scale // 1000) == 0:
             return f"{amount / scale:g}{suffix} {kind}"
     return f"{amount:g} {kind[:-1] if amount == 1 else kind}"
+
+
+def how_many(amount: float, what: str) -> str:
+    """A count in full, and one of them as one.
+
+    >>> how_many(1, "rows"), how_many(0, "rows"), how_many(1200, "calls")
+    ('1 row', '0 rows', '1,200 calls')
+    """
+    return f"{amount:,.0f} {what[:-1] if amount == 1 else what}"

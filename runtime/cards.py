@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from dagent.compiler.quantity import how_many
 from dagent.runtime import projection as show
 from dagent.runtime.outcome import Outcome
 from dagent.runtime.report import facts, recipe
@@ -59,8 +60,8 @@ def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
         f"# {name}",
         f"{start.get('goal') or ''}\n\n{what}. Made by dagent {start['version']}.",
         "## How good it is",
-        f"{metric} on {rows:,} test rows that nothing in the making has seen; test was opened "
-        "once, at the end.",
+        f"{metric} on {how_many(rows, 'test rows')} that nothing in the making has seen; test was "
+        "opened once, at the end.",
         "| | test |\n|---|---|\n"
         f"| base | {100 * end['base']['test']:.1f} % |\n"
         f"| this model | {100 * end['champion']['test']:.1f} % |\n"
@@ -170,9 +171,9 @@ def data_card(found: Outcome, name: str, kept: Sequence[Row], rejects: Sequence[
     return _card(
         head,
         f"# {name}: rows",
-        f"{start.get('goal') or ''}\n\n{len(kept):,} rows that were generated, verified, freed of "
-        f"duplicates and of overlap with dev and test, and kept; {used:,} of them trained the "
-        f"champion, of round {found.round}.",
+        f"{start.get('goal') or ''}\n\n{how_many(len(kept), 'rows')} that were generated, "
+        "verified, freed of duplicates and of overlap with dev and test, and kept; "
+        f"{used:,} of them trained the champion, of round {found.round}.",
         "## Columns",
         "| column | says |\n|---|---|\n"
         "| `id` | the first 16 hex digits of the SHA-256 of the prompt |\n"
@@ -183,7 +184,7 @@ def data_card(found: Outcome, name: str, kept: Sequence[Row], rejects: Sequence[
         "| `origin`, `verdicts` | what made it, and what verified it (JSON) |\n"
         "| `in_champion` | whether the champion was trained on it |",
         "## Where they come from",
-        "\n".join(f"- `{origin}`: {n:,} rows" for origin, n in origins.most_common()),
+        "\n".join(f"- `{origin}`: {how_many(n, 'rows')}" for origin, n in origins.most_common()),
         f"{_plan(start)} dagent {start['version']}."
         + (f" {len(rejects):,} rejected rows are in the config `rejects`, with `reason`; rows that "
            "overlap with dev or test are not among them." if rejects else ""),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dagent.compiler.quantity import how_many
 from dagent.dsl.diagnostics import Diagnostic, Note, Refused
 from dagent.runtime.history import STORE
 from dagent.runtime.journal import Event
@@ -106,14 +107,14 @@ def _origin(
             for weak in _read(event, "diagnosis", project).get("cells", ()):
                 if cell(weak) == cell(row):
                     says = (
-                        f"weakness: {weak['wrong']:g} of {weak['rows']} rows of "
+                        f"weakness: {weak['wrong']:g} of {how_many(weak['rows'], 'rows')} of "
                         f"{cell_name(weak)} wrong"
                     )
                     yield (event["step"], says), Passage(event["step"], says)
         if event["step"] in (f"{prefix}.plan", f"{prefix}.author"):
             for item in _read(event, "curriculum", project).get("items", ()):
                 if item["id"] == row.get("item"):
-                    says = f"item {item['id']}: {item['count']} rows wanted"
+                    says = f"item {item['id']}: {how_many(item['count'], 'rows')} wanted"
                     yield (event["step"], says), Passage(event["step"], says, item.get("rationale"))
 
 

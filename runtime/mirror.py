@@ -166,8 +166,8 @@ class Mirror:
             if name in paths:
                 self._input(run, event, name, paths[name])
         if event["kind"] == "train" and "log" in paths:
-            for series, values in show.loss_series(read_rows(paths["log"])).items():
-                self._log(run, event, ((series, at, loss) for at, loss in values))
+            for series, values in show.training_series(read_rows(paths["log"])).items():
+                self._log(run, event, ((series, at, value) for at, value in values))
 
     def _round_finished(self, event: Event, past: Sequence[Event]) -> None:
         number = event["round"]

@@ -217,19 +217,22 @@ def is_authored(event: Event, past: Sequence[Event]) -> bool:
     return strategy == "program" and event["kind"] in ("author", "submit", "diagnose")
 
 
-def loss_series(log: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[int, float]]]:
-    """(step, loss) by the name of the metric: one for each stage of a chain, whose steps restart.
+def training_series(log: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[int, float]]]:
+    """(step, value) by the name of the metric: the loss and what else a stage measures, such as its
+    reward; one for each stage of a chain, whose steps restart.
 
     Lines without a loss, such as a summary, are left out.
     """
-    stages: dict[str, list[tuple[int, float]]] = {}
-    for line in log:
-        if _is_number(line.get("loss")) and _is_number(line.get("step")):
-            point = (int(line["step"]), float(line["loss"]))
-            stages.setdefault(str(line.get("stage", "")), []).append(point)
-    if len(stages) == 1:
-        return {"loss/train": next(iter(stages.values()))}
-    return {safe_name(f"loss/{stage}"): series for stage, series in stages.items()}
+    lines = [e for e in log if _is_number(e.get("loss")) and _is_number(e.get("step"))]
+    alone = len({line.get("stage", "") for line in lines}) == 1
+    found: dict[str, list[tuple[int, float]]] = {}
+    for line in lines:
+        stage = "train" if alone else line.get("stage", "")
+        for measure, value in line.items():
+            if measure not in ("stage", "step") and _is_number(value):
+                name = safe_name(f"{measure}/{stage}")
+                found.setdefault(name, []).append((int(line["step"]), float(value)))
+    return found
 
 
 def skill_table(past: Iterable[Event]) -> Table:

@@ -24,7 +24,7 @@ from rich.progress import (
 from rich.table import Table
 
 from dagent.compiler.plan import Plan, Step
-from dagent.compiler.quantity import shown
+from dagent.compiler.quantity import how_many, shown
 from dagent.runtime.journal import Event
 from dagent.runtime.lanes import Lanes
 from dagent.runtime.status import SOMETIMES, sometimes_words
@@ -103,8 +103,8 @@ class Screen:
 
     def _spend(self) -> str:
         parts = [
-            f"{self._lanes.spent('rows'):,.0f} rows",
-            f"{self._lanes.spent('calls'):,.0f} calls",
+            how_many(self._lanes.spent("rows"), "rows"),
+            how_many(self._lanes.spent("calls"), "calls"),
         ]
         parts += sometimes_words({unit: self._lanes.spent(unit) for unit in SOMETIMES})
         left = self._lanes.wall_left
@@ -160,10 +160,10 @@ def summary(event: Event, plan: Plan) -> str:
         f"  champion  {_of_round(champion['round'])}, chosen on select "
         f"({100 * champion['select']:.1f} %); test was opened once, at the end",
         f"  spent     {shown(event['spent']['rounds'], 'rounds')}, "
-        f"{event['spent']['rows']:,.0f} rows, "
+        f"{how_many(event['spent']['rows'], 'rows')}, "
         + ", ".join(
             (
-                f"{event['spent']['calls']:,.0f} calls",
+                how_many(event["spent"]["calls"], "calls"),
                 *sometimes_words(event["spent"]),
                 f"{event['spent']['wall']:.0f} s",
             )
@@ -231,8 +231,8 @@ def comparison(event: Event, plan: Plan) -> str:
         lines += _beside(one, width)
     lines += [
         f"  champion  {event['best']}, {_of_round(event['champion']['round'])}, chosen on select",
-        f"  spent     {event['spent']['rows']:,.0f} rows, "
-        + ", ".join((f"{event['spent']['calls']:,.0f} calls", *sometimes_words(event["spent"]))),
+        f"  spent     {how_many(event['spent']['rows'], 'rows')}, "
+        + ", ".join((how_many(event["spent"]["calls"], "calls"), *sometimes_words(event["spent"]))),
     ]
     return "\n".join((*lines, *_goals_and_model(event)))
 

@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from dagent.compiler import arguments
+from dagent.compiler.lock import installed
 from dagent.compiler.spec import Spec
 from dagent.compiler.tables import Argument, Table, table
 from dagent.dsl.diagnostics import Diagnostics
@@ -74,7 +75,7 @@ def problem(name: str, value: Any, of: Table, owned: Mapping[str, str]) -> Probl
     """What is wrong with an argument; ``owned`` are those that dagent sets itself, and why."""
     argument = of.arguments.get(name)
     if argument is None:
-        version = ", ".join(f"{package} {v}" for package, v in of.versions.items())
+        version = versions_of(of)
         remedy = did_you_mean(name, [a for a in of.arguments if a not in owned], "remove it")
         if (successor := arguments.FORMER.get(name)) in of.arguments:
             remedy = f"`{successor}` took its place"
@@ -92,6 +93,15 @@ def problem(name: str, value: Any, of: Table, owned: Mapping[str, str]) -> Probl
         nearest = did_you_mean(value, argument.choices, "one of: " + ", ".join(argument.choices))
         return Problem("E611", f"`{name}` takes no `{value}`", nearest)
     return None
+
+
+def versions_of(table: Table) -> str:
+    """The versions that a table is of; and those that are installed, where they are others: an
+    argument that came since is known to them and not to the table."""
+    here = installed(table.versions)
+    other = [f"{p} {here[p]}" for p, v in table.versions.items() if here.get(p, v) != v]
+    known = ", ".join(f"{package} {v}" for package, v in table.versions.items())
+    return known + (f"; installed: {', '.join(other)}" if other else "")
 
 
 def _out_of_bounds(name: str, value: Any) -> Problem | None:

@@ -28,6 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from dagent.compiler.quantity import how_many
     from dagent.runtime import exporting
     from dagent.runtime.history import events_of
     from dagent.runtime.outcome import outcome
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     who = f"of round {found.round}" if found.round else "which is the untouched student"
     print(f"{folder}/model  {what}, {who}; {'peft' if args.adapter else 'transformers'} loads it")
     rejected = f" and {left:,} rejected" if args.rejects else ""
-    print(f"{folder}/data   {kept:,} rows kept{rejected}; datasets loads them")
+    print(f"{folder}/data   {how_many(kept, 'rows')} kept{rejected}; datasets loads them")
     if args.push_to:
         for url in exporting.push(folder, args.push_to, public=args.public):
             print(f"pushed to {url}")

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from dagent.compiler.quantity import how_many
 from dagent.dsl.diagnostics import Diagnostic, Refused
 
 
@@ -54,7 +55,7 @@ def _text(found: dict[str, Any]) -> str:
         verdict = "base" if not event["round"] else "accepted" if event["accepted"] else "refused"
         lines.append(
             f"  round {event['round']}  {100 * event['select']:5.1f} %  {verdict:<8}  "
-            f"+{event['rows']:,} rows  {event['reason']}"
+            f"+{how_many(event['rows'], 'rows')}  {event['reason']}"
         )
     champion, base, gain = found["champion"], found["base"], found["gain"]
     if gain["ci"]:
@@ -87,12 +88,15 @@ def _spent(found: dict[str, Any]) -> str:
     from dagent.runtime.status import SOMETIMES, sometimes_words
 
     amounts = found["spent"]
-    counted = [f"{n:,.0f} {u}" for u, n in amounts.items() if u not in (*SOMETIMES, "wall")]
-    spent = ", ".join((*counted, *sometimes_words(amounts), f"{amounts['wall']:,.0f} s"))
+    units = [how_many(n, u) for u, n in amounts.items() if u not in (*SOMETIMES, "wall")]
+    spent = ", ".join((*units, *sometimes_words(amounts), f"{amounts['wall']:,.0f} s"))
     steps = found["steps"]
-    line = f"spent: {spent}; {steps['run']} steps run, {steps['reused']} reused"
+    line = f"spent: {spent}; {how_many(steps['run'], 'steps')} run, {steps['reused']} reused"
     for batch in found.get("batches", ()):
-        line += f"\n{batch['calls']:,} calls wait for {batch['batch'] or 'a batch'} at the provider"
+        line += (
+            f"\n{how_many(batch['calls'], 'calls')} wait{'s' * (batch['calls'] == 1)} for "
+            f"{batch['batch'] or 'a batch'} at the provider"
+        )
         line += f", which has answered {batch['done']:,}" if batch["done"] is not None else ""
     if "seconds" in found:
         from dagent.runtime.history import compared_words

@@ -9,6 +9,7 @@ from typing import Any
 
 from dagent.compiler.engineering import ROWS_PER_CALL, TOP_UP
 from dagent.compiler.plan import Step
+from dagent.compiler.quantity import how_many
 from dagent.runtime.agents.asking import speaking
 from dagent.runtime.agents.generator import GeneratorAgent, write
 from dagent.runtime.agents.grounding import Grounds, Passage, handed, passages, read_documents
@@ -54,9 +55,10 @@ def write_candidates(step: Step, inputs: Mapping[str, Artifact], context: Contex
         )
     if made.out is not None and not made.rows:
         raise made.out
-    note = f"{len(made.rows)} candidates from {made.calls} calls"
+    note = f"{how_many(len(made.rows), 'candidates')} from {how_many(made.calls, 'calls')}"
     if made.short:
-        note += f"; {sum(made.short.values())} rows short in {len(made.short)} items"
+        short = how_many(sum(made.short.values()), "rows")
+        note += f"; {short} short in {how_many(len(made.short), 'items')}"
     if made.out is not None:
         note += f"; {made.out}"
     return StepOutput(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dagent.compiler.quantity import how_many
 from dagent.runtime.report import charts, parts
 from dagent.runtime.report.markup import Part, el
 
@@ -31,7 +32,7 @@ def comparison(end: Mapping[str, Any] | None, rows: int = 0) -> Part:
         el(
             "p",
             f"Every arm had the same budget. The base has {parts.percent(base)} {found['metric']} "
-            + (f"on {rows:,} test rows" if rows else "on test")
+            + (f"on {how_many(rows, 'test rows')}" if rows else "on test")
             + ", which were opened once, at the end. Differences are tested "
             + (
                 f"over seeds {seeds}, paired."

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dagent.compiler.plan import Plan
+from dagent.compiler.quantity import how_many
 from dagent.compiler.totals import span
 from dagent.runtime.projection import Event, started
 from dagent.runtime.report import facts, parts, recipe
@@ -44,8 +45,9 @@ def spend(past: Sequence[Event], plan: Plan | None, stands: Mapping[str, Any]) -
             for t in took
         ]
         actual = sum(t.actual for t in took)
+        steps = how_many(sum(t.steps for t in took), "steps")
         whole = (
-            f"estimated {span((low, high), 'time')} for {sum(t.steps for t in took)} steps, "
+            f"estimated {span((low, high), 'time')} for {steps}, "
             f"took {span((actual, actual), 'time')}"
         )
         told.append(

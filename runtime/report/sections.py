@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dagent.compiler.quantity import how_many
 from dagent.runtime import projection as show
 from dagent.runtime.projection import Event
 from dagent.runtime.report import charts, facts, parts
@@ -59,7 +60,7 @@ def answer(past: Sequence[Event], end: Event | None, project: Path) -> Part:
                 el(
                     "p",
                     el("strong", f"{parts.percent(base)} → {parts.percent(champion['test'])}"),
-                    f" on {n:,} test rows{relative}." if n else f"{relative}.",
+                    f" on {how_many(n, 'test rows')}{relative}." if n else f"{relative}.",
                     class_="lead",
                 ),
                 el(
@@ -322,7 +323,7 @@ def _reasons(flows: Sequence[facts.Flow]) -> Part:
     ranked = sorted(by_kind.items(), key=lambda pair: -sum(pair[1].values()))
     return el(
         "details",
-        el("summary", "Why rows left ", el("span", f"{len(ranked)} reasons")),
+        el("summary", "Why rows left ", el("span", how_many(len(ranked), "reasons"))),
         parts.table(
             ("reason", *(f"round {f.round}" for f in flows), "one of them"),
             [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dagent.compiler.passes.check_criteria import detectable_gain
 from dagent.compiler.plan import Plan, Step
-from dagent.runtime.projection import Event
+from dagent.runtime.projection import Event, rounds
 from dagent.runtime.report.facts import opened_elsewhere
 from dagent.runtime.report.markup import Part, el
 
@@ -42,6 +42,12 @@ def _said(past: Sequence[Event], plan: Plan) -> Iterator[str]:
     gate = next((s for s in plan.steps if s.kind == "gate" and s.round), None)
     if gate is None:
         return
+    asked = len(rounds(past)) - 1
+    if asked > 1:
+        yield (
+            f"That no accepted round was luck: the gate tests each of {asked} at "
+            f"{gate.params['alpha']:.0%} by itself. Test was opened once, and owes nothing to that."
+        )
     if not gate.params["guards"]:
         yield "That the student kept what it could do besides: no guard was watched."
     splits = (e for e in past if e["event"] == "step_finished" and e["kind"] == "split")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from dagent.compiler.plan import Step
+from dagent.compiler.quantity import how_many
 from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime.locked import unchanged
 from dagent.runtime.rows import row_id, with_reason, write_json, write_rows
@@ -89,7 +90,8 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
             "log": write_json(out / "log.json", programs.log),
         },
         metrics,
-        f"{len(rows)} rows from {taken['calls']} calls of {taken['attempts']} programs"
+        f"{how_many(len(rows), 'rows')} from {how_many(taken['calls'], 'calls')} of "
+        f"{how_many(taken['attempts'], 'programs')}"
         if accepted
         else f"no valid submission in {taken['attempts']} programs; the last: {last['error']}",
     )

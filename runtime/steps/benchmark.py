@@ -8,6 +8,7 @@ from importlib.metadata import version as installed
 from pathlib import Path
 
 from dagent.compiler.plan import Step
+from dagent.compiler.quantity import how_many
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.rows import write_json, write_rows
 from dagent.runtime.statistics import mean_interval
@@ -55,5 +56,6 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
             "metrics": write_json(context.scratch / "metrics.json", {name: found}),
         },
         {name: value},
-        f"{step.params['task']} {value:.1%} ({low:.1%} to {high:.1%}) on {len(rows)} rows",
+        f"{step.params['task']} {value:.1%} ({low:.1%} to {high:.1%}) "
+        f"on {how_many(len(rows), 'rows')}",
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 from dagent.compiler.arms import LOOP
 from dagent.compiler.plan import Step
+from dagent.compiler.quantity import how_many
 from dagent.compiler.variants import variant_id
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.comparing import change
@@ -92,7 +93,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     return StepOutput(
         {"comparison": write_json(context.scratch / "comparison.json", comparison)},
         {f"test/{arm}": _mean(tests[arm]) for arm in arms},
-        f"{len(arms)} arms over {len(seeds)} seeds: "
+        f"{len(arms)} arms over {how_many(len(seeds), 'seeds')}: "
         + ", ".join(f"{arm} {_mean(tests[arm]):.1%}" for arm in arms),
     )
 

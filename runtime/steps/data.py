@@ -17,6 +17,7 @@ from dagent.compiler.dataset import Row, View, rows_of
 from dagent.compiler.formats import Fault, Raw, read_file
 from dagent.compiler.grading import ungradable
 from dagent.compiler.plan import Step
+from dagent.compiler.quantity import how_many
 from dagent.compiler.where import parse_where
 from dagent.dsl.diagnostics import Diagnostic, Note, Refused
 from dagent.runtime.locked import loads, unchanged
@@ -53,7 +54,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     return StepOutput(
         {"rows": write_rows(context.scratch / "rows.jsonl", made)},
         {"rows": len(rows)},
-        f"{len(rows)} rows of {params['name']}",
+        f"{how_many(len(rows), 'rows')} of {params['name']}",
     )
 
 

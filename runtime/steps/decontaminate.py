@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dagent.compiler.overlap import MASK, NGRAM, ngrams, template, tokens, words
 from dagent.compiler.plan import Step
+from dagent.compiler.quantity import how_many
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.rows import Row, read_rows, write_rows
 from dagent.runtime.step import Artifact, Context, StepOutput
@@ -90,8 +91,9 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
             "leaks": len(leaks),
             **{f"reach_{rule}": float(rows) for rule, rows in known.reach.items()},
         },
-        f"{len(leaks)} rows removed that overlap with dev, test or a guard; copies with other "
-        f"constants can be told of {known.reach['template']:,} of the {known.rows:,} rows there",
+        f"{how_many(len(leaks), 'rows')} removed for overlap with dev, test or a guard; copies "
+        f"with other constants can be told of {known.reach['template']:,} of the {known.rows:,} "
+        "rows there",
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dagent.compiler.plan import Step
+from dagent.compiler.quantity import how_many
 from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime.graders import average
 from dagent.runtime.judging import judged, scores
@@ -53,7 +54,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
             "diagnosis": write_json(context.scratch / "diagnosis.json", diagnosis),
         },
         {metric["name"]: got},
-        f"{got:.1%} on {len(rows)} rows; most wrong: {worst}",
+        f"{got:.1%} on {how_many(len(rows), 'rows')}; most wrong: {worst}",
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dagent.compiler.plan import Step
+from dagent.compiler.quantity import how_many
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.gpu import needs_gpu
 from dagent.runtime.graders import average, by_skill, ready, weights
@@ -56,5 +57,6 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
             "metrics": write_json(context.scratch / "metrics.json", found),
         },
         {name: f["value"] for name, f in found.items()},
-        f"{metrics[0]['name']} {first['value']:.1%} ({low:.1%} to {high:.1%}) on {len(rows)} rows",
+        f"{metrics[0]['name']} {first['value']:.1%} ({low:.1%} to {high:.1%}) "
+        f"on {how_many(len(rows), 'rows')}",
     )

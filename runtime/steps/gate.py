@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dagent.compiler.plan import Step
+from dagent.compiler.quantity import how_many
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.comparing import Change, on_guard
 from dagent.runtime.graders import average, by_skill, weights
@@ -269,7 +270,8 @@ def _reason(
     harm: str | None,
     cleared: Collection[int],
 ) -> str:
-    moved = f"{100 * test.difference:+.1f} points, {test.fixed} rows fixed and {test.broken} broken"
+    fixed = f"{how_many(test.fixed, 'rows')} fixed and {test.broken} broken"
+    moved = f"{100 * test.difference:+.1f} points, {fixed}"
     if params["rule"] == "always":
         return f"{moved}; accepted by rule (p = {test.better:.2g})"
     if accepted:
@@ -306,5 +308,5 @@ def _stop(
         return f"goal met: {verdict.says}"
     waited = params["round"] - champion_round
     if patience and waited >= patience:
-        return f"no new champion for {waited} rounds"
+        return f"no new champion for {how_many(waited, 'rounds')}"
     return None

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dagent.compiler.plan import Step, digest
+from dagent.compiler.quantity import how_many
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.locked import loads, unchanged
 from dagent.runtime.programs import load_function
@@ -75,7 +76,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     return StepOutput(
         {"candidates": write_rows(context.scratch / "candidates.jsonl", rows)},
         {"candidates": len(rows), "calls": calls},
-        f"{len(rows)} candidates from {calls} calls",
+        f"{how_many(len(rows), 'candidates')} from {how_many(calls, 'calls')}",
     )
 
 

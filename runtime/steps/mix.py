@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from dagent.compiler.plan import Step
+from dagent.compiler.quantity import how_many
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.judging import judged, scores
 from dagent.runtime.rows import Cell, Row, cell, read_json, read_rows, write_rows
@@ -55,7 +56,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
             "train": write_rows(context.scratch / "train.jsonl", [*kept, *added]),
         },
         {"added": len(added), "train": len(kept) + len(added), "wrong": chosen_hard},
-        f"{len(added)} rows added, {chosen_hard} of them wrong so far; "
+        f"{how_many(len(added), 'rows')} added, {chosen_hard} of them wrong so far; "
         f"{len(kept) + len(added)} in all",
     )
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dagent.compiler.passes.check_criteria import effective_rows
 from dagent.compiler.plan import Step
+from dagent.compiler.quantity import how_many
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.rows import Cell, Row, cell, read_rows, write_rows
 from dagent.runtime.step import Artifact, Context, StepOutput
@@ -39,7 +40,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
             "select": len(select),
             "select_by_skill": effective_rows(Counter(cell(row)[0] for row in select).values()),
         },
-        f"{len(diagnose)} rows to diagnose on, {len(select)} to select on",
+        f"{how_many(len(diagnose), 'rows')} to diagnose on, {len(select)} to select on",
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from dagent.compiler.plan import Step
+from dagent.compiler.quantity import how_many
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.judging import judged, scores
 from dagent.runtime.rows import read_rows, write_rows
@@ -43,7 +44,8 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
             "train": write_rows(context.scratch / "train.jsonl", [*kept, *added] if added else []),
         },
         metrics,
-        f"{len(added)} rows, {metrics['difficulty']:.0%} of a sample wrong before training"
+        f"{how_many(len(added), 'rows')}, {metrics['difficulty']:.0%} of a sample wrong before "
+        "training"
         if added
         else f"{len(clean)} rows are fewer than {params['least']}: nothing is submitted",
     )

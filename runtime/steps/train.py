@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dagent.compiler.plan import Step
+from dagent.compiler.quantity import how_many
 from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime.gpu import needs_gpu
 from dagent.runtime.locked import unchanged
@@ -51,7 +52,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     metrics = {"rows": done["rows"]}
     if done["loss"] is not None:
         metrics["loss"] = done["loss"]
-    note = f"trained on {done['rows']} rows"
+    note = f"trained on {how_many(done['rows'], 'rows')}"
     if len(done["stages"]) > 1 or done["stages"][0]["rows"] != done["rows"]:
         for number, stage in enumerate(done["stages"], 1):
             metrics[f"rows/{number}.{stage['stage']}"] = stage["rows"]

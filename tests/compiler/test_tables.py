@@ -9,6 +9,7 @@ from importlib.metadata import version
 import pytest
 
 from dagent.compiler import arguments
+from dagent.compiler.passes import check_arguments
 from dagent.compiler.passes.check_arguments import problem
 from dagent.compiler.tables import FILE, Table, table
 from dagent.dsl.schema import load
@@ -41,6 +42,24 @@ def test_what_took_an_arguments_place_is_there_and_it_is_not(name: str) -> None:
     assert found
     assert found.code == "E602"
     assert arguments.FORMER[name] in (found.remedy or "")
+
+
+def test_a_message_names_the_installed_versions_where_they_are_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An argument that came since the tables were made is refused, and the reader sees why."""
+
+    def said(**here: str) -> str:
+        monkeypatch.setattr(check_arguments, "installed", lambda names: here)
+        found = problem("brand_new", 1, table("sft"), arguments.TRL)
+        assert found
+        return found.message
+
+    known = table("sft").versions
+    assert f"transformers {known['transformers']}" in said(**known)
+    assert "installed" not in said(**known)
+    assert "installed" not in said()  # compiling needs none of them
+    assert said(**{**known, "transformers": "99.1"}).endswith("; installed: transformers 99.1)")
 
 
 def test_a_stage_has_its_own_arguments_and_the_shared_ones() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 from importlib.metadata import version
@@ -23,6 +24,7 @@ from dagent.runtime.report import recipe
 from dagent.runtime.report.learned import trainings
 from dagent.runtime.report.page import render
 from dagent.runtime.rows import write_rows
+from dagent.runtime.view import summary
 
 
 @pytest.fixture(scope="module")
@@ -166,3 +168,23 @@ def test_what_is_recorded_is_as_the_schema_of_events_says(done: Path) -> None:
     assert set(first["packages"]) >= {"dagent", "scipy"}
     jsonschema.validate(first["packages"], known["packages"])
     jsonschema.validate(first["made_on"], known["made_on"])
+
+
+def test_one_is_one(stub: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On the screen, in the journal, the report and the card."""
+    spec = stub.SPEC.replace("rounds <= 3  per round { rows <= 60 }", "rounds <= 1  rows <= 1")
+    folder = stub.make_project(tmp_path / "p", spec)
+    stub.run_project(folder)
+    plan = compile(folder / "sums.dagent").plan
+    keep_plan(plan, folder)
+    assert main(["status", str(folder)]) == 0
+    status = capsys.readouterr().out
+    assert "+1 row  " in status
+    assert "1 row, 1 round, " in status
+    events = events_of(folder)
+    said = [status, summary(events[-1], plan), *told(folder).values()]
+    said += [e["note"] for e in events if "note" in e]
+    said += [e["reason"] for e in events if e["event"] == "round_finished"]
+    for text in said:
+        words = re.sub(r"<[^>]+>", " ", text)
+        assert not re.search(r"(?<![\d,.])1 (rows|rounds|calls|steps|candidates|reasons)\b", words)

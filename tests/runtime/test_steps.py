@@ -128,7 +128,7 @@ def test_qlora_is_refused_before_anything_runs_where_it_cannot_be(
     from dagent.runtime.steps import train
 
     def found(adapter: str) -> list[str]:
-        step = Step("r1.train", "train", 1, {"adapter": adapter})
+        step = Step("r1.train", "train", 1, {"adapter": adapter, "stages": []})
         return [f"{d.code} {d.message}" for d in train.check(step, tmp_path)]
 
     monkeypatch.setattr(gpu, "_has_gpu", lambda: False)

@@ -17,7 +17,7 @@ import pytest
 
 from dagent.runtime import tracking
 from dagent.runtime.mirror import Mirror
-from dagent.runtime.projection import Table, focus, loss_series, row_table
+from dagent.runtime.projection import Table, focus, row_table, training_series
 from dagent.runtime.registry import register
 from dagent.runtime.tracking import Cursor, RunFolder
 
@@ -420,9 +420,20 @@ def test_addresses_lose_their_passwords() -> None:
 def test_losses_of_a_chain_are_series_of_their_own() -> None:
     log = [{"stage": "1.sft", "step": 10, "loss": 2.0}, {"stage": "2.sft", "step": 10, "loss": 1.0}]
     series = {"loss/1.sft": [(10, 2.0)], "loss/2.sft": [(10, 1.0)]}
-    assert loss_series(log) == series
-    assert loss_series(log[:1]) == {"loss/train": [(10, 2.0)]}
-    assert loss_series([{"step": 3, "train_runtime": 4.0}]) == {}
+    assert training_series(log) == series
+    assert training_series(log[:1]) == {"loss/train": [(10, 2.0)]}
+    assert training_series([{"step": 3, "train_runtime": 4.0}]) == {}
+
+
+def test_what_a_stage_measures_besides_its_loss_is_a_series_too() -> None:
+    log = [
+        {"stage": "1.sft", "step": 10, "loss": 2.0},
+        {"stage": "2.dpo", "step": 10, "loss": 1.0, "rewards/margins": 0.1},
+        {"stage": "2.dpo", "step": 20, "loss": 0.5, "rewards/margins": 0.4},
+    ]
+    assert training_series(log)["rewards/margins/2.dpo"] == [(10, 0.1), (20, 0.4)]
+    alone = training_series([{"stage": "1.grpo", "step": 10, "loss": 0.0, "reward": 0.3}])
+    assert alone == {"loss/train": [(10, 0.0)], "reward/train": [(10, 0.3)]}
 
 
 def test_focus_of_odd_curricula_is_empty() -> None:
