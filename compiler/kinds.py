@@ -60,7 +60,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             "mix",
-            2,
+            3,
             ("rows", "kept", "curriculum", "model"),
             ("train", "added"),
             "chooses this round's rows and adds them to those kept",

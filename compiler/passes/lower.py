@@ -270,7 +270,6 @@ class Lowering:
             "round": n,
             "rows": cost.rows,
             "prefer_wrong": engineer.prefer_wrong,
-            "floor": engineer.floor,
             "cap": engineer.cap,
             "accumulate": engineer.accumulate,
             "seed": self.seed("mix", n),

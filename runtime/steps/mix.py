@@ -1,14 +1,15 @@
 """``mix``: chooses this round's rows among the clean candidates and adds them to those kept.
 
-Rows that the current student gets wrong come first, up to the share the spec asks for; a floor
-and a cap per cell keep a round from chasing one failure and forgetting the rest.
+The curriculum says how many rows each cell gets. Within a cell, rows that the current student gets
+wrong come first, up to the share the spec asks for: were they taken from anywhere, a planner that
+turned to failures already would have them counted twice.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from dagent.compiler.plan import Step
@@ -19,7 +20,7 @@ from dagent.runtime.rows import Cell, Row, cell, read_json, read_rows, write_row
 from dagent.runtime.step import Artifact, Context, StepOutput
 
 kind = "mix"
-version = 2
+version = 3
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
@@ -37,14 +38,15 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
             candidates, inputs["model"], params["answering"], [metric], step, inputs, context
         )
         wrong = [s < 1 for s in scores(answered, metric["name"])]
-    items = read_json(inputs["curriculum"].path)["items"]
+    planned: Counter[Cell] = Counter()
+    for item in read_json(inputs["curriculum"].path)["items"]:
+        planned[cell(item)] += item["count"]
     added = choose(
         candidates,
         wrong,
-        rows=params["rows"],
+        planned,
         prefer_wrong=params["prefer_wrong"],
-        floor=params["floor"],
-        cap=max(params["cap"], 1 / len(items)),
+        cap=params["cap"],
         seed=params["seed"],
     )
     context.meter.reserve(step.id, (f"round:{params['round']}",), rows=len(added))
@@ -64,17 +66,20 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
 def choose(
     candidates: Sequence[Row],
     wrong: Sequence[bool],
+    planned: Mapping[Cell, int],
     *,
-    rows: int,
     prefer_wrong: float,
-    floor: float,
     cap: float,
     seed: int,
 ) -> list[Row]:
-    """At most ``rows`` candidates: each cell's floor first, then wrong ones up to their share,
-    then right ones, then whatever is left; a cell takes at most ``cap`` of the rows unless there
-    is nothing else, and of its patterns the one that has fewest so far. In a seeded random order.
+    """At most as many candidates as are ``planned`` in all, in a seeded random order.
+
+    A cell gives the rows planned for it: wrong ones up to their share, then right ones, then
+    whatever is left. What a cell lacks others give, each up to ``cap`` of the rows unless there is
+    nothing else. Of the patterns of a cell comes the one that has fewest so far.
     """
+    rows = sum(planned.values())
+    cap = max(cap, 1 / max(1, len(planned)))
     order = list(range(len(candidates)))
     random.Random(seed).shuffle(order)
     hard = [i for i in order if wrong[i]]
@@ -83,19 +88,16 @@ def choose(
     taken: Counter[Cell] = Counter()
     shared: Counter[tuple[Cell, str]] = Counter()
 
-    def part(i: int) -> tuple[Cell, str]:
-        return cell(candidates[i]), candidates[i].get("pattern", "")
-
-    def take(indices: Iterable[int], most: int, per_cell: float) -> None:
+    def take(indices: Iterable[int], most: Callable[[Cell], float]) -> None:
         left = [i for i in indices if i not in chosen]
         waiting: defaultdict[Cell, dict[str, deque[tuple[int, int]]]] = defaultdict(dict)
         for place, i in enumerate(left):
-            where, pattern = part(i)
-            waiting[where].setdefault(pattern, deque()).append((place, i))
+            pattern = candidates[i].get("pattern", "")
+            waiting[cell(candidates[i])].setdefault(pattern, deque()).append((place, i))
         for where in (cell(candidates[i]) for i in left):
-            if len(chosen) >= most:
+            if len(chosen) >= rows:
                 return
-            if taken[where] < per_cell:
+            if taken[where] < most(where):
                 queues = {p: queue for p, queue in waiting[where].items() if queue}
                 pattern = min(queues, key=lambda p: (shared[where, p], queues[p][0]))
                 _, i = queues[pattern].popleft()
@@ -103,11 +105,9 @@ def choose(
                 taken[where] += 1
                 shared[where, pattern] += 1
 
-    take(hard, rows, floor * rows)
-    take(easy, rows, floor * rows)
-    more = max(0, round(prefer_wrong * rows) - sum(wrong[i] for i in chosen))
-    take(hard, min(rows, len(chosen) + more), cap * rows)
-    take(easy, rows, cap * rows)
-    take(order, rows, cap * rows)
-    take(order, rows, rows)
+    take(hard, lambda c: prefer_wrong * planned.get(c, 0))
+    for indices in (easy, hard):
+        take(indices, lambda c: planned.get(c, 0))
+    take(order, lambda c: cap * rows)
+    take(order, lambda c: rows)
     return [candidates[i] for i in order if i in chosen]

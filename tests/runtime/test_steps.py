@@ -89,16 +89,29 @@ def test_a_small_cell_leans_on_its_skill() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_mix_prefers_wrong_rows_up_to_their_share_and_caps_a_cell(seed: int) -> None:
+def test_mix_gives_each_cell_its_plan_and_prefers_wrong_rows_within_it(seed: int) -> None:
     rng = random.Random(seed)
     candidates = [{"id": str(i), "skill": rng.choice("abcd"), "difficulty": 1} for i in range(400)]
-    wrong = [rng.random() < 0.6 for _ in candidates]
-    chosen = choose(candidates, wrong, rows=100, prefer_wrong=0.7, floor=0.01, cap=0.4, seed=seed)
+    wrong = [row["skill"] == "a" or rng.random() < 0.6 for row in candidates]
+    planned = {("a", "1"): 10, ("b", "1"): 30, ("c", "1"): 40, ("d", "1"): 20}
+    chosen = choose(candidates, wrong, planned, prefer_wrong=0.7, cap=0.4, seed=seed)
     assert len(chosen) == len({r["id"] for r in chosen}) == 100
-    assert sum(wrong[int(r["id"])] for r in chosen) == 70
-    assert max(Counter(map(cell, chosen)).values()) <= 40
-    again = choose(candidates, wrong, rows=100, prefer_wrong=0.7, floor=0.01, cap=0.4, seed=seed)
-    assert again == chosen
+    assert Counter(map(cell, chosen)) == planned
+    hard = Counter(cell(row) for row in chosen if wrong[int(row["id"])])
+    # Of `a` there are only wrong ones: they do not take the place of other cells.
+    assert hard == {("a", "1"): 10, ("b", "1"): 21, ("c", "1"): 28, ("d", "1"): 14}
+    assert choose(candidates, wrong, planned, prefer_wrong=0.7, cap=0.4, seed=seed) == chosen
+
+
+def test_what_a_cell_lacks_others_give_up_to_the_cap() -> None:
+    candidates = [{"id": f"{s}{i}", "skill": s, "difficulty": 1} for s in "abc" for i in range(90)]
+    candidates = [row for row in candidates if row["skill"] != "a" or row["id"] == "a7"]
+    planned = {("a", "1"): 30, ("b", "1"): 40, ("c", "1"): 30}
+    wrong = [row["skill"] == "b" for row in candidates]
+    chosen = Counter(
+        r["skill"] for r in choose(candidates, wrong, planned, prefer_wrong=1, cap=0.5, seed=0)
+    )
+    assert chosen == {"a": 1, "b": 50, "c": 49} or chosen == {"a": 1, "b": 49, "c": 50}
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -110,14 +123,16 @@ def test_mix_gives_every_pattern_of_a_cell_its_part(seed: int) -> None:
         for i in range(400)
     ]
     wrong = [row["skill"] == "a" for row in candidates]
-    chosen = choose(candidates, wrong, rows=60, prefer_wrong=0.5, floor=0.01, cap=0.5, seed=seed)
+    planned = {("a", "1"): 30, ("b", "1"): 30}
+    chosen = choose(candidates, wrong, planned, prefer_wrong=0.5, cap=0.5, seed=seed)
     found = Counter((row["skill"], row["pattern"]) for row in chosen)
     assert set(found.values()) == {10}
 
 
 def test_mix_takes_what_there_is() -> None:
     candidates = [{"id": str(i), "skill": "a", "difficulty": 1} for i in range(5)]
-    chosen = choose(candidates, [True] * 5, rows=10, prefer_wrong=0.5, floor=0.0, cap=0.1, seed=0)
+    planned = {("a", "1"): 1, ("b", "1"): 9}
+    chosen = choose(candidates, [True] * 5, planned, prefer_wrong=0.5, cap=0.1, seed=0)
     assert len(chosen) == 5
 
 
