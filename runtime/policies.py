@@ -2,8 +2,7 @@
 
 A cell is a skill at a difficulty. The *mix* is how often the diagnose rows ask for a cell; it
 stands for the mix of the domain. The *error* is how often the current student fails there; small
-cells lean on their skill, and skills on the mean, since a cell may hold two rows (``method.md``
-section 6).
+cells lean on their skill, and skills on the mean, since a cell may hold two rows.
 """
 
 from __future__ import annotations

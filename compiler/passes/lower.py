@@ -17,12 +17,12 @@ from dagent.compiler.passes.lower_guards import (
     guarded_at_the_end,
 )
 from dagent.compiler.passes.lower_program import before_programs, program_round
+from dagent.compiler.passes.lower_sources import calibration, optimisations, sources
 from dagent.compiler.passes.made import made as _step
-from dagent.compiler.passes.parameters import Parameters, Params, at_once, goal
+from dagent.compiler.passes.parameters import Parameters, Params, goal
 from dagent.compiler.plan import Step
-from dagent.compiler.rowchecks import ENGINEERS, must_not_share
+from dagent.compiler.rowchecks import ENGINEERS
 from dagent.compiler.spec import DataSet, Spec
-from dagent.compiler.stages import TEACHER
 
 
 def lower(spec: Spec, facts: Facts, cost: Cost) -> tuple[Step, ...]:
@@ -38,66 +38,13 @@ class Lowering:
         self.says = Parameters(spec, facts)
 
     def steps(self) -> Iterator[Step]:
-        yield from self._sources()
+        yield from sources(self)
         yield from self._base()
-        yield from self._optimise()
-        yield from self._calibrate()
+        yield from optimisations(self)
+        yield from calibration(self)
         for number in range(1, self.spec.budget.rounds + 1):
             yield from self._round(number)
         yield from self._end()
-
-    # --- before the rounds --------------------------------------------------------------------
-
-    def _sources(self) -> Iterator[Step]:
-        spec = self.spec
-        for data in self._in_turn():
-            # Without a sample nothing is drawn, and the step is the same for every seed.
-            drawn = None if data.sample is None else derived_seed(spec.seed, f"data.{data.name}")
-            rows = data.sample or self.facts.data[data.name].rows
-            params = {
-                "name": data.name,
-                "role": data.role,
-                **self.says.source(data),
-                "columns": dict(data.columns),
-                "where": data.where and data.where.text,
-                "sample": data.sample,
-                "seed": drawn,
-                **self.says.carried(data),
-            }
-            yield _step(
-                f"data.{data.name}",
-                "data",
-                params,
-                {f"against.{d.name}": f"data.{d.name}/rows" for d in self._compared(data)},
-                estimate=seconds(self.cost.programs(rows), rows=(rows, rows)),
-            )
-        for data in spec.data:
-            if data.role == "seed":
-                inputs = {"rows": f"data.{data.name}/rows", **self.judges()}
-                yield _step(f"seed.{data.name}", "decontaminate", self.leaks(), inputs)
-        yield _step(
-            "split",
-            "split",
-            {"seed": derived_seed(spec.seed, "split"), "select": spec.criteria.select},
-            {"rows": f"data.{spec.role('dev').name}/rows"},
-        )
-        params = {
-            "model": spec.student.model,
-            "revision": spec.student.revision,
-            "sha256": self.facts.student.sha256,
-            **self.says.trusted,
-        }
-        yield _step("student", "student", params)
-        for judge in spec.criteria.judges:
-            metric = next(m for m in self.says.metrics if m["name"] == judge.name)
-            estimate = asked((0.01, 1.0), self.cost.engineering.calibrate_judge(judge))
-            inputs = {"labelled": "split/diagnose"}
-            id = f"calibrate.{judge.name}"
-            yield _step(id, "calibrate", {"metric": metric}, inputs, None, estimate)
-        for number, teacher in self.facts.teachers.items():
-            name, revision = (spec.train[number - 1].args.get(key) for key in TEACHER)
-            params = {"model": name, "revision": revision, "sha256": teacher.sha256}
-            yield _step(f"teacher.{number}", "student", params)
 
     def _base(self) -> Iterator[Step]:
         """Round 0: the untouched student is the first champion."""
@@ -117,36 +64,6 @@ class Lowering:
         )
         if self.spec.engineer.writes_programs:
             yield from before_programs(self)
-
-    def _calibrate(self) -> Iterator[Step]:
-        """A judge that cannot tell right from wrong is found out before anything is generated."""
-        if self._calibrated():
-            inputs = {"labelled": "split/diagnose", **self._optimised("verifier")}
-            estimate = asked((0.01, 1.0), self.cost.engineering.calibrate())
-            yield _step("calibrate", "calibrate", self.says.checks(), inputs, None, estimate)
-
-    def _optimise(self) -> Iterator[Step]:
-        """Programs of the agents, made better before the first round; every round uses them."""
-        for name, how in sorted(self.spec.engineer.optimise.items()):
-            params = {
-                "role": name,
-                "optimiser": how.optimiser,
-                "calls": how.calls,
-                "holdout": how.holdout,
-                "agent": self.says.role(getattr(self.spec.engineer, name), name),
-                **self.says.checks(),
-                **self.says.brief(),
-                **self.says.grid,
-                "rows": self.cost.rows if name == "planner" else None,
-                "seed": derived_seed(self.spec.seed, f"optimise.{name}"),
-            }
-            inputs = {"labelled": "split/diagnose"}
-            if name == "generator":
-                inputs |= self._grounds()
-            estimate = asked((0.1, 10.0), self.cost.engineering.optimise(name, how))
-            yield _step(f"optimise.{name}", "optimise", at_once(params), inputs, None, estimate)
-
-    # --- a round ------------------------------------------------------------------------------
 
     def _round(self, n: int) -> Iterator[Step]:
         if self.spec.engineer.writes_programs:
@@ -195,7 +112,7 @@ class Lowering:
         }
         inputs = {"diagnosis": f"{r}.diagnose/diagnosis", "archive": f"{before}/archive"}
         if engineer.feedback:
-            inputs |= self._optimised("planner")
+            inputs |= self.optimised("planner")
         else:
             inputs = {}
         if engineer.planner.lm:
@@ -217,7 +134,7 @@ class Lowering:
                 "rounds": spec.budget.rounds,
                 "checks": self.says.checks(),
             }
-            inputs |= self._grounds() | self._optimised("generator")
+            inputs |= self.grounds() | self.optimised("generator")
             inputs["archive"] = f"{before}/archive"
         made = (rows, cost.candidates)
         yield _step(
@@ -237,7 +154,7 @@ class Lowering:
         inputs = {"candidates": f"{r}.generate/candidates"}
         if engineer.verifier and engineer.verifier.lm:
             params |= {"round": n, "seed": self.seed("verify", n)}
-            inputs |= self._optimised("verifier") | self._calibrated()
+            inputs |= self.optimised("verifier") | self.calibrated()
         yield _step(
             f"{r}.verify",
             "verify",
@@ -324,8 +241,6 @@ class Lowering:
         inputs = {**inputs, **base_answers(guards), **answers(guards, f"r{n}")}
         return _step(f"r{n}.gate", "gate", self.says.gate(n), inputs, n)
 
-    # --- after the rounds ---------------------------------------------------------------------
-
     def _end(self) -> Iterator[Step]:
         """Test is opened here and only here; ``after`` keeps the base's turn behind all rounds."""
         spec = self.spec
@@ -350,31 +265,12 @@ class Lowering:
         after = (f"r{spec.budget.rounds}.diagnose",) if spec.engineer.looks else ()
         yield _step("result", "result", params, inputs, after=after)
 
-    # --- data sets ----------------------------------------------------------------------------
-
-    def _in_turn(self) -> list[DataSet]:
-        """The sets whose rows are known come first: the others are compared with them."""
-        return sorted(self.spec.data, key=lambda d: (not self.facts.data[d.name].known, d.name))
-
     def handed(self) -> list[tuple[DataSet, str]]:
         """The sets for the engineer, and where their rows come from: seeds are decontaminated
         before anybody sees them, what a pool leads to is when it was made."""
         place = {"seed": "seed.{}/rows", "pool": "data.{}/rows"}
         sets = [d for d in self.spec.data if d.role in ENGINEERS]
         return [(d, place[d.role].format(d.name)) for d in sets]
-
-    def _compared(self, data: DataSet) -> list[DataSet]:
-        """Earlier sets that must share no prompt with one whose rows are not known yet."""
-        if self.facts.data[data.name].known:
-            return []
-        before = self._in_turn()
-        return [
-            other
-            for other in before[: before.index(data)]
-            if must_not_share(data.role, other.role) or must_not_share(other.role, data.role)
-        ]
-
-    # --- parts --------------------------------------------------------------------------------
 
     def evaluate(
         self,
@@ -421,7 +317,7 @@ class Lowering:
     def _verified(self, n: int) -> str:
         return f"r{n}.refine/verified" if self.spec.engineer.refiner else f"r{n}.verify/verified"
 
-    def _grounds(self) -> dict[str, str]:
+    def grounds(self) -> dict[str, str]:
         """Rows that show a generator what a row looks like: seeds, else the diagnose half."""
         seeds = {f"seed.{d.name}": rows for d, rows in self.handed() if d.role == "seed"}
         return seeds or {"seed.diagnose": "split/diagnose"}
@@ -434,13 +330,13 @@ class Lowering:
         asked = {"round": n, "goal": self.spec.domain.goal} if role.lm else {}
         return {"diagnoser": self.says.role(role, "diagnoser"), **asked}
 
-    def _optimised(self, name: str) -> dict[str, str]:
+    def optimised(self, name: str) -> dict[str, str]:
         """The input that carries a role's optimised program."""
         if name not in self.spec.engineer.optimise:
             return {}
         return {"program": f"optimise.{name}/program"}
 
-    def _calibrated(self) -> dict[str, str]:
+    def calibrated(self) -> dict[str, str]:
         """The input that carries the judge's threshold, where there is a judge."""
         verifier = self.spec.engineer.verifier
         judged = verifier is not None and verifier.lm is not None and self.spec.engineer.judge

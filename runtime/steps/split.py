@@ -1,8 +1,8 @@
 """``split``: dev into a half that the engineer may read and a half that only the gate reads.
 
-Choosing on the rows that guided the search inflates the score by 6 to 8 points (``method.md``,
-pilot). Stratified by cell, seeded. ``select_by_skill`` tells as how many rows those of select count
-where every skill counts the same.
+Choosing on the rows that guided the search inflates the score; in pilots, by 6 to 8 points.
+Stratified by cell, seeded. ``select_by_skill`` tells as how many rows those of select count where
+every skill counts the same.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What each mechanism of the data engineering does, seen in whole runs over HTTP: method.md's list,
+"""What each mechanism of the data engineering does, seen in whole runs over HTTP: the list in docs/language.md,
 from quantity to diversity. The stand-in model is at fault where the mechanism is to help."""
 
 from __future__ import annotations
