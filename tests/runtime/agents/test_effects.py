@@ -1,5 +1,6 @@
-"""What each mechanism of the data engineering does, seen in whole runs over HTTP: the list in docs/language.md,
-from quantity to diversity. The stand-in model is at fault where the mechanism is to help."""
+"""What each mechanism of the data engineering does, seen in whole runs over HTTP: the list that
+docs/language.md gives, from quantity to diversity. The stand-in model is at fault where the
+mechanism is to help."""
 
 from __future__ import annotations
 
