@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-# How torch says that there is no memory left: on a GPU, and on a CPU; and how the loader says it.
+# How torch says that there is no memory left, on a GPU and on a CPU; how the loader says it, and
+# what C++ and OpenMP say when they end the process for it.
 WORDS = (
     "out of memory",
     "can't allocate memory",
     "cannot allocate memory",
     "failed to map segment from shared object",
+    "std::bad_alloc",
+    "thread creation failed",
 )
 TRAINING = (
     "use a smaller `per_device_train_batch_size` with more `gradient_accumulation_steps`, "
@@ -21,7 +24,11 @@ AGAIN = (
 
 
 def is_scarce(error: BaseException) -> bool:
-    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in WORDS)
+    return isinstance(error, MemoryError) or says_scarce(str(error))
+
+
+def says_scarce(text: str) -> bool:
+    return any(words in text.lower() for words in WORDS)
 
 
 def advice(task: str) -> str:

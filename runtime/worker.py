@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from dagent.dsl.diagnostics import Diagnostic, Failed, Note, Refused
 from dagent.runtime.meter import OutOfBudget
-from dagent.runtime.scarce import advice
+from dagent.runtime.scarce import advice, says_scarce
 
 WORKER = (sys.executable, "-m", "dagent.runtime.worker_main")
 ENVIRONMENT = {
@@ -85,6 +85,7 @@ class ProcessWorker:
         self._timing = timing or Untimed()
         self._command = list(command)
         self._process: subprocess.Popen[bytes] | None = None
+        self._begins = 0  # where in the log this process's words begin
         self._lines: queue.Queue[bytes | None] = queue.Queue()
 
     def start(self) -> None:
@@ -92,6 +93,7 @@ class ProcessWorker:
             return
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
+            self._begins = log.tell()
             # A session of its own: Ctrl-C reaches us, and we stop the worker in good order.
             self._process = subprocess.Popen(
                 self._command,
@@ -158,13 +160,17 @@ class ProcessWorker:
         assert self._process is not None
         code = self._process.wait()
         self.stop()
-        if code == -signal.SIGKILL:
+        said = _tail(self._log, self._begins)
+        killed = code == -signal.SIGKILL
+        if killed or says_scarce(said):
+            how = "was killed" if killed else "died"
             return Failed(
                 Diagnostic(
                     "E813",
-                    f"the worker was killed during `{task}`, most likely for lack of memory",
+                    f"the worker {how} during `{task}`, most likely for lack of memory",
                     suggestion=f"run the same command again: what was finished is kept, and a "
                     f"training goes on from its last checkpoint; if it dies again, {advice(task)}",
+                    notes=() if killed else (Note(said),),
                     file=str(self._log),
                 )
             )
@@ -173,7 +179,7 @@ class ProcessWorker:
                 "E814",
                 f"the worker died during `{task}` with exit code {code}",
                 suggestion=f"read the end of {self._log}; the same command continues the run",
-                notes=(Note(_tail(self._log)),),
+                notes=(Note(said),),
                 file=str(self._log),
             )
         )
@@ -200,5 +206,6 @@ def _failed(task: str, error: dict[str, Any], log: Path) -> Refused:
     )
 
 
-def _tail(log: Path, lines: int = 5) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+def _tail(log: Path, begins: int, lines: int = 5) -> str:
+    text = log.read_bytes()[begins:].decode(errors="replace")
+    return "\n".join(text.splitlines()[-lines:])

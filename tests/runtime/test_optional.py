@@ -126,3 +126,21 @@ def test_memory_that_ran_out_is_told_with_what_helps(
     assert told["code"] == "E813"
     assert remedy in told["suggestion"]
     assert ("qlora" in told["suggestion"]) == (task == "train")
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("libgomp: Thread creation failed: Resource temporarily unavailable", "E813"),
+        ("terminate called after throwing an instance of 'std::bad_alloc'", "E813"),
+        ("Illegal instruction", "E814"),
+    ],
+)
+def test_a_worker_that_a_library_ended_says_why(words: str, code: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("an earlier worker said: out of memory\n")
+    ends = f"import sys; input(); print({words!r}, file=sys.stderr); sys.exit(1)"
+    worker = ProcessWorker(log, command=(sys.executable, "-c", ends))
+    with pytest.raises(Failed, match=code) as failed:
+        worker.call("train", rows=[])
+    assert failed.value.diagnostics[0].notes[0].message == words

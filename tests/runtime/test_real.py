@@ -152,7 +152,8 @@ def test_a_training_without_memory_is_told_so_and_the_worker_serves_on(
     process = worker._process.pid
     pages = int(Path(f"/proc/{process}/statm").read_text().split()[0])
     limits = resource.prlimit(process, resource.RLIMIT_AS)
-    narrow = pages * resource.getpagesize() + 300_000_000
+    # Each thread that a library still starts takes 128 MB of addresses, used or not.
+    narrow = pages * resource.getpagesize() + 300_000_000 + 128_000_000 * (os.cpu_count() or 1)
     resource.prlimit(process, resource.RLIMIT_AS, (narrow, limits[1]))
     huge = [{"stage": "sft", "args": {**ARGS, "per_device_train_batch_size": 16000}}]
     many = [{**row, "prompt": row["prompt"] * 3} for row in dev()] * 40
