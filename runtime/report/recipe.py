@@ -89,7 +89,7 @@ def licence(model: Path) -> str:
 
 def _version(start: Event) -> str:
     commit = start.get("made_on", {}).get("dagent")
-    return start["version"] + (f", commit {commit}" if commit else "")
+    return f"{start['version']}, commit {commit}" if commit else str(start["version"])
 
 
 def _listed(packages: Mapping[str, str]) -> str:
