@@ -20,7 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from run import ARMS, EXAMPLES, SEEDS
+from run import ARMS, EXAMPLES, MORE_SEEDS, SEEDS
 
 from dagent.runtime.statistics import Difference, difference_over_seeds, holm
 
@@ -42,7 +42,7 @@ def read(path: Path) -> dict[str, Scores]:
         row = json.loads(line)
         found[row["domain"]][row["arm"]][row["seed"]] = (row["base_test"], row["test"])
     for arm in ARMS:
-        for seed in SEEDS:
+        for seed in (*SEEDS, *MORE_SEEDS):
             each = [found[domain][arm].get(seed) for domain in EXAMPLES]
             known = [pair for pair in each if pair is not None]
             if len(known) == len(each):
