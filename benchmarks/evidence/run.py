@@ -1,4 +1,4 @@
-"""Run the comparison of three domains, ten arms and eight seeds, of the loop and ``matched`` sixteen.
+"""Run the comparison of three domains, ten arms and eight seeds; the loop and ``matched``: sixteen.
 
 Every variant, an arm under a seed, is compiled and executed by ``dagent`` itself in a folder of its
 own, ``--jobs`` of them at once. What is finished stands in ``results.jsonl``, a row a run, and is
