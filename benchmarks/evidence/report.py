@@ -4,8 +4,9 @@
 
 For each domain and for the average of the three: every arm's accuracy on test over the seeds, its
 gain over the base, and the loop's lead over it with a paired t interval over the seeds; p-values
-are adjusted by Holm's method over the arms of a table. Where a seed of an arm is missing, the arm
-is compared over the seeds that are there, and the table says how many.
+are adjusted by Holm's method over the arms of a table. An arm is compared over the seeds that it
+has, and the table says how many. Where more seeds were run after the first had been looked at, p is
+doubled first: there were two looks (Bonferroni).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -51,17 +52,22 @@ def read(path: Path) -> dict[str, Scores]:
     return dict(found)
 
 
-def lead(scores: Scores, arm: str) -> Difference:
+def lead(scores: Scores, arm: str, among: Collection[int] = (*SEEDS, *MORE_SEEDS)) -> Difference:
     """The loop's accuracy minus the arm's, over the seeds that both have."""
-    seeds = sorted(set(scores["loop"]) & set(scores[arm]))
+    seeds = sorted(set(scores["loop"]) & set(scores[arm]) & set(among))
     old, new = ([scores[name][seed][1] for seed in seeds] for name in (arm, "loop"))
     return difference_over_seeds(old, new)
 
 
 def leads_of(scores: Scores) -> tuple[dict[str, Difference], dict[str, float]]:
-    """The loop's lead over every other arm, and its p adjusted for their number."""
+    """The loop's lead over every other arm, and its p adjusted for looks and the number of arms."""
     leads = {arm: lead(scores, arm) for arm in ARMS if arm != "loop" and arm in scores}
-    return leads, dict(zip(leads, holm([one.p for one in leads.values()]), strict=True))
+    looked = [min(1.0, one.p * (1 + looked_again(scores, arm))) for arm, one in leads.items()]
+    return leads, dict(zip(leads, holm(looked), strict=True))
+
+
+def looked_again(scores: Scores, arm: str) -> bool:
+    return bool(set(MORE_SEEDS) & set(scores[arm]) & set(scores["loop"]))
 
 
 def table(domain: str, scores: Scores) -> list[str]:
@@ -152,6 +158,12 @@ def said(found: Mapping[str, Scores]) -> list[str]:
             f"- Against `{arm}` it {'leads' if beats else 'is not shown to lead'}: "
             f"{points(one)} points on the average, p = {adjusted[arm]:.2g} (Holm)."
         )
+        if looked_again(average, arm):
+            first, more = lead(average, arm, SEEDS), lead(average, arm, MORE_SEEDS)
+            lines[-1] += (
+                f" Seeds 1 to 8 alone: {points(first)}, p = {first.p:.2g}; the eight that were "
+                f"run after these had been seen: {points(more)}, p = {more.p:.2g}."
+            )
     return lines
 
 
@@ -168,8 +180,20 @@ def cost(rows: Sequence[Mapping[str, Any]]) -> str:
     assert equal, f"the arms of a domain and seed differ in {EQUAL}"
     return (
         f"{len(rows)} runs. Within a domain and seed every arm had the same base, rows and "
-        f"trainings, and teacher calls that differ by {apart:.1%} at most."
+        f"trainings, and teacher calls that differ by {apart:.1%} at most.\n\n{code(rows)}"
     )
+
+
+def code(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Which commits of dagent ran which arms."""
+    arms: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        arms[row["commit"]].add(row["arm"])
+    each = (
+        f"{', '.join(f'`{a}`' for a in ARMS if a in ran)} at {commit}"
+        for commit, ran in arms.items()
+    )
+    return f"Code: {'; '.join(each)}."
 
 
 def text(found: Mapping[str, Scores], rows: Sequence[Mapping[str, Any]]) -> str:
