@@ -16,7 +16,7 @@ from dagent.compiler.quantity import how_many
 from dagent.runtime import projection as show
 from dagent.runtime.outcome import Outcome
 from dagent.runtime.report import facts, recipe
-from dagent.runtime.report.parts import looked, p_value
+from dagent.runtime.report.parts import looked, p_value, verdict
 from dagent.runtime.rows import Row
 
 
@@ -66,7 +66,7 @@ def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
         f"| base | {100 * end['base']['test']:.1f} % |\n"
         f"| this model | {100 * end['champion']['test']:.1f} % |\n"
         f"| gain | {end['gain']['test_pp']:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, "
-        f"{p_value(end['gain']['p'])} (exact, paired) |",
+        f"{p_value(end['gain']['p'])} (exact, paired): {verdict(low, high)[0]} |",
         _further(end.get("metrics") or ()),
         _watched(watched),
         "\n".join(goals),
@@ -105,6 +105,7 @@ def _again(found: Outcome) -> str:
     """The commands, and all that the result hangs on beside the data."""
     lock = recipe.lock_of(found.start, found.project)
     known = [f"- {name}: `{value}`" for name, value in recipe.made_with(found.past, lock)]
+    known += [f"- {what} `{name}`: `{digest}`" for what, name, digest in recipe.files(lock)]
     return (
         "In the folder of the spec, with the sets above; compiling prints the plan's id.\n\n"
         f"```sh\n{recipe.commands(found.start, lock)}\n```\n\n" + "\n".join(known)

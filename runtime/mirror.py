@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagent.compiler.lock import lock_path
+from dagent.compiler.plan import local
 from dagent.runtime import projection as show
+from dagent.runtime.mirrored import BEFORE, DATASETS, files_of, role_of
 from dagent.runtime.projection import Event, Table
 from dagent.runtime.report.page import render
 from dagent.runtime.rows import read_json, read_rows
@@ -36,29 +38,6 @@ EXPERIMENT_TAGS = {
 }
 PARENT = -1  # the parent run's place among the rounds
 BATCH = 100  # MLflow takes at most 100 params and 1,000 metrics at once
-
-# Outputs that are files of a round: step kind -> outputs. The rows of ``data`` and ``split`` and
-# the models are not copied each time; they are data sets and one registered model.
-FILES: Mapping[str, tuple[str, ...]] = {
-    "diagnose": ("diagnosis",),
-    "plan": ("curriculum",),
-    "author": ("log", "rejects"),
-    "submit": ("added",),
-    "verify": ("rejects",),
-    "dedupe": ("duplicates",),
-    "decontaminate": ("leaks",),
-    "mix": ("added",),
-    "evaluate": ("metrics",),
-    "gate": ("decision",),
-    "result": ("result",),
-}
-ROWS = frozenset({"rejects", "duplicates", "leaks", "added"})
-DATASETS: Mapping[str, tuple[str, ...]] = {
-    "data": ("rows",),
-    "split": ("diagnose", "select"),
-    "mix": ("added",),
-    "submit": ("added",),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +109,7 @@ class Mirror:
             {
                 "dagent.plan_id": first["plan_id"],
                 "dagent.version": event["version"],
+                **show.made_on_tags(event),
                 "dagent.state": "running",
                 **({"dagent.unsandboxed": "true"} if event.get("unsandboxed") else {}),
                 "mlflow.note.content": first.get("goal") or "",
@@ -151,17 +131,12 @@ class Mirror:
             self._metrics(run, event, number, show.step_metrics(event))
             if show.is_authored(event, past):
                 self._metrics(self._run(PARENT, past), event, number, show.step_metrics(event))
+        elif event["kind"] in BEFORE:
+            step = local(event["step"])
+            values = {f"{step}/{k}": v for k, v in event["metrics"].items()}
+            self._metrics(run, event, 0, values)
         paths = self._outputs(event)
-        files: dict[str, Path | str | Table] = {}
-        for name in FILES.get(event["kind"], ()):
-            if (path := paths.get(name)) is None or (number is None and event["kind"] != "result"):
-                continue
-            if name in ROWS:
-                files[f"rows/{name}.jsonl"] = path
-                files[f"tables/{name}.json"] = show.row_table(read_rows(path))
-            else:
-                files[f"{name}.json"] = path
-        self._files(run, files)
+        self._files(run, files_of(event, paths))
         for name in DATASETS.get(event["kind"], ()):
             if name in paths:
                 self._input(run, event, name, paths[name])
@@ -272,7 +247,7 @@ class Mirror:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         rows = read_rows(path)
-        role, name = _role(event, output)
+        role, name = role_of(event, output)
         columns = {str(k) for row in rows[:100] for k in row}
         schema = [{"type": "string", "name": c, "required": False} for c in sorted(columns)]
         dataset = Dataset(
@@ -384,16 +359,6 @@ class _Folder(tempfile.TemporaryDirectory[str]):
 
     def __enter__(self) -> Path:  # type: ignore[override]
         return Path(super().__enter__())
-
-
-def _role(event: Event, output: str) -> tuple[str, str]:
-    """The data set's role for the run, and its name."""
-    if event["kind"] == "mix":
-        return "training", f"round {event['round']} rows"
-    if event["kind"] == "split":
-        return output, f"dev/{output}"
-    name = event["step"].removeprefix("data.")
-    return name, name
 
 
 def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:

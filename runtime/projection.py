@@ -109,6 +109,15 @@ def execution_params(start: Event) -> dict[str, str]:
     return {safe_name(k): _text(v) for k, v in {**start["settings"], **own}.items()}
 
 
+def made_on_tags(start: Event) -> dict[str, str]:
+    """Where an execution runs and with what; MLflow shows the commit beside the source."""
+    made = start.get("made_on", {})
+    told = {f"dagent.{name}": made.get(name, "") for name in ("python", "machine")}
+    listed = ", ".join(f"{k} {v}" for k, v in sorted(start.get("packages", {}).items()))
+    told |= {"dagent.packages": listed, "mlflow.source.git.commit": made.get("commit", "")}
+    return {name: value for name, value in told.items() if value}
+
+
 def round_series(event: Event, past: Sequence[Event]) -> dict[str, float]:
     """The metrics of one round, for the parent's series and for the round's own run."""
     metric = started(past)["metric"]

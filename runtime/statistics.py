@@ -140,7 +140,9 @@ class Difference:
 
 
 def difference_over_seeds(old: Sequence[float], new: Sequence[float]) -> Difference:
-    """Paired t test of values that pair by their seed; seeds are a random effect.
+    """Paired t test of values that pair by their seed; seeds are a random effect: estimate and
+    standard error are those of a mixed model with an intercept for each seed, and t, unlike its
+    normal limit, counts how few the seeds are.
 
     Two pairs are the least. Equal differences leave the test nothing to tell noise by.
     """

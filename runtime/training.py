@@ -51,6 +51,8 @@ class _Watch(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.global_step % 10 == 0 or state.global_step == state.max_steps:
             self.progress(state.global_step, state.max_steps, **self.shown)
+        if state.global_step == state.max_steps:  # however short, a training has a last loss
+            control.should_log = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         loss = (logs or {}).get("loss")

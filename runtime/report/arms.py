@@ -35,7 +35,7 @@ def comparison(end: Mapping[str, Any] | None, rows: int = 0) -> Part:
             + (f"on {how_many(rows, 'test rows')}" if rows else "on test")
             + ", which were opened once, at the end. Differences are tested "
             + (
-                f"over seeds {seeds}, paired."
+                f"over seeds {seeds}, paired (t): seeds are a random effect."
                 if over_seeds
                 else f"over the rows of test, seed {seeds} alone; of other seeds they say nothing."
             ),

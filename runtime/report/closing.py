@@ -124,20 +124,13 @@ def reproduce(past: Sequence[Event], project: Path) -> Part:
 
 
 def _locked_files(lock: Mapping[str, Any]) -> Part:
-    """What made the result besides the data: spec, programs, documents and models."""
-    files = [
-        (what, el("code", name), el("code", digest))
-        for what, key in (("spec", "sources"), ("program", "programs"), ("document", "documents"))
-        for name, digest in sorted(lock.get(key, {}).items())
-    ]
-    files += [
-        ("model", el("code", name), el("code", held.get("revision") or held.get("sha256") or ""))
-        for name, held in sorted(lock.get("models", {}).items())
-    ]
+    files = recipe.files(lock)
     if not files:
         return None
     return parts.table(
-        ("what", "name", "SHA-256, or commit on the hub"), files, "The files that it was made with"
+        ("what", "name", "SHA-256, or commit on the hub"),
+        [(what, el("code", name), el("code", digest)) for what, name, digest in files],
+        "The files that it was made with",
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dagent.compiler.plan import local
 from dagent.runtime.projection import Event, rounds
 from dagent.runtime.report import facts, parts
 from dagent.runtime.report.markup import Part, el
@@ -65,6 +66,18 @@ def _others(points: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _from_to(points: Sequence[Mapping[str, Any]], name: str) -> str:
-    values = [point[name] for point in points if name in point]
+    values = [point[name] or 0.0 for point in points if name in point]  # -0.0 is 0
     ends = [f"{value:.3g}" for value in (values[0], values[-1])]
     return ends[0] if len(values) == 1 else f"{ends[0]} → {ends[1]}"
+
+
+def prepared(past: Sequence[Event]) -> Part:
+    """What was done with language models before the first round, and how well it went."""
+    told = [
+        (local(e["step"]), e["note"])
+        for e in past
+        if e["event"] == "step_finished" and e["kind"] in ("optimise", "calibrate")
+    ]
+    if not told:
+        return None
+    return parts.table(("step", "what it found"), told, "Prepared before the first round")

@@ -62,3 +62,12 @@ def looked(times: int) -> str:
         f"Select was looked at {times} times, the base included, and the best of several looks "
         "owes something to chance."
     )
+
+
+def verdict(low: float, high: float) -> tuple[str, str]:
+    """What an interval of a difference says, in words and as a CSS class."""
+    if low > 0:
+        return "better beyond noise", "gain"
+    if high < 0:
+        return "worse beyond noise", "loss"
+    return "not beyond noise", "even"

@@ -68,6 +68,19 @@ def made_with(past: Sequence[Event], lock: Mapping[str, Any]) -> list[tuple[str,
     return [(name, value) for name, value in told if value != ""]
 
 
+def files(lock: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What made the result besides the data, with its digest: spec, programs, documents, models."""
+    found = [
+        (what, name, digest)
+        for what, key in (("spec", "sources"), ("program", "programs"), ("document", "documents"))
+        for name, digest in sorted(lock.get(key, {}).items())
+    ]
+    return found + [
+        ("model", name, held.get("revision") or held.get("sha256") or "")
+        for name, held in sorted(lock.get("models", {}).items())
+    ]
+
+
 def licence_of_base(past: Sequence[Event], project: Path) -> str:
     done = (e for e in past if e["event"] == "step_finished" and local(e["step"]) == "student")
     made = next((e["outputs"]["model"]["path"] for e in done), None)

@@ -11,7 +11,7 @@ from dagent.runtime import projection as show
 from dagent.runtime.projection import Event
 from dagent.runtime.report import charts, facts, parts
 from dagent.runtime.report.authored import programs
-from dagent.runtime.report.learned import trainings
+from dagent.runtime.report.learned import prepared, trainings
 from dagent.runtime.report.markup import Markup, Part, el
 
 
@@ -22,6 +22,7 @@ def of_one(past: Sequence[Event], project: Path) -> list[Part]:
     return [
         answer(past, end, project),
         rounds(past, found),
+        prepared(past),
         programs(past),
         skills(past, found),
         rows(past, project),
@@ -40,7 +41,7 @@ def answer(past: Sequence[Event], end: Event | None, project: Path) -> Part:
         )
     base, champion, gain = end["base"]["test"], end["champion"], end["gain"]
     low, high = gain["ci"]
-    sure, css = verdict(low, high)
+    sure, css = parts.verdict(low, high)
     n = facts.test_rows(past, project)
     number = champion["round"]
     who = "the untouched student" if number == 0 else f"round {number}"
@@ -136,15 +137,6 @@ def watched(found: Sequence[Mapping[str, Any]]) -> Part:
         if found
         else None
     )
-
-
-def verdict(low: float, high: float) -> tuple[str, str]:
-    """What an interval of a difference says, in words and as a CSS class."""
-    if low > 0:
-        return "better beyond noise", "gain"
-    if high < 0:
-        return "worse beyond noise", "loss"
-    return "not beyond noise", "even"
 
 
 def goals(requirements: Sequence[Mapping[str, Any]]) -> Part:

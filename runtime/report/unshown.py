@@ -42,10 +42,10 @@ def _said(past: Sequence[Event], plan: Plan) -> Iterator[str]:
     gate = next((s for s in plan.steps if s.kind == "gate" and s.round), None)
     if gate is None:
         return
-    asked = len(rounds(past)) - 1
-    if asked > 1:
+    asked = [e for number, e in rounds(past).items() if number]
+    if len(asked) > 1 and any(e["accepted"] for e in asked):
         yield (
-            f"That no accepted round was luck: the gate tests each of {asked} at "
+            f"That no accepted round was luck: the gate tests each of {len(asked)} at "
             f"{gate.params['alpha']:.0%} by itself. Test was opened once, and owes nothing to that."
         )
     if not gate.params["guards"]:

@@ -16,7 +16,12 @@ from dagent.runtime.comparing import change
 from dagent.runtime.graders import average, grader, weights
 from dagent.runtime.journal import Journal, read_events
 from dagent.runtime.meter import Meter, OutOfBudget
-from dagent.runtime.statistics import difference_interval, mean_interval, paired_test
+from dagent.runtime.statistics import (
+    difference_interval,
+    difference_over_seeds,
+    mean_interval,
+    paired_test,
+)
 from dagent.runtime.store import Action, Store
 
 
@@ -237,3 +242,27 @@ def test_the_interval_of_a_change_is_that_of_its_average() -> None:
         assert told.low < told.after - told.before < told.high
     assert told.after - told.before == pytest.approx((0.5 - 3 / 8) / 2)
     assert told.p > 0.3
+
+
+@pytest.mark.filterwarnings("ignore:The MLE may be on the boundary")
+def test_over_seeds_the_estimate_is_that_of_a_mixed_model() -> None:
+    """Seeds as a random effect: statsmodels' mixed model, an intercept for each seed, gives the
+    same difference and the same standard error; the t test makes more of how few the seeds are."""
+    from scipy.stats import norm, t
+    from statsmodels.regression.mixed_linear_model import MixedLM
+
+    drawn, seeds = np.random.default_rng(0), 8
+    own = drawn.normal(0, 0.03, seeds)
+    old = 0.5 + own + drawn.normal(0, 0.02, seeds)
+    new = 0.52 + own + drawn.normal(0, 0.02, seeds)
+    arm = np.column_stack([np.ones(2 * seeds), np.repeat([0.0, 1.0], seeds)])
+    fit = MixedLM(np.concatenate([old, new]), arm, groups=np.tile(np.arange(seeds), 2)).fit()
+    found = difference_over_seeds(list(old), list(new))
+    assert found.low is not None
+    assert found.high is not None
+    assert found.mean == pytest.approx(fit.params[1], abs=1e-6)
+    half = t.ppf(0.975, seeds - 1) * fit.bse[1]
+    assert (found.high - found.low) / 2 == pytest.approx(half, rel=1e-3)
+    assert half > norm.ppf(0.975) * fit.bse[1], "the mixed model's own interval is too narrow"
+    unpaired = float(np.sqrt(old.var(ddof=1) / seeds + new.var(ddof=1) / seeds))
+    assert fit.bse[1] < 0.8 * unpaired, "seeds differ by more than what is measured"

@@ -21,7 +21,7 @@ from dagent.runtime.cards import model_card
 from dagent.runtime.history import events_of, keep_plan
 from dagent.runtime.outcome import outcome
 from dagent.runtime.report import recipe
-from dagent.runtime.report.learned import trainings
+from dagent.runtime.report.learned import prepared, trainings
 from dagent.runtime.report.page import render
 from dagent.runtime.rows import write_rows
 from dagent.runtime.view import summary
@@ -76,6 +76,15 @@ def test_how_often_select_was_looked_at_is_one_figure(done: Path, where: str) ->
 
 def test_the_licence_is_in_the_report_too(done: Path) -> None:
     assert "base: mit, as its card says" in told(done)["report"]
+
+
+def test_the_card_says_how_sure_and_names_the_files(done: Path) -> None:
+    card, lock = told(done)["card"], json.loads((done / "dagent.lock").read_text())
+    low, high = events_of(done)[-1]["gain"]["ci"]
+    assert low > 0
+    assert f"interval {low:+.1f} to {high:+.1f}, p < 0.001 (exact, paired): better beyond" in card
+    for name, digest in (*lock["sources"].items(), *lock["programs"].items()):
+        assert f"`{name}`: `{digest}`" in card
 
 
 def start(**changed: Any) -> dict[str, Any]:
@@ -157,6 +166,14 @@ def test_every_stage_is_told_with_its_rows_and_what_it_measured(tmp_path: Path) 
     ):
         assert "".join(f"<td>{c}</td>" for c in cells) in shown.replace(' class="n"', "")
     assert trainings([ended], tmp_path) is None
+
+
+def test_agents_that_were_optimised_or_calibrated_are_told_of() -> None:
+    done = {"event": "step_finished", "kind": "calibrate", "step": "loop/s1/calibrate"}
+    told = str(prepared([{**done, "note": "agrees with 92% of 40 labelled rows at 0.5"}]))
+    assert "agrees with 92% of 40 labelled rows" in told
+    assert ">calibrate<" in told
+    assert prepared([]) is None
 
 
 def test_what_is_recorded_is_as_the_schema_of_events_says(done: Path) -> None:

@@ -203,6 +203,35 @@ def test_data_sets_files_and_the_model_are_there(
     assert version.description == said
 
 
+def test_where_it_ran_and_what_was_prepared_is_there(project: Any) -> None:
+    """Machine, packages and commit; of an optimised agent the program and its figures."""
+    events = project.events(SELECT)
+    made_on = {"python": "3.12.1", "machine": "Linux, 2 cores", "commit": "abc"}
+    events[0] |= {"made_on": made_on, "packages": {"trl": "1.16.0", "torch": "2.13.0"}}
+    ends = [e.get("kind") == "split" and e["event"] == "step_finished" for e in events]
+    at = ends.index(True)
+    prepared = {
+        **events[at],
+        "kind": "optimise",
+        "step": "optimise.generator",
+        "metrics": {"before": 0.5, "after": 0.8},
+        "outputs": {n: project.stored(f'{{"{n}": 1}}') for n in ("program", "report")},
+    }
+    events[at + 1 : at + 1] = [prepared]
+    for number, event in enumerate(events, 1):
+        event["seq"] = number
+    project.write("one", events)
+    assert mirror(project).error == ""
+    parent = next(r for n, r in runs_of(project).items() if n.startswith("quickstart-s0-"))
+    tags = parent.data.tags
+    assert tags["dagent.packages"] == "torch 2.13.0, trl 1.16.0"
+    assert tags["dagent.machine"] == "Linux, 2 cores"
+    assert tags["mlflow.source.git.commit"] == "abc"
+    assert parent.data.metrics["optimise.generator/after"] == 0.8
+    have = set(files(client_of(project), parent.info.run_id))
+    assert {"optimise.generator/program.json", "optimise.generator/report.json"} <= have
+
+
 def test_mirroring_again_changes_nothing(project: Any) -> None:
     project.write("one", project.events(SELECT))
     mirror(project)

@@ -295,6 +295,16 @@ def test_a_loss_that_is_no_number_ends_the_training(tiny: Any, base: Path, tmp_p
     assert not (tmp_path / "out").exists()
 
 
+def test_however_short_a_training_has_a_last_loss(tiny: Any, base: Path, tmp_path: Path) -> None:
+    """With TRL's own ten steps between two lines of the log."""
+    args = {"max_steps": 3, "logging_steps": 10}
+    (point,) = tiny.curve(tiny.train(base, tmp_path / "out", ("sft", args)), "1.sft")
+    assert point["step"] == 3
+    wild = {**args, "learning_rate": 1e30, "max_grad_norm": 1e30}
+    with pytest.raises(Refused, match="E870"):
+        tiny.train(base, tmp_path / "wild", ("sft", wild))
+
+
 def test_options_of_trl_have_their_effect(
     tiny: Any, base: Path, right: Answered, tmp_path: Path
 ) -> None:
