@@ -189,7 +189,8 @@ def _text(summary: dict[str, Any], output: Path, *, beside: bool) -> str:
     first = f"dagent rehearse{after}, which asks no model and finds what would break; then "
     return (
         f"{summary['name']}: {summary['steps']} steps in {shown(summary['rounds'], 'rounds')}, "
-        f"at most {shown(summary['rows'][1], 'rows')} and {shown(summary['calls'][1], 'calls')}, "
+        f"at most {shown(summary['rows'][1], 'rows')} and about "
+        f"{shown(summary['calls'][1], 'calls')}, "
         f"between {shown(low, 'time')} and {shown(high, 'time')}\n"
         f"{_models(summary['tokens'], summary['money'])}"
         f"{_seen(summary['gate'])}"

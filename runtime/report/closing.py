@@ -8,7 +8,7 @@ from typing import Any
 
 from dagent.compiler.plan import Plan
 from dagent.compiler.quantity import how_many
-from dagent.compiler.totals import span
+from dagent.compiler.totals import Totals, span, totals
 from dagent.runtime.projection import Event, started
 from dagent.runtime.report import facts, parts, recipe
 from dagent.runtime.report.markup import Part, el
@@ -20,9 +20,11 @@ def spend(past: Sequence[Event], plan: Plan | None, stands: Mapping[str, Any]) -
     """What was used of the budget, and what steps took against what the compiler expected."""
     run_caps = dict(plan.budget.get("run", {})) if plan else {}
     spent = {**({"gpu": 0} if "gpu" in run_caps else {}), **stands["spent"]}
+    expected = totals(plan.steps) if plan else None
     used = [
         (
             TIMES.get(unit, unit),
+            _expected(expected, unit),
             _amount(amount, unit),
             _amount(run_caps[unit], unit) if unit in run_caps else "none",
         )
@@ -31,10 +33,11 @@ def spend(past: Sequence[Event], plan: Plan | None, stands: Mapping[str, Any]) -
     told: list[Part] = [
         el("h2", "What it cost"),
         parts.table(
-            ("unit", "spent", "cap"),
+            ("unit", "estimated", "spent", "cap"),
             used,
-            "What this execution took itself, beside the caps",
-            numbers=(1, 2),
+            "What this execution took itself, beside the compiler's estimate for all rounds and "
+            "the caps",
+            numbers=(1, 2, 3),
         ),
     ]
     took = facts.took(past, plan) if plan else []
@@ -138,6 +141,11 @@ def _licence(past: Sequence[Event], project: Path) -> str:
     base = recipe.licence_of_base(past, project)
     said = "not known here" if base == recipe.UNKNOWN else f"{base}, as its card says"
     return f"base: {said}; rows: that of what made them and of what they were made from"
+
+
+def _expected(expected: Totals | None, unit: str) -> str:
+    ends = expected.of(unit) if expected else None
+    return span(ends, "time" if unit in TIMES else unit) if ends and ends[1] else ""
 
 
 def _amount(amount: float, unit: str) -> str:

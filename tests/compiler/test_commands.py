@@ -29,7 +29,7 @@ def here(project: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_compile_without_arguments(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compile"]) == 0
     out = capsys.readouterr().out
-    assert "29 steps in 2 rounds, at most 200 rows and 400 calls" in out
+    assert "29 steps in 2 rounds, at most 200 rows and about 400 calls" in out
     assert "select rows a gain under" in out
     assert out.rstrip().endswith("next: dagent execute")
     body = json.loads((here.folder / "dagent.plan.json").read_text())

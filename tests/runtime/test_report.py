@@ -15,6 +15,7 @@ import pytest
 
 from dagent.cli import main
 from dagent.compiler.pipeline import compile
+from dagent.compiler.totals import span, totals
 from dagent.runtime.history import events_of, keep_plan
 from dagent.runtime.provenance import made_on
 from dagent.runtime.report import facts
@@ -95,6 +96,19 @@ def test_it_says_what_the_journal_says(done: Path) -> None:
     for step in locked["steps"]:
         if step["kind"] == "data":
             assert step["params"]["sha256"] in text
+
+
+def test_what_was_spent_stands_beside_what_was_expected(done: Path) -> None:
+    plan = compile(done / "sums.dagent").plan
+    expected = totals(plan.steps)
+    spent = events_of(done)[-1]["spent"]
+    found = tables(render(events_of(done), done))
+    (rows,) = [body for name, body in found.items() if name.startswith("What this execution took")]
+    by_unit = {row[0]: row[1:] for row in rows[1:]}
+    assert by_unit["rows"] == [span(expected.rows, "rows"), f"{spent['rows']:,}", "none"]
+    assert by_unit["calls"][:2] == [span(expected.calls, "calls"), f"{spent['calls']:,}"]
+    assert by_unit["time"][0] == span(expected.seconds, "time")
+    assert by_unit["rounds"] == ["", "3", "3"]
 
 
 def test_every_candidate_is_somewhere(done: Path) -> None:
