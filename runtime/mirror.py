@@ -133,8 +133,8 @@ class Mirror:
                 self._metrics(self._run(PARENT, past), event, number, show.step_metrics(event))
         elif event["kind"] in BEFORE:
             step = local(event["step"])
-            values = {f"{step}/{k}": v for k, v in event["metrics"].items()}
-            self._metrics(run, event, 0, values)
+            measured = {f"{step}/{k}": v for k, v in event["metrics"].items()}
+            self._metrics(run, event, 0, measured)
         paths = self._outputs(event)
         self._files(run, files_of(event, paths))
         for name in DATASETS.get(event["kind"], ()):
