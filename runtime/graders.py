@@ -112,7 +112,7 @@ def _value(found: re.Match[str]) -> float:
         elif found["power"]:
             number **= int(found["power"])
         number /= float(found["under"] or 1)
-    except (OverflowError, ZeroDivisionError):
+    except (OverflowError, ValueError, ZeroDivisionError):  # thousands of digits are no integer
         return math.nan
     return -number if found["sign"] == "-" else number
 

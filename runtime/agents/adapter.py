@@ -3,10 +3,15 @@ call's time at our end that was a third. It imports DSPy: import it where needed
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import dspy
+import pydantic_core
 from dspy.adapters.utils import format_field_value
+from dspy.utils.exceptions import AdapterParseError
+
+REPAIRED = 32_000  # characters of JSON that is mended: that may take time by their square
 
 
 class Adapter(dspy.JSONAdapter):  # type: ignore[misc]
@@ -40,6 +45,23 @@ class Adapter(dspy.JSONAdapter):  # type: ignore[misc]
         if main_request:
             parts.append(self.user_message_output_requirements(signature))
         return "\n\n".join([*parts, suffix]).strip()
+
+    def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
+        """As DSPy, whatever stands there.
+
+        Raises:
+            AdapterParseError: it is not what was asked for.
+        """
+        try:
+            if len(completion) > REPAIRED:
+                json.loads(completion)
+            found: dict[str, Any] = super().parse(signature, completion)
+            pydantic_core.to_json(found)  # half a character, from an escape, is in no file
+        except (ValueError, RecursionError) as error:
+            raise AdapterParseError(
+                "JSONAdapter", signature, completion, f"No JSON: {type(error).__name__}"
+            ) from None
+        return found
 
     def _of(self, signature: type[dspy.Signature]) -> tuple[str, str]:
         # A signature's instructions can be set; its fields only by making another signature.

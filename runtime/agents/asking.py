@@ -41,7 +41,7 @@ async def ask(predict: dspy.Predict, rollout: int = 0, remark: str = "", **input
     """
     from dspy.utils.exceptions import AdapterParseError
 
-    from dagent.runtime.lm.failures import Unusable
+    from dagent.runtime.lm.failures import Unusable, told
 
     fault = ""
     config = {"rollout_id": rollout} if rollout else {}
@@ -49,8 +49,8 @@ async def ask(predict: dspy.Predict, rollout: int = 0, remark: str = "", **input
         try:
             return Asked(await predict.acall(**inputs, remark=remark, config=config))
         except AdapterParseError as error:
-            text = " ".join(str(error.lm_response).split())
-            fault = f"the model's answer could not be read: {text[:SHOWN]}"
+            text = told(str(error.lm_response)[: 2 * SHOWN])[:SHOWN]
+            fault = f"the model's answer could not be read: {text}"
         except Unusable as error:
             fault = f"the model gave no answer: {error}"
         remark = f"{fault}. Answer with the JSON object that was asked for, and nothing else."

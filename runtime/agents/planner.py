@@ -24,6 +24,7 @@ METHODS: Mapping[str, str] = {
 }
 HISTORY = 8  # rounds that the planner is told of
 REFUSED = 5  # ideas of a round that were not tried at all, as it is told
+MOST = 10**9  # rows of an item
 WORTH = 0.5  # of the rows that a plan must place in good items, else it is asked once more
 
 
@@ -154,8 +155,8 @@ def checked(
             reason = f"`{item.skill}` at `{item.difficulty}` is no cell of the domain"
         elif method is None:
             reason = f"the method `{item.method}` may not be used in this round"
-        elif item.count < 1:
-            reason = "it asks for no rows"
+        elif not 1 <= item.count <= MOST:
+            reason = f"it asks for {'no' if item.count < 1 else 'countless'} rows"
         if reason:
             refused.append({**item.model_dump(), "reason": reason})
             continue

@@ -67,7 +67,7 @@ class AnswerLog:
         """Write an answer down; it may be used once the future is done."""
         line = json.dumps(
             {"key": key, "step": step, "model": model, "answer": answer}, ensure_ascii=False
-        ).encode()
+        ).encode("utf-8", "replace")  # half a character, as JSON's escapes may hold it
         with self._lock:
             self._places[key] = (self._out.size, len(line) + 1)
             return self._out.write(line)

@@ -5,7 +5,7 @@ used, found again when the run is resumed. DSPy sees an engine of its own (``dsp
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -15,9 +15,10 @@ from dagent.compiler.prices import Price
 from dagent.runtime.lm.answers import Answer, AnswerLog
 from dagent.runtime.lm.batch_log import BatchLog
 from dagent.runtime.lm.endpoint import Endpoint
-from dagent.runtime.lm.failures import Unusable
+from dagent.runtime.lm.failures import Unusable, told
 from dagent.runtime.lm.line import Attempt, Line
 from dagent.runtime.lm.loop import loop, on_loop, run
+from dagent.runtime.lm.wire import SHOWN
 from dagent.runtime.meter import Meter, OutOfBudget
 
 if TYPE_CHECKING:
@@ -88,8 +89,6 @@ class Calls:
         Raises:
             Fatal, Unavailable, Unusable, OutOfBudget: there is no answer to use.
         """
-        from dspy.lm15 import response_from_openai_chat
-
         wire = replace(request, model=self.endpoint.name)
         body: bytes = self.dialect.build_request(wire, stream=False).body
         key = self.answers.key(self.step, body, rollout.get())
@@ -104,9 +103,7 @@ class Calls:
                 answer = await asyncio.wrap_future(asked)
         else:
             self._settle_found(key, answer)
-        _refuse_unusable(answer)
-        response: Response = response_from_openai_chat(answer, model=request.model)
-        return response
+        return _response(answer, request.model)
 
     async def _ask(self, key: str, body: bytes, max_tokens: int) -> Answer:
         """On the loop of the lines: pay, ask, write down."""
@@ -206,11 +203,11 @@ class Calls:
 
     def _used(self, answer: Answer, worst: Any) -> dict[str, float]:
         """By the server's own count; a server that counts nothing is charged the worst case."""
-        usage = answer.get("usage") or {}
-        prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
-        if not isinstance(prompt, int) or not isinstance(completion, int):
+        prompt = _count(answer, "usage", "prompt_tokens")
+        completion = _count(answer, "usage", "completion_tokens")
+        if prompt is None or completion is None:
             return dict(worst)
-        cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+        cached = _count(answer, "usage", "prompt_tokens_details", "cached_tokens") or 0
         return self._amounts(prompt, completion, min(cached, prompt))
 
 
@@ -233,11 +230,42 @@ def prompt_bound(body: bytes) -> int:
     return len(body) + TEMPLATE_TOKENS + MESSAGE_TOKENS * body.count(b'"role":')
 
 
-def _refuse_unusable(answer: Answer) -> None:
+def _count(answer: Answer, *names: str) -> int | None:
+    """A number of tokens that a server tells, if it is one."""
+    found: Any = answer
+    for name in names:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if type(found) is int and found >= 0 else None
+
+
+def _response(answer: Answer, model: str) -> Response:
+    """DSPy's view of an answer; what it is billed at is read by ``Calls`` alone.
+
+    Raises:
+        Unusable: it says nothing, or nothing that can be read.
+    """
+    from dspy.lm15 import response_from_openai_chat
+
     choice = answer["choices"][0]
+    _refuse_unusable(choice)
+    message = dict(choice["message"])
+    if isinstance(
+        message.get("content"), str
+    ):  # as it stands on disk, where a resumed run reads it
+        message["content"] = message["content"].encode("utf-8", "replace").decode()
+    body = {**answer, "choices": [{**choice, "message": message}], "usage": None}
+    try:
+        response: Response = response_from_openai_chat(body, model=model)
+    except Exception as error:  # whatever a server puts there, other answers are none the worse
+        raise Unusable(f"the answer could not be read: {told(str(error)[:SHOWN])}") from None
+    return response
+
+
+def _refuse_unusable(choice: Mapping[str, Any]) -> None:
     message = choice["message"]
     if message.get("refusal") or choice.get("finish_reason") == "content_filter":
-        raise Unusable(f"the model refused: {message.get('refusal') or 'content filter'}")
+        said = str(message.get("refusal") or "content filter")
+        raise Unusable(f"the model refused: {told(said[:SHOWN])}")
     if not message.get("content") and not message.get("tool_calls"):
         if choice.get("finish_reason") == "length":
             raise Unusable("the answer was cut off before it began: raise `max_tokens`")

@@ -24,3 +24,12 @@ class Unusable(Exception):
 
     ``str`` is the reason, fit to be a reject's ``reason``. Other calls go on.
     """
+
+
+def told(text: str) -> str:
+    """What a server or a model said, on one line that every screen and file can take.
+
+    >>> told("slow\\n down\\x1b[2J \\ud800")
+    'slow down [2J'
+    """
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

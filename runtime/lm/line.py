@@ -132,14 +132,17 @@ class Line:
         if self._silent_since is None:
             self._silent_since = now
         silent = now - self._silent_since
-        if silent > self.patience.notice and not self._told:
+        asked = trouble.after or 0.0
+        if silent + asked > self.patience.notice and not self._told:
             self._told = True
+            how = f"asks to wait {asked:.0f} s" if asked else f"has not answered for {silent:.0f} s"
             _log.warning(
-                "`%s` has not answered for %.0f s: %s; tried again until it was silent for %.0f s",
-                self._model, silent, trouble, self.patience.silence,
+                "`%s` %s: %s; tried again until it was silent for %.0f s",
+                self._model, how, trouble, self.patience.silence,
             )  # fmt: skip
-        if trouble.held or silent > self.patience.silence:
+        if trouble.held or silent + asked > self.patience.silence:
             how = "does not answer" if trouble.held else f"has not answered for {silent:.0f} s"
+            how = f"asks to wait {asked:.0f} s" if asked > self.patience.silence else how
             raise Unavailable(
                 Diagnostic(
                     "E855",

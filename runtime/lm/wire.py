@@ -15,6 +15,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from dagent.runtime.lm.answers import Answer
 from dagent.runtime.lm.endpoint import Endpoint
+from dagent.runtime.lm.failures import told
 from dagent.runtime.lm.pace import retry_after
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ Kind = Literal[
     "auth", "keyless", "model", "credit", "batch", "cancelled", "request", "busy", "down", "lost"
 ]
 SHOWN = 300  # characters of a server's message
+ANSWER, FILE = 2**24, 2**30  # bytes that are read of an answer, and of a file
 
 
 class Trouble(Exception):
@@ -36,7 +38,7 @@ class Trouble(Exception):
     def __init__(
         self, kind: Kind, message: str, after: float | None = None, held: bool = False
     ) -> None:
-        super().__init__(message)
+        super().__init__(told(message))
         self.kind = kind
         self.after = after
         self.held = held
@@ -67,12 +69,13 @@ class HttpWire:
             "POST",
             "/chat/completions",
             timeout,
+            most=ANSWER,
             data=body,
             headers={"Content-Type": "application/json"},
         )
         try:
             answer = json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if not is_completion(answer):
             raise Trouble("lost", f"the answer of {self.endpoint.base} is no chat completion")
@@ -87,10 +90,11 @@ async def exchange(
     path: str,
     timeout: float,
     *,
+    most: int = FILE,
     headers: Mapping[str, str] | None = None,
     **content: Any,
 ) -> bytes:
-    """Ask the server of ``endpoint``, and read what it answers.
+    """Ask the server of ``endpoint``, and read what it answers: ``most`` bytes.
 
     Raises:
         Trouble: it did not, or refused.
@@ -111,7 +115,7 @@ async def exchange(
             allow_redirects=False,
             **content,
         ) as reply:
-            answer = await reply.read()
+            answer = await _read(reply, most)
     # Refused before it was sent; everything later may have reached the model.
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
         raise Trouble("down", f"no connection to {url}: {plain(error)}") from None
@@ -128,6 +132,17 @@ async def exchange(
             retry_after(reply.headers.get("Retry-After")),
         )
     return answer
+
+
+async def _read(reply: aiohttp.ClientResponse, most: int) -> bytes:
+    """The whole body, unpacked; a server may send without end."""
+    parts, size = [], 0
+    async for part in reply.content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            raise Trouble("lost", f"the answer of {reply.url} has more than {most:,} bytes")
+    return b"".join(parts)
 
 
 @cache
@@ -216,7 +231,7 @@ def _message(content: bytes) -> tuple[str, str]:
     text = content.decode("utf-8", errors="replace").strip()
     try:
         body: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text, ""
     error = body.get("error", body) if isinstance(body, dict) else body
     if isinstance(error, dict):

@@ -270,6 +270,46 @@ def test_retry_after_holds_the_whole_endpoint_back(lm_server: ModuleType, tmp_pa
     assert min(times[1:]) - times[0] >= 0.5
 
 
+def test_a_pause_that_outlasts_patience_ends_the_run_at_once(
+    lm_server: ModuleType, tmp_path: Path
+) -> None:
+    day = lm_server.error(429, "daily limit", Retry_After="86400")
+    with lm_server.Server(echo, lm_server.first(day)) as server, session(tmp_path) as run:
+        started = time.monotonic()
+        with pytest.raises(Unavailable, match="asks to wait 86400 s: HTTP 429: daily limit"):
+            run.model(server.base)("hello")
+        assert time.monotonic() - started < 5
+
+
+def test_an_answer_without_end_is_read_no_further(
+    lm_server: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dagent.runtime.lm.wire.ANSWER", 10_000)
+    large = lm_server.Fault(body=" " * 20_000)
+    with lm_server.Server(echo, lm_server.first(large)) as server, session(tmp_path) as run:
+        assert run.model(server.base)("hello") == ["you said hello"]
+    with (
+        lm_server.Server(echo, lambda n, r: large) as server,
+        session(tmp_path / "b") as run,
+        pytest.raises(Unusable, match="more than 10,000 bytes"),
+    ):
+        run.model(server.base)("hello")
+
+
+def test_what_a_server_says_is_one_line_without_commands_to_a_terminal(
+    lm_server: ModuleType, tmp_path: Path
+) -> None:
+    rude = lm_server.error(401, "no\x1b[2J\nerror: \ud800 delete everything")
+    with (
+        lm_server.Server(echo, lambda n, r: rude) as server,
+        session(tmp_path) as run,
+        pytest.raises(Fatal) as caught,
+    ):
+        run.model(server.base)("hello")
+    (finding,) = caught.value.diagnostics
+    assert finding.message.endswith("HTTP 401: no [2J error: delete everything")
+
+
 @pytest.mark.parametrize(
     ("fault", "code"),
     [
