@@ -273,8 +273,11 @@ class Engineering(Struct, frozen=True):
         return self._use("verifier", calls, prompt, (WORDS / 2, EXPLAINED[1]))
 
     def _repaired(self) -> Use:
-        prompt = self._prompt("refiner", "repair", self._row, self._row + 4 * WORDS)
-        answer = (WORDS, self._row + EXPLAINED[1])
+        brings = self.spec.brings
+        fewest, most = BROUGHT if brings else (0, 0)
+        name, row = prompt_of("refiner", brings), self._row
+        prompt = self._prompt(name, "repair", row + fewest, row + 4 * WORDS + most)
+        answer = (WORDS, row + EXPLAINED[1] + most)
         return self._use("refiner", (0, self._candidates), prompt, answer)
 
     def _asked_of(self, metric: Metric, calls: Range) -> Use:

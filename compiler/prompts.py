@@ -13,12 +13,13 @@ from typing import Any
 
 from dagent.compiler.spec import Spec
 
+BRINGING = ("generator", "refiner")  # who writes what the answers of a row are judged by
 TABLE = Path(__file__).parent / "prompts.json"
 
 
 def prompt_of(role: str, brings: str = "") -> str:
-    """The name of a role's prompt in the table; a generator's for a grader that needs more of a row
-    than its answer is another.
+    """The name of a role's prompt in the table; that of a generator or refiner for a grader that
+    needs more of a row than its answer is another.
 
     >>> prompt_of("generator", "code")
     'generator.code'
@@ -42,9 +43,11 @@ def prompts(spec: Spec) -> dict[str, str]:
     """Of every role that a language model has, a metric's judge included."""
     roles = ("diagnoser", "planner", "generator", "verifier", "refiner", "author")
     having = {name: getattr(spec.engineer, name) for name in roles}
-    found = {name: version(name) for name, role in having.items() if role and role.lm}
-    if "generator" in found:
-        found["generator"] = version(prompt_of("generator", spec.brings))
+    found = {
+        name: version(prompt_of(name, spec.brings if name in BRINGING else ""))
+        for name, role in having.items()
+        if role and role.lm
+    }
     return found | ({"judge": version("judge")} if spec.criteria.judges else {})
 
 

@@ -66,7 +66,7 @@ def program_lines(program: Mapping[str, Any], report: Mapping[str, Any]) -> list
         ("before", f"{report['before']:.2f}"),
         ("after", f"{report['after']:.2f}"),
         ("held out", f"{report['held_out']} examples, {report['trained_on']} to learn from"),
-        ("used", "yes" if report["used"] else "no: the plain one is as good"),
+        ("used", "yes" if report["used"] else "no: it is no better than the plain one"),
         ("version", str(report["version"])),
     ]
     out = _block(f"optimised by {report['optimiser']}", scores)

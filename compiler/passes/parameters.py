@@ -13,7 +13,7 @@ from dagent.compiler.dataset import BRINGS
 from dagent.compiler.digests import derived_seed
 from dagent.compiler.facts import Facts
 from dagent.compiler.grading import VERSIONS
-from dagent.compiler.prompts import prompt_of, version
+from dagent.compiler.prompts import BRINGING, prompt_of, version
 from dagent.compiler.spec import (
     DataSet,
     Guard,
@@ -157,7 +157,7 @@ class Parameters:
         if role.lm is None:
             return body
         body = body if role.program else {"options": dict(role.options)}
-        brings = self.spec.brings if name == "generator" else ""
+        brings = self.spec.brings if name in BRINGING else ""
         return {
             **body,
             "lm": _lm(role.lm),

@@ -68,14 +68,17 @@ def brought(grader: str, draft: Any, as_list: bool) -> Row:
     """The further columns of a drafted row; tests as a list or as one text, as the domain's are."""
     if grader not in BRINGS:
         return {}
-    field, column, _ = BRINGS[grader]
-    value = getattr(draft, field)
-    return {column: value if as_list or isinstance(value, str) else as_text(value)}
+    return column(grader, getattr(draft, BRINGS[grader][0]), as_list)
 
 
-def shown(grader: str, row: Row) -> dict[str, str]:
-    """The same of a row of the domain, as an example."""
+def column(grader: str, value: str | list[str], as_list: bool) -> Row:
+    """What was written of a row besides question and answer, as the row holds it."""
+    return {BRINGS[grader][1]: value if as_list or isinstance(value, str) else as_text(value)}
+
+
+def shown(grader: str, row: Row, most: int | None = SHOWN) -> dict[str, str]:
+    """The same of a row, as a prompt shows it: of an example, ``most`` characters."""
     if grader not in BRINGS:
         return {}
-    field, column, _ = BRINGS[grader]
-    return {field: as_text(row[column])[:SHOWN]} if row.get(column) else {}
+    field, name, _ = BRINGS[grader]
+    return {field: as_text(row[name])[:most]} if row.get(name) else {}

@@ -7,6 +7,7 @@ from typing import Any
 import dspy
 
 from dagent.runtime.agents.asking import ask
+from dagent.runtime.agents.drafts import BRINGS, DRAFTS, column, shown
 from dagent.runtime.rows import Row, row_id
 
 
@@ -34,14 +35,40 @@ class RepairRow(dspy.Signature):  # type: ignore[misc]
     repaired_answer: str = dspy.OutputField(desc="In the wanted form, nothing else.")
 
 
+REPAIRED = """
+`repaired_{0}` replaces `{0}` as a whole: keep what is sound in it to the letter, mend what is not,
+and do not make it easier for a wrong answer to pass.
+"""
+
+
 class Refiner(dspy.Module):  # type: ignore[misc]
-    def __init__(self) -> None:
+    """``brings`` is the grader for which a model wrote tests or tables: they may be what is wrong,
+    and are repaired with the row."""
+
+    def __init__(self, brings: str = "") -> None:
         super().__init__()
-        self.repair = dspy.Predict(RepairRow)
+        self.brings = brings
+        signature = RepairRow
+        if brings:
+            field, _, said = BRINGS[brings]
+            wanted = REPAIRED.format(field).rstrip()
+            signature = (
+                RepairRow.with_instructions(f"{RepairRow.instructions}\n{said.rstrip()}{wanted}")
+                .insert(6, field, dspy.InputField(desc="What came with the rejected row."), str)
+                .append(
+                    f"repaired_{field}",
+                    dspy.OutputField(),
+                    DRAFTS[brings].model_fields[field].annotation,
+                )
+            )
+        self.repair = dspy.Predict(signature)
 
 
-async def repaired(agent: Refiner, row: Row, goal: str, answer: str) -> Row | str:
-    """The row anew, or why there is none. ``row`` carries the ``reason`` it was rejected for."""
+async def repaired(agent: Refiner, row: Row, goal: str, answer: str, grader: str) -> Row | str:
+    """The row anew, or why there is none. ``row`` carries the ``reason`` it was rejected for; what
+    a ``grader`` runs its answer against is shown, and is repaired only where a model wrote it."""
+    judged = {} if agent.brings else shown(grader, row, None)
+    more = shown(agent.brings, row, None) or dict.fromkeys(BRINGS.get(agent.brings, ())[:1], "")
     asked = await ask(
         agent.repair,
         goal=goal,
@@ -50,7 +77,8 @@ async def repaired(agent: Refiner, row: Row, goal: str, answer: str) -> Row | st
         difficulty=str(row.get("difficulty", "")),
         question=row["prompt"],
         rejected_answer=row.get("answer", ""),
-        reason=row["reason"],
+        reason="\n".join([row["reason"], *(f"{name}:\n{text}" for name, text in judged.items())]),
+        **more,
     )
     found: Any = asked.answer
     if found is None:
@@ -58,8 +86,12 @@ async def repaired(agent: Refiner, row: Row, goal: str, answer: str) -> Row | st
     if not found.can_be_saved or not found.repaired_question.strip():
         return "the refiner gave it up"
     prompt, text = found.repaired_question, found.repaired_answer
-    if (prompt, text) == (row["prompt"], row.get("answer")):
+    mended: Row = {"prompt": prompt, "answer": text}
+    for field in more:
+        as_list = isinstance(row.get(BRINGS[agent.brings][1]), list)
+        mended |= column(agent.brings, getattr(found, f"repaired_{field}"), as_list)
+    if mended.items() <= row.items():
         return "the refiner changed nothing"
     kept = {k: v for k, v in row.items() if k not in ("reason", "verdicts", "fault")}
-    mended = {"prompt": prompt, "answer": text, "id": row_id(prompt)}
-    return {**kept, **mended, "refined": row["reason"], "refined_from": row["id"]}
+    lineage = {"id": row_id(prompt), "refined": row["reason"], "refined_from": row["id"]}
+    return {**kept, **mended, **lineage}

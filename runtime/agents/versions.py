@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from dagent.compiler.dataset import BRINGS
 from dagent.compiler.plan import digest
-from dagent.compiler.prompts import TABLE, prompt_of
+from dagent.compiler.prompts import BRINGING, TABLE, prompt_of
 
 if TYPE_CHECKING:
     import dspy
 
 
 def make(role: str) -> dspy.Module:
-    """The agent of a role, as it is before any optimisation; ``generator.code`` is the generator
-    of rows for the grader ``code``."""
+    """The agent of a role, as it is before any optimisation; ``generator.code`` and
+    ``refiner.code`` are those of rows for the grader ``code``."""
     from dagent.runtime.agents.author import ProgramAuthor
     from dagent.runtime.agents.diagnoser import Diagnoser
     from dagent.runtime.agents.generator import GeneratorAgent
@@ -77,7 +77,7 @@ def characters(agent: dspy.Module) -> dict[str, int]:
 
 def table() -> dict[str, dict[str, Any]]:
     roles = ("author", "diagnoser", "generator", "judge", "planner", "refiner", "verifier")
-    bringing = (prompt_of("generator", grader) for grader in BRINGS)
+    bringing = (prompt_of(role, grader) for role in BRINGING for grader in BRINGS)
     agents = {role: make(role) for role in (*roles, *bringing)}
     return {r: {"version": version(a), "characters": characters(a)} for r, a in agents.items()}
 

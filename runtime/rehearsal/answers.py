@@ -150,6 +150,6 @@ def _text(name: str, given: Mapping[str, Any], known: Mapping[str, str], salt: s
         return str(example.get(name, ""))
     if name in ("answer", "own_answer", "repaired_answer"):
         return known.get(_MARKED.sub("", str(given.get("question", ""))), MARK)
-    if name == "repaired_question":
-        return str(given.get("question", MARK))
+    if name.startswith("repaired_"):
+        return str(given.get(name.removeprefix("repaired_"), MARK))
     return MARK

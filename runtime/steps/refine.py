@@ -105,11 +105,12 @@ def _asked(step: Step, rows: list[Row], context: Context) -> list[Row | str]:
     from dagent.runtime.lm.loop import run
 
     params = step.params
-    agent = Refiner()
+    agent = Refiner(params["refiner"].get("brings", ""))
 
     async def ask() -> list[Row | str]:
         found, _ = await together(
-            repaired(agent, row, params["goal"], params["answer"]) for row in rows
+            repaired(agent, row, params["goal"], params["answer"], params["metric"]["grader"])
+            for row in rows
         )
         return [row or "not repaired: the budget was spent" for row in found]
 

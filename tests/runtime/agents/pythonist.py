@@ -76,6 +76,27 @@ def queried(example: dict[str, str], rng: random.Random, slip: bool) -> dict[str
     return {"question": question, "reasoning": "", "result": result, "database": database}
 
 
+def retested(tests: str, answer: str, rng: random.Random) -> list[str]:
+    """The same calls, with what the answer gives."""
+    names: dict[str, Any] = {}
+    exec(answer, names)
+    calls = [found.partition(" or ")[0] for found in _CALLED.findall(tests)]
+    return [f"assert {call} == {eval(call, names)!r}" for call in calls]
+
+
+def refilled(database: str, answer: str, rng: random.Random) -> str:
+    """The same table with rows of every kind: with the values that the query names, and others."""
+    table, columns = re.findall(r"create table (\w+)\(([^)]*)\)", database)[0]
+    texts = [*_QUOTED.findall(answer), "here", "there"]
+
+    def value(column: str) -> str:
+        number = column.endswith("integer")
+        return str(rng.randrange(1, 99)) if number else f"'{rng.choice(texts)}'"
+
+    rows = (", ".join(map(value, columns.split(", "))) for _ in range(12))
+    return f"{database} insert into {table} values " + ", ".join(f"({row})" for row in rows) + ";"
+
+
 def make(engineers: ModuleType, slips: float = 0.1) -> Any:
     """The engineer, which gets ``slips`` of its rows and of its judgements wrong."""
 
@@ -145,6 +166,15 @@ def make(engineers: ModuleType, slips: float = 0.1) -> Any:
             return {"working": "run it", "answer": printed(given["question"]) or ""}
 
         def refiner(self, given: dict[str, str], rng: random.Random) -> dict[str, Any]:
+            for kind, mend in (("tests", retested), ("database", refilled)):
+                if kind in given:
+                    return {
+                        "working": f"the {kind} are wrong",
+                        "can_be_saved": True,
+                        "repaired_question": given["question"],
+                        "repaired_answer": given["rejected_answer"],
+                        f"repaired_{kind}": mend(given[kind], given["rejected_answer"], rng),
+                    }
             own = printed(given["question"])
             return {
                 "working": "run it",

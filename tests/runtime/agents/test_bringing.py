@@ -40,10 +40,9 @@ def test_what_a_model_brings_is_run_before_its_row_is_kept(
     anything, tests that fail its own answer, or empty tables."""
     server = serve(load("agents/pythonist.py").make(engineers, slips=0.4))
     text = stub.SPEC.replace("grader = exact", f"grader = {grader}")
-    text = text.replace(
-        'program = "sums.py:generate"', f'lm = "openai/x"  api_base = "{server.base}"'
-    )
-    text = text.replace('verifier  { program = "sums.py:verify" }', "")
+    model = f'lm = "openai/x"  api_base = "{server.base}"'
+    text = text.replace('program = "sums.py:generate"', model)
+    text = text.replace('verifier  { program = "sums.py:verify" }', f"refiner {{ {model} }}")
     text = text.replace("rounds <= 3", "rounds <= 1").replace("rows <= 60", "rows <= 30")
     folder = stub.make_project(tmp_path / "p", text)
     for name in ("dev.jsonl", "test.jsonl"):
@@ -63,10 +62,48 @@ def test_what_a_model_brings_is_run_before_its_row_is_kept(
     said = Counter(row["reason"] for row in rejects)
     for cause in causes:
         assert sum(n for reason, n in said.items() if reason.startswith(cause)) > 3, said
+    repaired = [row for row in played.rows("r1.refine/verified") if "refined" in row]
+    mended = Counter(row["refined"] for row in repaired)
+    assert any(reason.startswith(causes[0]) for reason in mended), said
+    assert telling(grader, {}, folder)(repaired) == [None] * len(repaired)
     kept = played.rows("r1.mix/train")
     assert kept
     known = json.loads((folder / "dev.jsonl").read_text().splitlines()[0])
     assert {type(row[column]) for row in kept} == {type(known[column])}
+
+
+def test_what_a_programs_rows_are_judged_by_is_shown_to_who_repairs_them(
+    stub: ModuleType, engineers: ModuleType, load: Any, serve: Any, tmp_path: Path
+) -> None:
+    """And stays what it is: tables that a program made are no part of what a model may change."""
+    server = serve(load("agents/pythonist.py").make(engineers))
+    text = stub.SPEC.replace("grader = exact", "grader = sql").replace("rounds <= 3", "rounds <= 1")
+    text = text.replace('verifier  { program = "sums.py:verify" }', "").replace("<= 60", "<= 20")
+    text = text.replace(
+        "  planner ", f'  refiner {{ lm = "openai/x"  api_base = "{server.base}" }}\n  planner '
+    )
+    folder = stub.make_project(tmp_path / "p", text)
+    for name in ("dev.jsonl", "test.jsonl"):
+        shutil.copy(TEMPLATES / "text-to-sql" / name, folder / name)
+    shutil.copy(TEMPLATES / "text-to-sql" / "programs.py", folder / "tables.py")
+    (folder / "sums.py").write_text(
+        "from tables import generate as right\n"
+        "def generate(skill, difficulty, n, seed):\n"
+        "    rows = right(skill, difficulty, n, seed)\n"
+        "    return rows[1:] + [{**rows[0], 'answer': 'selekt'}]\n"
+    )
+
+    class Ignorant(stub.StubWorker):  # type: ignore[misc, name-defined]
+        def _answer(self, request: dict[str, Any]) -> list[str]:
+            return ["?"] * len(request["prompts"])
+
+    stub.run_project(folder, make_worker=Ignorant)
+    asked = [inputs(r) for r in server.requests]
+    assert asked
+    for given in asked:
+        assert given["reason"].startswith("its own answer fails the metric's grader: ")
+        assert "database:\ncreate table" in given["reason"]
+        assert "database" not in given
 
 
 @pytest.mark.slow
