@@ -23,6 +23,7 @@ FILES: Mapping[str, tuple[str, ...]] = {
     "author": ("log", "rejects"),
     "submit": ("added",),
     "verify": ("rejects",),
+    "refine": ("rejects",),  # those that stay so, in place of the verifier's
     "dedupe": ("duplicates",),
     "decontaminate": ("leaks",),
     "mix": ("added",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from pathlib import Path
@@ -79,3 +80,6 @@ def test_a_key_is_used_and_is_nowhere_afterwards(
     assert kept <= names
     assert any("mlruns" in str(path) or "mlartifacts" in str(path) for path in files)
     assert not [path for path in files if KEY.encode() in path.read_bytes()]
+    logged = [p for p in files if p.parts[-2:] == ("optimise.generator", "program.json")]
+    assert logged, "the optimised program is with the run in MLflow"
+    assert "state" in json.loads(logged[0].read_text())
