@@ -32,6 +32,7 @@ def write_candidates(step: Step, inputs: Mapping[str, Artifact], context: Contex
     sources = passages(read_documents(list(role["sources"]), context.project))
     sources += [Passage(f"pool#{row['id']}", row["prompt"]) for row in handed(inputs, "pool.")]
     kept = read_rows(inputs["kept"].path)
+    most = _most_calls(step, parts, sum(wanted), context)
     with speaking(role, context, step.id, parts):
         made = run(
             write(
@@ -48,7 +49,7 @@ def write_candidates(step: Step, inputs: Mapping[str, Artifact], context: Contex
                     "origin": role["lm"]["model"],
                     "prompt_version": version(agent),
                 },
-                most_calls=_most_calls(step, parts, sum(wanted), context),
+                most_calls=most,
                 seed=params["seed"],
                 progress=context.progress,
             )
@@ -59,6 +60,8 @@ def write_candidates(step: Step, inputs: Mapping[str, Artifact], context: Contex
     if made.short:
         short = how_many(sum(made.short.values()), "rows")
         note += f"; {short} short in {how_many(len(made.short), 'items')}"
+        if made.calls >= most < _uncapped(sum(wanted)):
+            note += f", since the caps leave this round {how_many(most, 'calls')} to write them"
     if made.out is not None:
         note += f"; {made.out}"
     return StepOutput(
@@ -87,7 +90,7 @@ def _most_calls(step: Step, parts: tuple[str, ...], rows: int, context: Context)
     memory = f"{step.id}.plan"
     if known := context.meter.charged(memory):
         return int(known["planned_calls"])
-    most = TOP_UP * math.ceil(rows / ROWS_PER_CALL)
+    most = _uncapped(rows)
     verifier = params["checks"]["verifier"] or {}
     each = verifier["samples"] + verifier["judge"] if "lm" in verifier else 0
     share = 1 / (1 + ROWS_PER_CALL * each)
@@ -98,6 +101,11 @@ def _most_calls(step: Step, parts: tuple[str, ...], rows: int, context: Context)
             most = min(most, max(1, math.floor(left * part)))
     context.meter.reserve(memory, planned_calls=most)
     return most
+
+
+def _uncapped(rows: int) -> int:
+    """The calls that so many rows may take, where no cap speaks."""
+    return int(TOP_UP * math.ceil(rows / ROWS_PER_CALL))
 
 
 def _coverage(rows: Sequence[Row]) -> dict[str, float]:

@@ -47,7 +47,9 @@ from dagent.runtime.store import Action, Store
 FOLDER = Path(".dagent/rehearsal")
 CAP = "raise the cap, lower the rounds or rows, or expect the run to end there"
 UNITS = ("calls", "tokens", "money", "rows")
-_UNPAID = re.compile(r"[\w:.]+ (?:calls|tokens|money|rows): .* more needed|not verified")
+_UNPAID = re.compile(
+    r"[\w:.]+ (?:calls|tokens|money|rows): .* more needed|not verified|[^;]*the caps leave[^;]*"
+)
 
 
 Tell = Callable[[str, str, str], None]  # a step, ``ok`` or what broke, what it says
@@ -192,7 +194,7 @@ class _Watched:
         how, where = "ok", f"round {step.round}" if step.round else "before the rounds"
         if unpaid := _UNPAID.search(action.note):
             how = "BUDGET"
-            self.found.broke(f"{where}, {step.id}", f"the budget ends: {unpaid[0]}", CAP)
+            self.found.broke(f"{where}, {step.id}", f"the budget ends: {unpaid[0].strip()}", CAP)
         elif why := nothing_left(step, action):
             how = "BROKE"
             self.found.broke(step.id, why, "its note above says the most frequent causes")

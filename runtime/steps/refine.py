@@ -20,6 +20,7 @@ from dagent.runtime.steps.verify import check_rows
 
 kind = "refine"
 version = 1
+UNPAID = "not repaired: the budget was spent"
 # What a row says of itself that no program rewrites.
 LINEAGE = (
     *("id", "skill", "difficulty", "round", "item", "origin", "reason", "verdicts"),
@@ -49,13 +50,15 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
             saved.append(row)
         else:
             lost.append((row, f"{reason}; repaired once, was: {row['refined']}"))
+    n = sum(UNPAID in reason for _, reason in lost)
     return StepOutput(
         {
             "verified": write_rows(context.scratch / "verified.jsonl", [*verified, *saved]),
             "rejects": write_rows(context.scratch / "rejects.jsonl", with_reason(lost)),
         },
         {"repaired": len(saved), "rejected": len(lost)},
-        f"{len(saved)} of {len(rejected)} rejected rows repaired",
+        f"{len(saved)} of {len(rejected)} rejected rows repaired"
+        + (f"; {n} {UNPAID}" if n else ""),
     )
 
 
@@ -112,7 +115,7 @@ def _asked(step: Step, rows: list[Row], context: Context) -> list[Row | str]:
             repaired(agent, row, params["goal"], params["answer"], params["metric"]["grader"])
             for row in rows
         )
-        return [row or "not repaired: the budget was spent" for row in found]
+        return [row or UNPAID for row in found]
 
     with speaking(params["refiner"], context, step.id, (f"round:{params['round']}", "refiner")):
         return run(ask())

@@ -122,6 +122,20 @@ def test_a_budget_that_ends_in_round_2_is_found(
     assert "help: raise the cap" in said
 
 
+def test_a_cap_that_leaves_rounds_without_their_rows_is_found(
+    project: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No call is refused: the generator writes fewer rows than were planned."""
+    project(ALL, "rounds <= 2  calls <= 120")
+    capsys.readouterr()
+    assert main(["rehearse"]) == 1
+    said = capsys.readouterr().out
+    assert re.search(
+        r"would break: round 1, r1.generate: the budget ends: .* since the caps leave", said
+    )
+    assert "help: raise the cap" in said
+
+
 def test_a_verifier_that_refuses_every_right_row_is_found(
     project: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
