@@ -38,24 +38,32 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     if on_loop():
         work.close()
         raise RuntimeError("the loop of language models cannot wait for itself")
-    jobs: SimpleQueue[Callable[[], None] | asyncio.Task[T]] = SimpleQueue()
-    begun: Future[asyncio.Task[T]] = Future()
+    jobs: SimpleQueue[Callable[[], None] | asyncio.Task[T] | None] = SimpleQueue()
+    task: asyncio.Task[T] | None = None
 
     def begin() -> None:
+        nonlocal task
         _jobs.set(jobs)
         task = loop().create_task(work)
         task.add_done_callback(jobs.put)
-        begun.set_result(task)
 
-    loop().call_soon_threadsafe(begin)
+    def stop() -> None:
+        if task is None:  # nobody came to begin it
+            work.close()
+            jobs.put(None)
+        else:
+            task.cancel()
+
     try:
-        while not isinstance(job := jobs.get(), asyncio.Task):
+        loop().call_soon_threadsafe(begin)
+        while callable(job := jobs.get()):
             job()
     except BaseException:
-        loop().call_soon_threadsafe(begun.result().cancel)
-        while not isinstance(jobs.get(), asyncio.Task):
+        loop().call_soon_threadsafe(stop)
+        while callable(jobs.get()):
             pass
         raise
+    assert job is not None
     return job.result()
 
 

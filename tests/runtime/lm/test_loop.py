@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import signal
 import threading
+from collections.abc import Callable
 from contextvars import ContextVar
 
 import pytest
@@ -79,6 +81,37 @@ def test_an_interrupt_ends_the_work_first() -> None:
     finally:
         signal.signal(signal.SIGINT, before)
     assert ended == ["tidy"]
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_an_interrupt_before_anybody_waits_ends_the_work_too(
+    begun: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = threading.Event()
+    ended: list[str] = []
+    call = loop().call_soon_threadsafe
+
+    async def work() -> None:
+        try:
+            running.set()
+            await asyncio.sleep(30)
+        finally:
+            await asyncio.sleep(0.01)
+            ended.append("tidy")
+
+    def interrupted(function: Callable[[], None]) -> None:
+        monkeypatch.undo()
+        if begun:
+            call(function)
+            assert running.wait(5)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop(), "call_soon_threadsafe", interrupted)
+    asked = work()
+    with pytest.raises(KeyboardInterrupt):
+        run(asked)
+    assert ended == (["tidy"] if begun else [])
+    assert inspect.getcoroutinestate(asked) == inspect.CORO_CLOSED
 
 
 def test_the_loop_does_not_wait_for_itself() -> None:
