@@ -19,7 +19,7 @@ from dagent.runtime.lm.answers import Answer
 from dagent.runtime.lm.batch_log import Batch, BatchLog
 from dagent.runtime.lm.endpoint import Endpoint
 from dagent.runtime.lm.pace import Patience
-from dagent.runtime.lm.wire import SHOWN, Kind, Trouble, exchange, is_completion, kind_of
+from dagent.runtime.lm.wire import SHOWN, Kind, Trouble, decoded, exchange, is_completion, kind_of
 
 if TYPE_CHECKING:
     import aiohttp
@@ -377,7 +377,7 @@ def _read(content: bytes) -> Results:
     results: Results = {}
     for raw in content.splitlines():
         try:
-            line = json.loads(raw)
+            line = decoded(raw)
             results[line["custom_id"]] = _outcome(line)
         except (ValueError, KeyError, TypeError, AttributeError):
             continue

@@ -74,7 +74,7 @@ class HttpWire:
             headers={"Content-Type": "application/json"},
         )
         try:
-            answer = json.loads(content)
+            answer = decoded(content)
         except (ValueError, RecursionError):
             answer = None
         if not is_completion(answer):
@@ -237,6 +237,19 @@ def _message(content: bytes) -> tuple[str, str]:
     if isinstance(error, dict):
         return str(error.get("message", "")), str(error.get("code") or "")
     return str(error), ""
+
+
+def decoded(content: bytes) -> Any:
+    """The JSON that a server sent. Half a character, as of an emoji that was cut, is a ``?``: no
+    file can hold it, and the answer is paid for.
+
+    Raises:
+        ValueError: it is none.
+    """
+    body = json.loads(content)
+    if b"\\ud" in content.lower():
+        body = json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
+    return body
 
 
 def is_completion(answer: object) -> bool:

@@ -250,6 +250,14 @@ def test_a_passing_fault_is_survived(
         assert run.meter.spent("calls") == 1 + len(lost), "what may have been billed is counted"
 
 
+def test_half_a_character_costs_no_answer(lm_server: ModuleType, tmp_path: Path) -> None:
+    with lm_server.Server(lambda request: "cut \ud83d, whole 😀") as server:
+        for _ in range(2):
+            with session(tmp_path) as run:
+                assert run.model(server.base)("one") == ["cut ?, whole 😀"]
+    assert len(server.requests) == 1, "it is on disk"
+
+
 def test_retry_after_holds_the_whole_endpoint_back(lm_server: ModuleType, tmp_path: Path) -> None:
     times: list[float] = []
 
