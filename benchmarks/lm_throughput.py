@@ -71,6 +71,8 @@ async def drive(ask: Ask, calls: int, at_once: int) -> tuple[float, float]:
 
 
 def ours(base: str, calls: int, at_once: int) -> tuple[float, float]:
+    import dspy
+
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "journal.jsonl")
         answers = AnswerLog(Path(folder) / "answers.jsonl")
@@ -82,7 +84,8 @@ def ours(base: str, calls: int, at_once: int) -> tuple[float, float]:
             step="r1.generate",
             parts=("round:1", "generator"),
         )
-        found = run(drive(lm.acall, calls, at_once))
+        with dspy.context(disable_history=True):
+            found = run(drive(lm.acall, calls, at_once))
         assert len(answers) == calls + 1
         answers.close()
         journal.close()
@@ -93,7 +96,8 @@ def stock(base: str, calls: int, at_once: int, **how: Any) -> tuple[float, float
     import dspy
 
     lm = dspy.LM("openai/small", api_base=base, api_key="none", cache=False, **how)
-    return asyncio.run(drive(lm.acall, calls, at_once))
+    with dspy.context(disable_history=True):
+        return asyncio.run(drive(lm.acall, calls, at_once))
 
 
 def bare(base: str, calls: int, at_once: int) -> tuple[float, float]:

@@ -18,16 +18,19 @@ from dagent.runtime.lm.endpoint import Endpoint
 from dagent.runtime.lm.failures import Unusable, told
 from dagent.runtime.lm.line import Attempt, Line
 from dagent.runtime.lm.loop import loop, on_loop, run
+from dagent.runtime.lm.plain import dialect
 from dagent.runtime.lm.wire import SHOWN
 from dagent.runtime.meter import Meter, OutOfBudget
 
 if TYPE_CHECKING:
-    from dspy.lm15 import OpenAIChatLM, Request, Response
+    from dspy.lm15 import Request, Response
 
 # Tokens that a chat template adds at most: to a request, and to each message.
 TEMPLATE_TOKENS, MESSAGE_TOKENS = 32, 16
 CHECK_EVERY = 1.0  # seconds between looks at the cap on wall time
 rollout: ContextVar[object] = ContextVar("rollout", default=None)
+# An answer that is there already, and holds more than text: DSPy makes of it what it returns.
+read_by_dspy: ContextVar[Answer | None] = ContextVar("read_by_dspy", default=None)
 
 
 @dataclass
@@ -71,11 +74,10 @@ class InFlight:
 
 @dataclass(frozen=True)
 class Calls:
-    """The async engine. ``dialect`` writes a request as the body that OpenAI's servers read."""
+    """The async engine."""
 
     endpoint: Endpoint
     line: Line
-    dialect: OpenAIChatLM
     meter: Meter
     answers: AnswerLog
     step: str
@@ -89,13 +91,23 @@ class Calls:
         Raises:
             Fatal, Unavailable, Unusable, OutOfBudget: there is no answer to use.
         """
-        wire = replace(request, model=self.endpoint.name)
-        body: bytes = self.dialect.build_request(wire, stream=False).body
+        answer = read_by_dspy.get()
+        if answer is None:
+            wire = replace(request, model=self.endpoint.name)
+            body: bytes = dialect(self.endpoint.official).build_request(wire, stream=False).body
+            answer = await self.answer(body, request.config.max_tokens)
+        return _response(answer, request.model)
+
+    async def answer(self, body: bytes, max_tokens: int | None) -> Answer:
+        """The same without DSPy's types.
+
+        Raises:
+            Fatal, Unavailable, Unusable, OutOfBudget: there is no answer to use.
+        """
         key = self.answers.key(self.step, body, rollout.get())
-        most = request.config.max_tokens or self.endpoint.most
         answer = self.answers.find(key)
         if answer is None:
-            asking = self._ask(key, body, most)
+            asking = self._ask(key, body, max_tokens or self.endpoint.most)
             if on_loop():
                 answer = await asking
             else:
@@ -103,7 +115,8 @@ class Calls:
                 answer = await asyncio.wrap_future(asked)
         else:
             self._settle_found(key, answer)
-        return _response(answer, request.model)
+        _refuse_unusable(answer["choices"][0])
+        return answer
 
     async def _ask(self, key: str, body: bytes, max_tokens: int) -> Answer:
         """On the loop of the lines: pay, ask, write down."""
@@ -242,18 +255,11 @@ def _response(answer: Answer, model: str) -> Response:
     """DSPy's view of an answer; what it is billed at is read by ``Calls`` alone.
 
     Raises:
-        Unusable: it says nothing, or nothing that can be read.
+        Unusable: nothing that can be read.
     """
     from dspy.lm15 import response_from_openai_chat
 
-    choice = answer["choices"][0]
-    _refuse_unusable(choice)
-    message = dict(choice["message"])
-    if isinstance(
-        message.get("content"), str
-    ):  # as it stands on disk, where a resumed run reads it
-        message["content"] = message["content"].encode("utf-8", "replace").decode()
-    body = {**answer, "choices": [{**choice, "message": message}], "usage": None}
+    body = {**answer, "choices": answer["choices"][:1], "usage": None}
     try:
         response: Response = response_from_openai_chat(body, model=model)
     except Exception as error:  # whatever a server puts there, other answers are none the worse

@@ -35,8 +35,6 @@ def connect(
         Fatal: no key, no address, options that the model does not take, or no price where money
             is capped. What its calls raise is in ``failures`` and ``meter``.
     """
-    from dspy.lm15 import OpenAIChatLM
-
     endpoint.key()
     batches = answers.batches if endpoint.batch else None
     _refuse_unpriced(endpoint, meter)
@@ -49,19 +47,13 @@ def connect(
             patience or Patience(),
             batches,
         ),
-        # It only writes bodies: the address and the key are the wire's.
-        OpenAIChatLM(
-            api_key="unused",
-            base_url="http://unused",
-            compat="openai" if endpoint.official else "ollama",
-        ),
         meter,
         answers,
         step,
         parts,
         batches,
     )
-    return model(endpoint, engine=Waiting(calls), async_engine=calls)
+    return model(endpoint, engine=Waiting(calls), async_engine=calls, calls=calls)
 
 
 def model(endpoint: Endpoint, **engines: Any) -> dspy.BaseLM:
