@@ -50,7 +50,7 @@ class NearDuplicates:
         prefix = _prefix(asked)
         for other in dict.fromkeys(o for s in prefix for o in self._index[held, s]):
             known, said = self._known[other]
-            if _alike(asked, known) and _alike(answered, said):
+            if _alike(answered, said) and _alike(asked, known):  # answers are short
                 return other
         self._known[id] = asked, answered
         for shingle in prefix:
@@ -74,4 +74,5 @@ def _prefix(shingles: Shingles) -> list[str]:
     """In an order that is the same for all, and has nothing to do with the alphabet: what texts
     begin with is no rarer than the rest."""
     few = int((1 - SIMILAR) * len(shingles)) + 1
-    return nsmallest(few, shingles, key=lambda shingle: (crc32(shingle.encode()), shingle))
+    ordered = nsmallest(few, ((crc32(shingle.encode()), shingle) for shingle in shingles))
+    return [shingle for _, shingle in ordered]

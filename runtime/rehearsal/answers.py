@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 from dagent.runtime.rehearsal.author import program
 from dagent.runtime.rehearsal.serving import inputs
 
@@ -43,7 +45,7 @@ def answer(request: Mapping[str, Any], known: Mapping[str, str], faults: bool = 
     }
     if "program" in outputs:
         return json.dumps({"plan": f"a plan of a {MARK}", "program": program(given, faults)})
-    salt = hashlib.sha256(json.dumps(messages).encode()).hexdigest()
+    salt = hashlib.sha256(msgspec.json.encode(messages)).hexdigest()
     said = {
         name: _value(name, schema, given, known, f"{salt}{name}", 0)
         for name, schema in outputs.items()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from dagent.compiler.plan import Plan, Step
 from dagent.runtime.lm.ready import unready
@@ -52,21 +53,32 @@ def look_for_models(plan: Plan, found: Rehearsal) -> None:
 
 def look_for_room(longest: Mapping[str, int], found: Rehearsal) -> None:
     """Models whose context, where LiteLLM knows it, does not hold the longest call."""
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # its table, not the network's
+    windows = contexts() if longest else {}
     for name, tokens in longest.items():
         model = name.removeprefix(f"{MARK} for ")
-        try:
-            from litellm import model_cost
-        except ImportError:
-            return
-        known = model_cost.get(model) or model_cost.get(model.partition("/")[2]) or {}
-        window = known.get("max_input_tokens")
+        window = windows.get(model, windows.get(model.partition("/")[2]))
         if window is not None and tokens > window:
             found.broke(
                 model,
                 f"a call may take {tokens:,} tokens, and its context holds {window:,}",
                 "lower `max_tokens`, or name a model with more room",
             )
+
+
+def contexts() -> Mapping[str, int]:
+    """Tokens that a model's context holds, of LiteLLM's table, read as the file that it is: to
+    import LiteLLM takes seconds."""
+    package = find_spec("litellm")
+    for folder in (package and package.submodule_search_locations) or ():
+        file = Path(folder, "model_prices_and_context_window_backup.json")
+        if file.is_file():
+            table: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+            windows = {
+                name: table.get(said.get("alias_of", name), said).get("max_input_tokens")
+                for name, said in table.items()
+            }
+            return {name: most for name, most in windows.items() if isinstance(most, int)}
+    return {}
 
 
 def look_for_students_room(

@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from dagent.compiler.engineering import CHARACTERS_PER_TOKEN, THINKING
+from dagent.runtime.lm.loop import loop
 from dagent.runtime.rehearsal.answers import MARK, answer
 from dagent.runtime.rehearsal.batching import Batches
 from dagent.runtime.rehearsal.serving import completion, serving
@@ -35,7 +37,7 @@ class StandIn:
 
     def __enter__(self) -> StandIn:
         self._numbers = itertools.count(1)
-        self._serving = serving(self._respond, more=Batches(self._reply).routes())
+        self._serving = serving(loop(), self._respond, more=Batches(self._reply).routes())
         self.base = self._serving.__enter__()
         return self
 
@@ -43,14 +45,17 @@ class StandIn:
         self._serving.__exit__(None, None, None)
 
     async def _respond(self, request: web.Request) -> web.StreamResponse:
-        said = self._reply(await request.json())
+        said = self._reply(msgspec.json.decode(await request.read()))
         if said is None:
             assert request.transport is not None
             request.transport.abort()
             return web.Response()
         status, body = said
         headers = {"Retry-After": "0"} if status == 429 else {}
-        return web.json_response(body, status=status, headers=headers)
+        content = msgspec.json.encode(body)
+        return web.Response(
+            body=content, status=status, headers=headers, content_type="application/json"
+        )
 
     def _reply(self, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]] | None:
         """The status and the body of an answer; None where the connection is dropped."""

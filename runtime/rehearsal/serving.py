@@ -20,12 +20,14 @@ _INPUT = re.compile(r"^\[\[ ## (\w+) ## \]\]\n", re.MULTILINE)
 
 
 @contextmanager
-def serving(respond: Handler, port: int = 0, more: Iterable[web.RouteDef] = ()) -> Iterator[str]:
-    """The address of a server whose every chat ``respond`` answers, in a thread of its own; with
-    ``more`` of what it can be asked."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
+def serving(
+    loop: asyncio.AbstractEventLoop,
+    respond: Handler,
+    port: int = 0,
+    more: Iterable[web.RouteDef] = (),
+) -> Iterator[str]:
+    """The address of a server whose every chat ``respond`` answers, on a loop that runs in another
+    thread; with ``more`` of what it can be asked."""
     app = web.Application(client_max_size=2**26)
     app.add_routes([web.post(f"/v1{PATH}", respond), *more])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -40,6 +42,17 @@ def serving(respond: Handler, port: int = 0, more: Iterable[web.RouteDef] = ()) 
         yield asyncio.run_coroutine_threadsafe(start(), loop).result(10)
     finally:
         asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+
+
+@contextmanager
+def own_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """A loop in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield loop
+    finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()

@@ -12,6 +12,7 @@ import pytest
 
 from dagent.cli import main
 from dagent.runtime.graders import TRUSTING
+from dagent.runtime.rehearsal.findings import contexts
 from dagent.runtime.sandbox import Sandbox
 
 PLAIN = """  planner   { policy = error-driven }
@@ -228,3 +229,12 @@ def test_only_a_rehearsal_grades_code_together(
     assert main(["rehearse"]) == 0, capsys.readouterr().out
     rows = int(re.search(r"r1.verify +ok +(\d+) of \1 rows right", capsys.readouterr().out)[1])  # type: ignore[index]
     assert 0 < len(runs) < rows
+
+
+@pytest.mark.slow  # to import LiteLLM takes seconds
+def test_contexts_are_those_that_litellm_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    from litellm import model_cost
+
+    told = {model: known.get("max_input_tokens") for model, known in model_cost.items()}
+    assert contexts() == {model: most for model, most in told.items() if isinstance(most, int)}

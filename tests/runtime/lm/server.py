@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ from aiohttp import web
 
 from dagent.runtime.rehearsal.batching import Batches
 from dagent.runtime.rehearsal.serving import completion as chat
-from dagent.runtime.rehearsal.serving import serving
+from dagent.runtime.rehearsal.serving import own_loop, serving
 
 Request = dict[str, Any]
 # The text of an answer, or a whole chat completion.
@@ -125,12 +126,15 @@ class Server:
     def __enter__(self) -> Server:
         self._at_once = 0
         self.batches = Batching(self)
-        self._serving = serving(self._respond, self.port, self.batches.routes())
-        self.base = self._serving.__enter__()
+        with ExitStack() as stack:
+            loop = stack.enter_context(own_loop())
+            routes = self.batches.routes()
+            self.base = stack.enter_context(serving(loop, self._respond, self.port, routes))
+            self._serving = stack.pop_all()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._serving.__exit__(None, None, None)
+        self._serving.close()
 
     async def _respond(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
