@@ -2,11 +2,12 @@
 
 A server in a process of its own answers after 0.3 s. Each client, in one too, asks 1,000 different
 questions, 128 at once, and checks every answer with a program. Ours also reserves each call on the
-budget and has each answer on disk before it is used. Rounds are interleaved, and medians are shown:
-on a machine that does something else besides, look at the CPU and at the ratio to aiohttp alone,
-which is of the same round. Calls that import and connect are not counted, but for Data Designer, of
-which the whole run counts, its imports apart. It needs an environment of its own:
-``pip install data-designer==0.9.7`` there, and name its Python.
+budget and has each answer on disk before it is used. DSPy keeps no history, as where our agents
+ask. Rounds are interleaved, and medians are shown: on a machine that does something else besides,
+look at the CPU and at the ratio to aiohttp alone, which is of the same round. Calls that import and
+connect are not counted, but for Data Designer, of which the whole run counts, its imports apart. It
+needs an environment of its own: ``pip install data-designer==0.9.7`` there, and name its
+Python.
 
     python benchmarks/lm_throughput.py [--rounds 3] [--data-designer ENV/bin/python]
 """
