@@ -379,7 +379,7 @@ def _read(content: bytes) -> Results:
         try:
             line = decoded(raw)
             results[line["custom_id"]] = _outcome(line)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue
     return results
 
