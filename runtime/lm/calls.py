@@ -251,6 +251,15 @@ def _count(answer: Answer, *names: str) -> int | None:
     return found if type(found) is int and found >= 0 else None
 
 
+def _usage(answer: Answer) -> dict[str, int] | None:
+    """What a server counted, if these are counts."""
+    prompt = _count(answer, "usage", "prompt_tokens")
+    said = _count(answer, "usage", "completion_tokens")
+    if prompt is None or said is None:
+        return None
+    return {"prompt_tokens": prompt, "completion_tokens": said, "total_tokens": prompt + said}
+
+
 def _response(answer: Answer, model: str) -> Response:
     """DSPy's view of an answer; what it is billed at is read by ``Calls`` alone.
 
@@ -259,7 +268,7 @@ def _response(answer: Answer, model: str) -> Response:
     """
     from dspy.lm15 import response_from_openai_chat
 
-    body = {**answer, "choices": answer["choices"][:1], "usage": None}
+    body = {**answer, "choices": answer["choices"][:1], "usage": _usage(answer)}
     try:
         response: Response = response_from_openai_chat(body, model=model)
     except Exception as error:  # whatever a server puts there, other answers are none the worse
