@@ -68,7 +68,9 @@ async def repaired(agent: Refiner, row: Row, goal: str, answer: str, grader: str
     """The row anew, or why there is none. ``row`` carries the ``reason`` it was rejected for; what
     a ``grader`` runs its answer against is shown, and is repaired only where a model wrote it."""
     judged = {} if agent.brings else shown(grader, row, None)
-    more = shown(agent.brings, row, None) or dict.fromkeys(BRINGS.get(agent.brings, ())[:1], "")
+    more: dict[str, Any] = shown(agent.brings, row, None) or dict.fromkeys(
+        BRINGS.get(agent.brings, ())[:1], ""
+    )
     asked = await ask(
         agent.repair,
         goal=goal,
