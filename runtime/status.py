@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,17 +114,33 @@ def spent(events: Sequence[Event], *, adopted: bool = True) -> dict[str, float]:
 
     Without ``adopted``, only what was really made and paid for here.
     """
-    held = {
-        e["key"]: e["amounts"]
-        for e in events
-        if e["event"] in ("reserved", "settled") and (adopted or ADOPTED not in e["scopes"])
-    }
     total = {
-        unit: sum(amounts.get(unit, 0) for amounts in held.values())
+        unit: sum(amounts.get(unit, 0) for _, amounts in _held(events, adopted))
         for unit in ("rows", "rounds", "calls", *SOMETIMES)
     }
     total = {unit: amount for unit, amount in total.items() if amount or unit not in SOMETIMES}
     return {**total, "wall": round(elapsed(events), 1)}
+
+
+def spent_by_role(events: Sequence[Event]) -> dict[str, dict[str, float]]:
+    """Calls, tokens and money of each role, as made and paid for here; most calls first."""
+    found: dict[str, dict[str, float]] = {}
+    for scopes, amounts in _held(events, adopted=False):
+        for role in (scope for scope in scopes if not scope.startswith("round:")):
+            own = found.setdefault(role, {"calls": 0, "tokens": 0, "money": 0})
+            for unit in own:
+                own[unit] += amounts.get(unit, 0)
+    return dict(sorted(found.items(), key=lambda item: (-item[1]["calls"], item[0])))
+
+
+def _held(
+    events: Sequence[Event], adopted: bool
+) -> Iterable[tuple[Sequence[str], Mapping[str, float]]]:
+    """Scopes and amounts of each reservation, as its last word has them."""
+    last = {e["key"]: e for e in events if e["event"] in ("reserved", "settled")}
+    for event in last.values():
+        if adopted or ADOPTED not in event["scopes"]:
+            yield event["scopes"], event["amounts"]
 
 
 def sometimes_words(spent: Mapping[str, float]) -> list[str]:

@@ -12,6 +12,7 @@ from dagent.compiler.totals import Totals, span, totals
 from dagent.runtime.projection import Event, started
 from dagent.runtime.report import facts, parts, recipe
 from dagent.runtime.report.markup import Part, el
+from dagent.runtime.status import spent_by_role
 
 TIMES = {"wall": "time", "gpu": "accelerator time"}
 
@@ -40,6 +41,7 @@ def spend(past: Sequence[Event], plan: Plan | None, stands: Mapping[str, Any]) -
             numbers=(1, 2, 3),
         ),
     ]
+    told.append(_asked(past))
     took = facts.took(past, plan) if plan else []
     if took:
         low, high = (sum(t.estimated[i] for t in took) for i in (0, 1))
@@ -66,6 +68,20 @@ def spend(past: Sequence[Event], plan: Plan | None, stands: Mapping[str, Any]) -
             )
         )
     return el("section", told)
+
+
+def _asked(past: Sequence[Event]) -> Part:
+    """Which role the calls were for."""
+    roles = spent_by_role(past)
+    units = [u for u in ("calls", "tokens", "money") if any(own[u] for own in roles.values())]
+    if not units:
+        return None
+    return parts.table(
+        ("role", *units),
+        [(role, *(_amount(own[unit], unit) for unit in units)) for role, own in roles.items()],
+        "Calls by the role that they were for",
+        numbers=range(1, 1 + len(units)),
+    )
 
 
 def data(past: Sequence[Event], plan: Plan | None, project: Path) -> Part:

@@ -12,7 +12,7 @@ import pytest
 from dagent.cli import main
 from dagent.compiler.pipeline import compile
 from dagent.runtime.journal import read_events
-from dagent.runtime.status import journal_path, latest
+from dagent.runtime.status import journal_path, latest, spent_by_role
 from dagent.runtime.view import summary
 
 PLAIN = """  planner   { policy = error-driven }
@@ -57,6 +57,9 @@ def test_money_is_reckoned_by_the_price_list_and_shown(
     money = f"{end['spent']['money']:,.2f} USD"
     assert money in said
     assert f"{end['spent']['tokens']:,.0f} tokens" in said
+    by_role = spent_by_role(events(folder))
+    assert by_role["generator"]["calls"] == len(server.requests)
+    assert by_role["generator"]["money"] == pytest.approx(paid)
     assert main(["status", str(folder)]) == 0
     assert money in capsys.readouterr().out
 
