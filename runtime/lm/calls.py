@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # Tokens that a chat template adds at most: to a request, and to each message.
 TEMPLATE_TOKENS, MESSAGE_TOKENS = 32, 16
+# Of the worst case that was reserved, what a bill may be: thinking need not stop at `max_tokens`.
+BELIEVED = 8
 CHECK_EVERY = 1.0  # seconds between looks at the cap on wall time
 rollout: ContextVar[object] = ContextVar("rollout", default=None)
 # An answer that is there already, and holds more than text: DSPy makes of it what it returns.
@@ -215,10 +217,14 @@ class Calls:
         return amounts
 
     def _used(self, answer: Answer, worst: Any) -> dict[str, float]:
-        """By the server's own count; a server that counts nothing is charged the worst case."""
+        """By the server's own count. One that counts nothing, or more than can be, is charged the
+        worst case."""
         prompt = _count(answer, "usage", "prompt_tokens")
         completion = _count(answer, "usage", "completion_tokens")
         if prompt is None or completion is None:
+            return dict(worst)
+        if prompt + completion > BELIEVED * worst.get("tokens", prompt + completion):
+            self.line.doubt()
             return dict(worst)
         cached = _count(answer, "usage", "prompt_tokens_details", "cached_tokens") or 0
         return self._amounts(prompt, completion, min(cached, prompt))

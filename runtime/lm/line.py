@@ -51,6 +51,7 @@ class Line:
         self._sleep = sleep
         self._silent_since: float | None = None
         self._told = False  # that it is silent
+        self._doubted = False
         self._not_before = 0.0
         self._fatal: Fatal | None = None
         self._writes: WeakKeyDictionary[Future[None], asyncio.Future[None]] = WeakKeyDictionary()
@@ -98,6 +99,16 @@ class Line:
             finally:
                 self._pace.leave(place, answered)
             await self._sleep(wait)
+
+    def doubt(self) -> None:
+        """Say, once, that the server's count of a call's tokens is not believed."""
+        if not self._doubted:
+            self._doubted = True
+            _log.warning(
+                "`%s` counts more tokens in a call than it can have; such a call is charged the most "
+                "that it could take",
+                self._model,
+            )
 
     async def on_disk(self, written: Future[None]) -> None:
         """Wait for a write; all who wait for the same one wake the loop up only once."""

@@ -156,6 +156,32 @@ def test_usage_and_price_are_metered_by_run_round_and_role(
             assert run.meter.spent("money", scope) == pytest.approx(dollars)
 
 
+def test_a_count_that_cannot_be_is_charged_as_the_worst_case_and_said_once(
+    lm_server: ModuleType, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else one lie of a server's would spend a cap on tokens. Twice `max_tokens` is believed: some
+    models think beyond it."""
+
+    def lying(request: dict[str, Any]) -> dict[str, Any]:
+        answer = lm_server.completion("x", request)
+        said = int(request["messages"][0]["content"])
+        answer["usage"] = {"prompt_tokens": 5, "completion_tokens": said}
+        return answer
+
+    with (
+        lm_server.Server(lying) as server,
+        session(tmp_path, {"run": {"tokens": 9000.0}}) as run,
+    ):
+        lm = run.model(server.base, max_tokens=1000)
+        lm("2000")
+        assert run.meter.spent("tokens") == 2005
+        for lie in (10**12, 10**400):
+            before = run.meter.spent("tokens")
+            lm(str(lie))
+            assert 1000 < run.meter.spent("tokens") - before < 2000
+    assert len([r for r in caplog.records if "more tokens in a call" in r.message]) == 1
+
+
 @pytest.mark.parametrize(
     ("caps", "allowed"),
     [
