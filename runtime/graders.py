@@ -17,6 +17,7 @@ from dagent.compiler.grading import choice_pattern
 from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime.grade import RIGHT, Grade, Grader, shortened, wrong
 from dagent.runtime.locked import loads, unchanged
+from dagent.runtime.patterns import SLOW, search
 from dagent.runtime.programs import load_function
 from dagent.runtime.rows import Row, cell, normalised
 
@@ -55,7 +56,7 @@ def grader(metric: Mapping[str, Any], project: Path) -> Grader:
         case "choice":
             return _choice(metric["choices"])
         case "regex":
-            return _regex(re.compile(metric["pattern"]))
+            return _regex(metric["pattern"])
         case "json":
             from dagent.runtime.json_grader import json_grader
 
@@ -78,6 +79,12 @@ def ready(metric: Mapping[str, Any], project: Path) -> Iterator[Diagnostic]:
     match metric["grader"]:
         case "program":
             yield from loads(lambda: load_function(metric["program"], project))
+        case "regex":
+            try:
+                search(metric["pattern"], "")
+            except ValueError as error:
+                what = f"`{metric['pattern']}` is no regular expression of the library `regex`"
+                yield Diagnostic("E505", f"{what}: {error}", suggestion="mend the pattern")
         case "code":
             from dagent.runtime.sandbox import Sandbox
 
@@ -143,17 +150,19 @@ def _choice(choices: Sequence[str]) -> Grader:
     return grade
 
 
-def _regex(pattern: re.Pattern[str]) -> Grader:
+def _regex(pattern: str) -> Grader:
     def extract(text: str) -> str | None:
-        found = pattern.search(text)
-        return None if found is None else (found.group(1) if pattern.groups else found.group())
+        found = search(pattern, text)
+        return None if found is None else (found[1] if found.re.groups else found[0])
 
     def grade(answer: str, row: Row) -> Grade:
-        got = extract(answer)
+        try:
+            got, want = extract(answer), extract(row["answer"])
+        except TimeoutError:
+            return wrong(SLOW)
         if got is None:
             return wrong("the pattern is not in it")
         # The reference may be the bare value rather than a text to extract it from.
-        want = extract(row["answer"])
         return _same(got, row["answer"].strip() if want is None else want)
 
     return grade

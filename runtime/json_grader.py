@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dagent.runtime.grade import RIGHT, Grade, Grader, shortened, unfenced, wrong
+from dagent.runtime.patterns import SLOW, search
 from dagent.runtime.rows import Row
 
 Pair = tuple[str, str]
@@ -24,11 +25,12 @@ def json_grader(schema: Mapping[str, Any] | None, fields: Sequence[str] | None) 
     answer has; without them validity alone counts."""
     validator = None
     if schema is not None:
-        from jsonschema.validators import validator_for
+        from jsonschema.validators import extend, validator_for
         from referencing import Registry
 
         # With a registry of its own it fetches nothing that a `$ref` names.
-        validator = validator_for(schema)(schema, registry=Registry())
+        kind = extend(validator_for(schema), {"pattern": _pattern})
+        validator = kind(schema, registry=Registry())
 
     def grade(answer: str, row: Row) -> Grade:
         try:
@@ -48,6 +50,18 @@ def json_grader(schema: Mapping[str, Any] | None, fields: Sequence[str] | None) 
         return field_f1(given, right, fields)
 
     return grade
+
+
+def _pattern(validator: Any, pattern: str, text: object, schema: object) -> Iterator[Exception]:
+    """JSON Schema's keyword (Validation, 6.3.3), within a time limit."""
+    from jsonschema import ValidationError
+
+    if isinstance(text, str):
+        try:
+            if search(pattern, text) is None:
+                yield ValidationError(f"{text!r} does not match {pattern!r}")
+        except TimeoutError:
+            yield ValidationError(SLOW)
 
 
 def field_f1(given: Any, right: Any, fields: Sequence[str]) -> Grade:

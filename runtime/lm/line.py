@@ -105,8 +105,8 @@ class Line:
         if not self._doubted:
             self._doubted = True
             _log.warning(
-                "`%s` counts more tokens in a call than it can have; such a call is charged the most "
-                "that it could take",
+                "`%s` counts more tokens in a call than it can have; such a call is charged the "
+                "most that it could take",
                 self._model,
             )
 

@@ -288,6 +288,27 @@ def test_json(options: dict[str, Any], answer: str, score: float, reason: str) -
     assert bool(found.reason) == (score < 1)
 
 
+SLOW = r"^(a|aa)+$"
+
+
+@pytest.mark.parametrize(
+    ("options", "answer"),
+    [
+        ({"grader": "regex", "pattern": SLOW}, "a" * 60 + "!"),
+        ({"grader": "json", "schema": {"pattern": SLOW}}, '"' + "a" * 60 + '!"'),
+    ],
+)
+def test_a_pattern_that_would_search_for_ever_finds_the_answer_wrong(
+    options: dict[str, Any], answer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dagent.runtime.patterns.LIMIT", 0.2)
+    found = grader(options, Path())(answer, {"answer": "a"})
+    assert found.score == 0
+    assert "the pattern takes over" in found.reason
+    fine = '"aaaa"' if options["grader"] == "json" else "aaaa"
+    assert grader(options, Path())(fine, {"answer": "aaaa"}).score == 1
+
+
 MADE = """
 create table sale (item text, price real);
 insert into sale values ('pen', 1.1), ('pen', 2.2), ('cup', 3.3), ('hat', null);
