@@ -53,6 +53,8 @@ class Line:
         self._told = False  # that it is silent
         self._doubted = False
         self._not_before = 0.0
+        # Since the last answer: failures, and pauses one after the other.
+        self._failed = self._pauses = 0
         self._fatal: Fatal | None = None
         self._writes: WeakKeyDictionary[Future[None], asyncio.Future[None]] = WeakKeyDictionary()
 
@@ -85,16 +87,14 @@ class Line:
                     losses += trouble.kind == "lost"
                     if failures >= self.patience.tries or losses >= self.patience.losses:
                         raise Unusable(f"no answer in {failures} tries: {trouble}") from None
-                    wait = self.patience.delay(failures)
-                    if trouble.after is not None:
-                        wait = max(wait, trouble.after)
-                        self._not_before = max(self._not_before, self._clock() + trouble.after)
+                    wait = self._wait(trouble, failures)
                 except BaseException:  # cancelled: the server may go on, and bill
                     failed(True)
                     raise
                 else:
                     answered = self._clock() - started < timeout / 2
                     self._silent_since, self._told = None, False
+                    self._failed = self._pauses = 0
                     return answer
             finally:
                 self._pace.leave(place, answered)
@@ -129,6 +129,19 @@ class Line:
             self._pace.leave(place, None)
             await self._sleep(pause)
 
+    def _wait(self, trouble: Trouble, failures: int) -> float:
+        """Seconds until the call is tried again. A server that answers others is not down, so their
+        answers shorten it. Nobody goes before a server's own time is up; one that is busy and
+        names none is given longer each time, else thousands of calls use up their tries on it."""
+        self._failed += 1
+        now, after = self._clock(), trouble.after
+        if after is None and trouble.kind == "busy":
+            self._pauses += now >= self._not_before
+            after = self.patience.delay(self._pauses)
+        if after is not None:
+            self._not_before = max(self._not_before, now + after)
+        return max(self.patience.delay(min(failures, self._failed)), trouble.after or 0.0)
+
     def _raise_if_final(self, trouble: Trouble) -> None:
         """Raise what ends the call at once, whatever is tried."""
         if trouble.kind == "request":
@@ -146,7 +159,8 @@ class Line:
         asked = trouble.after or 0.0
         if silent + asked > self.patience.notice and not self._told:
             self._told = True
-            how = f"asks to wait {asked:.0f} s" if asked else f"has not answered for {silent:.0f} s"
+            how = f"has not answered for {silent:.0f} s"
+            how = f"asks to wait {asked:.0f} s" if asked > silent else how
             _log.warning(
                 "`%s` %s: %s; tried again until it was silent for %.0f s",
                 self._model, how, trouble, self.patience.silence,

@@ -2,15 +2,17 @@
 
 The number grows by one with each answer until the endpoint first objects, and then as TCP does:
 by one in a whole round of answers, halved when it objects (Chiu and Jain 1989, "Analysis of the
-increase and decrease algorithms for congestion avoidance"). Back-off is exponential with full
-jitter (Brooker 2015, "Exponential backoff and jitter"), and never earlier than Retry-After.
+increase and decrease algorithms for congestion avoidance"). A failure is an objection only if
+fewer calls at once are known to fail less, or it is not known yet: a server that fails three times
+in ten whoever asks would else be asked one call at a time, for hours. Back-off is exponential with
+full jitter (Brooker 2015, "Exponential backoff and jitter"), and never earlier than Retry-After.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,6 +20,8 @@ from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 BATCH_TRIES = 4
+OBJECTS = 3.0  # times the failures for an answer that half as many calls at once have
+REMEMBERED = 64  # calls, of each limit up to a factor of two
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,8 @@ class Adaptive:
         self._calls = 0
         self._halved_at = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
+        # Failures and answers, by the limit's power of two.
+        self._came: defaultdict[int, list[float]] = defaultdict(lambda: [0.0, 0.0])
 
     async def enter(self) -> int:
         while self._active >= int(self.limit):
@@ -112,12 +118,29 @@ class Adaptive:
     def leave(self, call: int, answered: bool | None) -> None:
         """Calls that began before the last halving do not halve again."""
         self._active -= 1
+        if answered is not None and call > self._halved_at:
+            self._remember(answered)
         if answered:
             self.limit = min(self._most, self.limit + (1 if self._growing else 1 / self.limit))
-        elif answered is False and call > self._halved_at:
+        elif answered is False and call > self._halved_at and self._objects():
             self.limit, self._growing = max(1.0, self.limit / 2), False
             self._halved_at = self._calls
         self._wake()
+
+    def _remember(self, answered: bool) -> None:
+        came = self._came[int(self.limit).bit_length()]
+        came[answered] += 1
+        if sum(came) > REMEMBERED:
+            came[:] = [n / 2 for n in came]
+
+    def _objects(self) -> bool:
+        """Whether half as many calls would fail less, as far as is known."""
+        power = int(self.limit).bit_length()
+        here, fewer = (
+            came[False] / (came[True] + 1)
+            for came in map(self._came.__getitem__, (power, power - 1))
+        )
+        return here > OBJECTS * fewer
 
     def _wake(self) -> None:
         free = int(self.limit) - self._active
