@@ -9,24 +9,28 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 from dagent.runtime.lm.answers import Answer
 from dagent.runtime.lm.batch_log import Batch, BatchLog
+from dagent.runtime.lm.batch_results import CODES, Results, read
 from dagent.runtime.lm.endpoint import Endpoint
+from dagent.runtime.lm.failures import told
 from dagent.runtime.lm.pace import Patience
-from dagent.runtime.lm.wire import SHOWN, Kind, Trouble, decoded, exchange, is_completion, kind_of
+from dagent.runtime.lm.wire import SHOWN, Kind, Trouble, exchange
 
 if TYPE_CHECKING:
     import aiohttp
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 State = Mapping[str, Any]  # of a batch, as the provider tells it
-Results = dict[str, Answer | Trouble]  # of a batch's attempts
 
 CHATS = "/v1/chat/completions"
 # What OpenAI takes in one file is twice as large.
@@ -34,19 +38,13 @@ REQUESTS, BYTES = 50_000, 100_000_000
 TRANSFER = 600.0  # seconds for a file to go up or come down
 PAGES = 20  # of a hundred batches each, searched for one whose id is not known
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+ON_ITS_WAY = frozenset({"validating", "in_progress", "finalizing", "cancelling"})
 # What an attempt that has no line comes to, by how its batch ended: only a batch that was completed
 # may have billed it.
 _MISSING: dict[str, tuple[Kind, str]] = {
     "completed": ("lost", "has no line for this call"),
     "expired": ("down", "expired before this call was answered"),
     "cancelled": ("cancelled", "was cancelled at the provider"),
-}
-_CODES: dict[str, Kind] = {
-    "batch_expired": "down",
-    "batch_cancelled": "cancelled",
-    "billing_hard_limit_reached": "credit",
-    "insufficient_quota": "credit",
-    "model_not_found": "model",
 }
 
 
@@ -191,7 +189,9 @@ class BatchWire:
             form.add_field(
                 "file", content, filename="dagent.jsonl", content_type="application/jsonl"
             )
-            return str(await self._asked("POST", "/files", "id", TRANSFER, data=form))
+            if not (id := await self._asked("POST", "/files", "id", TRANSFER, data=form)):
+                raise Trouble("lost", "POST /files did not say how the file is called")
+            return str(id)
 
         return await self._patiently(_of_batches(upload))
 
@@ -242,31 +242,51 @@ class BatchWire:
             Trouble: of all attempts alike.
             _Full: it was refused for its size.
         """
-        began, looks = monotonic(), 0
-        while state.get("status") not in ENDED:
+        began, looks, strange = monotonic(), 0, ""
+        while (status := str(state.get("status"))) not in ENDED:
             if monotonic() - began > timeout:
-                what = f"the batch {batch.id} is {state.get('status')} after {timeout:.0f} s"
+                what = f"the batch {batch.id} is {status[:SHOWN]} after {timeout:.0f} s"
                 raise Trouble("lost", what, held=True)
+            if status not in ON_ITS_WAY and status != strange:
+                strange = status
+                _log.warning(
+                    "the provider calls the batch %s %r, which is no status that is known; it is "
+                    "looked at again until it ends, for %.1f h at most",
+                    told(str(batch.id)), told(status[:SHOWN]), timeout / 3600,
+                )  # fmt: skip
             await asyncio.sleep(self._patience.look(looks))
             looks += 1
             state = await self._look(str(batch.id))
             counts = state.get("request_counts")
             self._log.got_on(batch, counts.get("completed") if isinstance(counts, dict) else None)
-        if state["status"] == "failed":
+        if status == "failed":
             return _refused(batch, state)
         results: Results = {}
         for name in ("error_file_id", "output_file_id"):
             if state.get(name):
-                results |= _read(await self._content(str(state[name])))
-        kind, what = _MISSING[state["status"]]
+                results |= await self._results(str(state[name]))
+        kind, what = _MISSING[status]
         missing = Trouble(kind, f"the batch {batch.id} {what}")
         return {call: results.get(call, missing) for call in batch.calls}
 
     async def _look(self, id: str) -> State:
-        return await self._kept(lambda: self._object("GET", f"/batches/{id}"))
+        return await self._kept(lambda: self._object("GET", f"/batches/{_quoted(id)}"))
+
+    async def _results(self, file: str) -> Results:
+        """What a result file says. Its answers are paid for: if not one line can be read, as of a
+        gateway's page, it is fetched again for ``silence`` seconds."""
+        began, failures = monotonic(), 0
+        while not (found := read(await self._content(file))):
+            if monotonic() - began > self._patience.silence:
+                break
+            if not failures:
+                _log.warning("no line of the result file %s can be read; fetched again", told(file))
+            failures += 1
+            await asyncio.sleep(self._patience.delay(failures))
+        return found
 
     async def _content(self, file: str) -> bytes:
-        path = f"/files/{file}/content"
+        path = f"/files/{_quoted(file)}/content"
         return await self._kept(
             lambda: exchange(self._endpoint, self._session, "GET", path, TRANSFER)
         )
@@ -324,10 +344,15 @@ class BatchWire:
         try:
             body = json.loads(raw)
             return body if key is None else body[key]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise Trouble(
                 "lost", f"{method} {path} did not answer as a server of batches"
             ) from None
+
+
+def _quoted(id: str) -> str:
+    """A name that the provider gave, as part of an address."""
+    return quote(id, errors="replace")
 
 
 def _of_batches(ask: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:
@@ -368,32 +393,5 @@ def _refused(batch: Batch, state: State) -> Results:
             results[batch.calls[line - 1]] = Trouble("request", said or code)
             named = True
         else:
-            whole = Trouble(_CODES.get(code, "batch"), said or code)
+            whole = Trouble(CODES.get(code, "batch"), said or code)
     return results if named else dict.fromkeys(batch.calls, whole)
-
-
-def _read(content: bytes) -> Results:
-    """What the lines of an output or error file say, by attempt; a torn line says nothing."""
-    results: Results = {}
-    for raw in content.splitlines():
-        try:
-            line = decoded(raw)
-            results[line["custom_id"]] = _outcome(line)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            continue
-    return results
-
-
-def _outcome(line: Mapping[str, Any]) -> Answer | Trouble:
-    response = line.get("response") or {}
-    status, body = response.get("status_code"), response.get("body") or {}
-    if status == 200:
-        if is_completion(body):
-            answer: Answer = body
-            return answer
-        return Trouble("lost", "the answer is no chat completion")
-    error = (body.get("error") if status else line.get("error")) or {}
-    code, said = str(error.get("code") or ""), str(error.get("message") or "")
-    if status:
-        return Trouble(kind_of(status, code), f"HTTP {status}: {said}")
-    return Trouble(_CODES.get(code, "down"), said or code or "no answer and no reason")

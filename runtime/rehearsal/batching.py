@@ -37,7 +37,8 @@ class Batches:
         return web.json_response({"id": self._keep(file.file.read()), "purpose": form["purpose"]})
 
     async def content(self, request: web.Request) -> web.StreamResponse:
-        return web.Response(body=self.files[request.match_info["id"]])
+        file = self.files.get(request.match_info["id"])
+        return web.Response(status=404) if file is None else web.Response(body=file)
 
     async def begin(self, request: web.Request) -> web.StreamResponse:
         asked = await request.json()
