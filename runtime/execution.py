@@ -25,6 +25,7 @@ from dagent.runtime.meter import OutOfBudget
 from dagent.runtime.provenance import made_on, packages
 from dagent.runtime.rows import read_json
 from dagent.runtime.sandbox import unsandboxed
+from dagent.runtime.shortfall import shortfall
 from dagent.runtime.status import LATEST, execution_id, journal_path, latest, spent
 from dagent.runtime.store import Store, write_atomically
 from dagent.runtime.worker import ProcessWorker, Timing, Worker
@@ -246,6 +247,7 @@ def _end(run: Run, lane: Lane, result_step: str, events: list[Event]) -> dict[st
     select = {e["round"]: e["select"] for e in events if e["event"] == "round_finished"}
     return {
         "stop": lane.stopped,
+        **shortfall(events),
         "base": {"select": select[0], "test": result["base"]["test"]},
         "champion": {
             "round": number,

@@ -9,6 +9,7 @@ from typing import Any
 from dagent.runtime.journal import Event, read_events
 from dagent.runtime.lanes import of_variant
 from dagent.runtime.meter import ADOPTED, elapsed
+from dagent.runtime.shortfall import shortfall
 
 RUNS = Path(".dagent/runs")
 SOMETIMES = ("tokens", "money", "gpu")  # left out where no model was asked, or nothing was held
@@ -66,6 +67,7 @@ def status(events: Sequence[Event], *, alive: bool) -> dict[str, Any]:
         "rounds": [
             {k: e[k] for k in ("round", "select", "accepted", "rows", "reason")} for e in rounds
         ],
+        **shortfall(events),
         "spent": spent(events),
         "steps": {
             "run": len(_steps(events, reused=False)),
@@ -82,7 +84,7 @@ def _compared(
     for id in variants:
         mine = of_variant(events, id)
         stands = status(mine, alive=alive)
-        kept = ("base", "champion", "gain", "rounds")
+        kept = ("base", "champion", "gain", "rounds", *(("short",) if "short" in stands else ()))
         worked = sum(
             e["seconds"] for e in mine if e["event"] == "step_finished" and not e["reused"]
         )

@@ -1,12 +1,14 @@
 """What an execution shows: a line of progress, a table of rounds that grows, a summary.
 
 Everything goes to standard error but the summary, which is the result. Without a terminal there
-are no bars, only finished steps and rounds, a line each.
+are no bars, only finished steps and rounds, a line each, and what a long step has spent so far.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
+from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
@@ -27,8 +29,11 @@ from dagent.compiler.plan import Plan, Step
 from dagent.compiler.quantity import how_many, shown
 from dagent.runtime.journal import Event
 from dagent.runtime.lanes import Lanes
+from dagent.runtime.shortfall import shortfall_words
 from dagent.runtime.status import SOMETIMES, sometimes_words
 from dagent.runtime.store import Action
+
+FIRST_WORD = 60.0  # seconds into a step, without a terminal; the next word comes twice as late
 
 
 class Screen:
@@ -51,6 +56,9 @@ class Screen:
         )
         self._steps = self._bar.add_task("plan", total=len(plan.steps), shown="")
         self._work: Any = None
+        self._bill: list[str] = []  # at the last step's end; calls in flight hold their worst case
+        self._left = threading.Event()
+        self._at: tuple[str, float] | None = None  # the step at work, and since when
         self._live = Live(
             console=self._console,
             get_renderable=self._render,
@@ -62,6 +70,8 @@ class Screen:
     def __enter__(self) -> Self:
         if self._console.is_terminal:
             self._live.start()
+        else:
+            threading.Thread(target=self._say_that_it_goes_on, daemon=True).start()
         return self
 
     def __exit__(
@@ -70,6 +80,7 @@ class Screen:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._left.set()
         if self._console.is_terminal:
             self._live.stop()
             if self._rounds:
@@ -79,13 +90,16 @@ class Screen:
         if self._work is not None:
             self._bar.remove_task(self._work)
         self._work = self._bar.add_task(step.id, total=None, shown="")
+        self._at = step.id, monotonic()
 
     def progress(self, done: int, total: int, **shown: object) -> None:
         told = "  ".join(f"{name} {value}" for name, value in shown.items())
         self._bar.update(self._work, completed=done, total=total, shown=told)
 
     def step_done(self, step: Step, action: Action, seconds: float, reused: bool) -> None:
-        self._bar.update(self._steps, advance=1, shown=self._spend())
+        self._at = None
+        self._bill = sometimes_words({unit: self._lanes.spent(unit) for unit in SOMETIMES})
+        self._bar.update(self._steps, advance=1)
         if not self._console.is_terminal:
             how = "reused" if reused else f"{seconds:.1f} s"
             self._console.print(f"{step.id}: {action.note or 'done'} ({how})", soft_wrap=True)
@@ -101,18 +115,31 @@ class Screen:
                 soft_wrap=True,
             )
 
+    def _say_that_it_goes_on(self) -> None:
+        told, word = None, FIRST_WORD
+        while not self._left.wait(FIRST_WORD / 60):
+            at = self._at
+            if at != told:
+                told, word = at, FIRST_WORD
+            if at is not None and (took := monotonic() - at[1]) >= word:
+                word *= 2
+                self._console.print(
+                    f"{at[0]}: at work for {took:.0f} s; so far {self._spend()}", soft_wrap=True
+                )
+
     def _spend(self) -> str:
         parts = [
             how_many(self._lanes.spent("rows"), "rows"),
             how_many(self._lanes.spent("calls"), "calls"),
         ]
-        parts += sometimes_words({unit: self._lanes.spent(unit) for unit in SOMETIMES})
+        parts += self._bill
         left = self._lanes.wall_left
         if left is not None:
             parts.append(f"{max(0.0, left):.0f} s of budget left")
         return ", ".join(parts)
 
     def _render(self) -> Table:
+        self._bar.update(self._steps, shown=self._spend())
         grid = Table.grid()
         if self._rounds:
             grid.add_row(self._table())
@@ -181,6 +208,8 @@ def summary(event: Event, plan: Plan) -> str:
         lines.append(f"  programs  {_programs(event['programs'])}")
     if event["stop"]:
         lines.append(f"  stopped   {event['stop']}")
+    if "short" in event:
+        lines.append(f"  short     {shortfall_words(event['short'])}")
     return "\n".join((*lines, *_goals_and_model(event)))
 
 
@@ -233,6 +262,11 @@ def comparison(event: Event, plan: Plan) -> str:
         f"  champion  {event['best']}, {_of_round(event['champion']['round'])}, chosen on select",
         f"  spent     {how_many(event['spent']['rows'], 'rows')}, "
         + ", ".join((how_many(event["spent"]["calls"], "calls"), *sometimes_words(event["spent"]))),
+    ]
+    lines += [
+        f"  short     {id}: {shortfall_words(end['short'])}"
+        for id, end in event["by_variant"].items()
+        if "short" in end
     ]
     return "\n".join((*lines, *_goals_and_model(event)))
 

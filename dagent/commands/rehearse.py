@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 def _told(found: Rehearsal, steps: int) -> Iterator[str]:
     yield f"{len(found.reached)} of {steps} steps in {found.seconds:.1f} s"
     for unit, took, worst, cap in found.use:
-        yield f"{unit}: {took} here; the estimate says up to {worst}; cap: {cap}"
+        yield f"{unit}: {took} here; the estimate says up to {worst}; cap of the run: {cap}"
     for model, tokens in sorted(found.longest.items()):
         yield f"{model}: a context of {tokens:,} tokens holds its longest call"
     if found.faults:

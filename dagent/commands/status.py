@@ -64,6 +64,10 @@ def _text(found: dict[str, Any]) -> str:
             f"gain {gain['test_pp']:+.1f} points "
             f"({gain['ci'][0]:+.1f} to {gain['ci'][1]:+.1f}), p = {gain['p']:.2g}"
         )
+    if "short" in found:
+        from dagent.runtime.shortfall import shortfall_words
+
+        lines.append(f"short: {shortfall_words(found['short'])}")
     lines.append(_spent(found))
     return "\n".join(lines)
 

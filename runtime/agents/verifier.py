@@ -16,11 +16,11 @@ from dagent.runtime.agents.asking import Asked, ask, together
 from dagent.runtime.grade import Grader
 from dagent.runtime.lm.loop import in_caller
 from dagent.runtime.rows import Row, cell
+from dagent.runtime.shortfall import UNVERIFIED
 
 MAJORITY = 0.5  # more than this share of the independent answers must agree with the row's
 LEAST_AGREEMENT = 0.6  # with the labels, right and wrong rows counting half each; 0.5 is guessing
 UNSCORED = "the score is not between 0 and 10"
-UNPAID = "not verified: the budget was spent"
 
 
 class JudgeRow(dspy.Signature):  # type: ignore[misc]
@@ -211,7 +211,7 @@ def examined(asked: Asked) -> float | None:
 
 def _judged(asked: Any, threshold: float, model: str) -> tuple[list[dict[str, Any]], str | None]:
     if asked is None:
-        return [], UNPAID
+        return [], UNVERIFIED
     if asked.answer is None:
         return [], f"not judged: {asked.fault}"
     score = examined(asked)
@@ -231,7 +231,7 @@ def _agreed(
     agree = sum(grade(text, row).score >= 1 for text in given)
     said = {"by": "consistency", "model": model, "agree": agree, "of": len(given)}
     if not given:
-        return said, UNPAID if not answers else "consistency: no answer could be read"
+        return said, UNVERIFIED if not answers else "consistency: no answer could be read"
     if agree > MAJORITY * len(given):
         return said, None
     return said, f"consistency: {agree} of {len(given)} independent answers agree"

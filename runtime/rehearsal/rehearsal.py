@@ -41,16 +41,13 @@ from dagent.runtime.rehearsal.findings import (
 from dagent.runtime.rehearsal.server import StandIn
 from dagent.runtime.rehearsal.student import StandInStudent
 from dagent.runtime.rows import read_rows
+from dagent.runtime.shortfall import unpaid
 from dagent.runtime.status import spent
 from dagent.runtime.store import Action, Store
 
 FOLDER = Path(".dagent/rehearsal")
 CAP = "raise the cap, lower the rounds or rows, or expect the run to end there"
 UNITS = ("calls", "tokens", "money", "rows")
-_UNPAID = re.compile(
-    r"[\w:.]+ (?:calls|tokens|money|rows): .* more needed|not verified|[^;]*the caps leave[^;]*"
-)
-
 
 Tell = Callable[[str, str, str], None]  # a step, ``ok`` or what broke, what it says
 
@@ -192,9 +189,9 @@ class _Watched:
 
     def step_done(self, step: Step, action: Action, seconds: float, reused: bool) -> None:
         how, where = "ok", f"round {step.round}" if step.round else "before the rounds"
-        if unpaid := _UNPAID.search(action.note):
+        if ended := unpaid(action.note):
             how = "BUDGET"
-            self.found.broke(f"{where}, {step.id}", f"the budget ends: {unpaid[0].strip()}", CAP)
+            self.found.broke(f"{where}, {step.id}", f"the budget ends: {ended}", CAP)
         elif why := nothing_left(step, action):
             how = "BROKE"
             self.found.broke(step.id, why, "its note above says the most frequent causes")

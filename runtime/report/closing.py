@@ -12,6 +12,7 @@ from dagent.compiler.totals import Totals, span, totals
 from dagent.runtime.projection import Event, started
 from dagent.runtime.report import facts, parts, recipe
 from dagent.runtime.report.markup import Part, el
+from dagent.runtime.shortfall import shortfall_words
 from dagent.runtime.status import spent_by_role
 
 TIMES = {"wall": "time", "gpu": "accelerator time"}
@@ -41,6 +42,8 @@ def spend(past: Sequence[Event], plan: Plan | None, stands: Mapping[str, Any]) -
             numbers=(1, 2, 3),
         ),
     ]
+    if "short" in stands:
+        told.append(el("p", f"Short of rows: {shortfall_words(stands['short'])}."))
     told.append(_asked(past))
     took = facts.took(past, plan) if plan else []
     if took:

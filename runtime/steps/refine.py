@@ -15,12 +15,12 @@ from dagent.runtime.locked import loads
 from dagent.runtime.programs import load_function
 from dagent.runtime.roles import Refiner
 from dagent.runtime.rows import Row, is_row, own_columns, read_rows, row_id, with_reason, write_rows
+from dagent.runtime.shortfall import UNREPAIRED
 from dagent.runtime.step import Artifact, Context, Params, StepOutput
 from dagent.runtime.steps.verify import check_rows
 
 kind = "refine"
 version = 1
-UNPAID = "not repaired: the budget was spent"
 # What a row says of itself that no program rewrites.
 LINEAGE = (
     *("id", "skill", "difficulty", "round", "item", "origin", "reason", "verdicts"),
@@ -50,7 +50,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
             saved.append(row)
         else:
             lost.append((row, f"{reason}; repaired once, was: {row['refined']}"))
-    n = sum(UNPAID in reason for _, reason in lost)
+    n = sum(UNREPAIRED in reason for _, reason in lost)
     return StepOutput(
         {
             "verified": write_rows(context.scratch / "verified.jsonl", [*verified, *saved]),
@@ -58,7 +58,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         },
         {"repaired": len(saved), "rejected": len(lost)},
         f"{len(saved)} of {len(rejected)} rejected rows repaired"
-        + (f"; {n} {UNPAID}" if n else ""),
+        + (f"; {n} {UNREPAIRED}" if n else ""),
     )
 
 
@@ -115,7 +115,7 @@ def _asked(step: Step, rows: list[Row], context: Context) -> list[Row | str]:
             repaired(agent, row, params["goal"], params["answer"], params["metric"]["grader"])
             for row in rows
         )
-        return [row or UNPAID for row in found]
+        return [row or UNREPAIRED for row in found]
 
     with speaking(params["refiner"], context, step.id, (f"round:{params['round']}", "refiner")):
         return run(ask())

@@ -16,6 +16,7 @@ from dagent.runtime.locked import loads
 from dagent.runtime.programs import load_function
 from dagent.runtime.roles import Verifier
 from dagent.runtime.rows import Row, read_json, read_rows, with_reason, write_rows
+from dagent.runtime.shortfall import UNVERIFIED
 from dagent.runtime.step import Artifact, Context, StepOutput
 from dagent.runtime.telling import Telling, telling
 
@@ -40,6 +41,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     checked = check_rows(step, candidates, inputs, context)
     verified = [row for row, reason in checked if reason is None]
     rejects = [(row, reason) for row, reason in checked if reason is not None]
+    n = sum(reason == UNVERIFIED for _, reason in rejects)
     causes = Counter(_NAMED.sub("", r).split(":")[0] for _, r in rejects).most_common(2)
     told = "; rejected: " + ", ".join(f"{cause} ×{n}" for cause, n in causes) if causes else ""
     return StepOutput(
@@ -48,7 +50,8 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
             "rejects": write_rows(context.scratch / "rejects.jsonl", with_reason(rejects)),
         },
         {"verified": len(verified), "rejected": len(rejects)},
-        f"{len(verified)} of {len(candidates)} rows right{told}",
+        f"{len(verified)} of {len(candidates)} rows right{told}"
+        + (f"; {n} {UNVERIFIED}" if n else ""),
     )
 
 

@@ -78,6 +78,47 @@ def test_a_cap_of_a_role_ends_what_it_may_spend(
     assert "generator money" in made[0]["note"]
 
 
+@pytest.mark.parametrize(
+    ("budget", "cap"),
+    [
+        ("calls <= 8", "calls"),
+        ("per generator { tokens <= 9k tokens }", "tokens"),
+        ("per generator { money <= 0.14 USD }", "money"),
+    ],
+)
+def test_rows_that_a_cap_left_short_are_told_in_the_end_in_status_and_in_the_report(
+    stub: ModuleType,
+    engineers: ModuleType,
+    serve: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    budget: str,
+    cap: str,
+) -> None:
+    """Calls are planned within their cap, tokens end in the middle; neither ends the run."""
+    folder = project(
+        stub, tmp_path / "p", serve(engineers.Engineer()).base, f'prices = "prices.json"  {budget}'
+    )
+    stub.run_project(folder)
+    end = events(folder)[-1]
+    assert end["event"] == "execution_finished"
+    assert end["short"]["rounds"] == [1]
+    assert end["short"]["rows"] > 0
+    told = f"{end['short']['rows']} rows, in round 1, for the cap on {cap}: raise it"
+    (line,) = [
+        x
+        for x in summary(end, compile(folder / "sums.dagent").plan).splitlines()
+        if cap in x and "short" in x
+    ]
+    assert line.startswith(f"  short     {told}")
+    capsys.readouterr()
+    assert main(["status", str(folder)]) == 0
+    assert f"short: {told}" in capsys.readouterr().out
+    assert main(["report", str(folder)]) == 0
+    (page,) = folder.glob("**/report*.html")
+    assert f"Short of rows: {told}" in page.read_text()
+
+
 def test_an_optimised_program_is_shown_with_its_scores(
     stub: ModuleType,
     engineers: ModuleType,
