@@ -89,6 +89,7 @@ def _arm(arm: dict[str, Any]) -> str:
 
 
 def _spent(found: dict[str, Any]) -> str:
+    from dagent.runtime.lm.failures import told
     from dagent.runtime.status import SOMETIMES, sometimes_words
 
     amounts = found["spent"]
@@ -99,7 +100,7 @@ def _spent(found: dict[str, Any]) -> str:
     for batch in found.get("batches", ()):
         line += (
             f"\n{how_many(batch['calls'], 'calls')} wait{'s' * (batch['calls'] == 1)} for "
-            f"{batch['batch'] or 'a batch'} at the provider"
+            f"{told(batch['batch'] or 'a batch')} at the provider"
         )
         line += f", which has answered {batch['done']:,}" if batch["done"] is not None else ""
     if "seconds" in found:
