@@ -33,6 +33,8 @@ class ArmsMirror(Mirror):
         event = past[-1]
         if event["event"] in ("execution_started", "execution_finished", "execution_stopped"):
             super().apply(past)
+        if event["event"] == "step_finished" and event["kind"] == "data":
+            self._inputs(self._run(PARENT, past), event, self._outputs(event))
         for variant in event.get("variants", self.variants):
             self._lane(variant, past).apply(of_variant(past, variant))
 

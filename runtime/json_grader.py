@@ -29,7 +29,7 @@ def json_grader(schema: Mapping[str, Any] | None, fields: Sequence[str] | None) 
         from referencing import Registry
 
         # With a registry of its own it fetches nothing that a `$ref` names.
-        kind = extend(validator_for(schema), {"pattern": _pattern})
+        kind = extend(validator_for(schema), {"pattern": _pattern})  # type: ignore[no-untyped-call]
         validator = kind(schema, registry=Registry())
 
     def grade(answer: str, row: Row) -> Grade:

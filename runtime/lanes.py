@@ -272,7 +272,8 @@ class Shared:
 
 
 def of_variant(events: Sequence[Event], variant: str) -> list[Event]:
-    """The journal as if the variant had been executed alone: its events, steps by local names."""
+    """The journal as if the variant had been executed alone: its events, steps by local names, and
+    by their own as ``planned``."""
     found = []
     for event in events:
         users = event.get("variants")
@@ -281,6 +282,6 @@ def of_variant(events: Sequence[Event], variant: str) -> list[Event]:
         own = event.get("by_variant", {}).get(variant, {})
         alone = {k: v for k, v in event.items() if k not in ("variants", "by_variant")} | own
         if "step" in alone:
-            alone["step"] = local(alone["step"])
+            alone |= {"planned": alone["step"], "step": local(alone["step"])}
         found.append(alone)
     return found

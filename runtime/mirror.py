@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from dagent.compiler.lock import lock_path
 from dagent.compiler.plan import local
 from dagent.runtime import projection as show
+from dagent.runtime.lm.samples import read_samples
 from dagent.runtime.mirrored import BEFORE, DATASETS, files_of, role_of
 from dagent.runtime.projection import Event, Table
 from dagent.runtime.report.page import render
@@ -47,6 +48,7 @@ class Target:
     project: Path
     scratch: Path
     identity: str
+    samples: Path  # of calls of language models
     artifacts: str | None  # where a new experiment keeps its files; None: where the server says
 
 
@@ -137,9 +139,8 @@ class Mirror:
             self._metrics(run, event, 0, measured)
         paths = self._outputs(event)
         self._files(run, files_of(event, paths))
-        for name in DATASETS.get(event["kind"], ()):
-            if name in paths:
-                self._input(run, event, name, paths[name])
+        self._inputs(run, event, paths)
+        self._traces(run, event)
         if event["kind"] == "train" and "log" in paths:
             for series, values in show.training_series(read_rows(paths["log"])).items():
                 self._log(run, event, ((series, at, value) for at, value in values))
@@ -243,6 +244,11 @@ class Mirror:
 
     # --- data sets and files --------------------------------------------------------------------
 
+    def _inputs(self, run: str, event: Event, paths: Mapping[str, Path]) -> None:
+        for name in DATASETS.get(event["kind"], ()):
+            if name in paths:
+                self._input(run, event, name, paths[name])
+
     def _input(self, run: str, event: Event, output: str, path: Path) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -261,6 +267,15 @@ class Mirror:
         self.client.log_inputs(
             run, [DatasetInput(dataset, [InputTag("mlflow.data.context", role)])]
         )
+
+    def _traces(self, run: str, event: Event) -> None:
+        from dagent.runtime.traces import record
+
+        step = event.get("planned", event["step"])
+        samples = [s for s in read_samples(self.target.samples) if s["step"] == step]
+        if samples:
+            tags = {EXECUTION_TAG: self.target.identity}
+            record(self.client, self.experiment, run, step, samples, tags)
 
     def _outputs(self, event: Event) -> dict[str, Path]:
         """The files of a step that are still in the store."""

@@ -82,6 +82,8 @@ def environment() -> dict[str, str]:
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
         "GIT_PYTHON_REFRESH": "quiet",
+        "MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false",
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # MLflow asks it for prices
         **kept,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
@@ -222,7 +224,8 @@ def connect(folder: RunFolder, start: Event) -> Mirror:
     scratch.mkdir(parents=True)
     local = remote_uri() is None
     artifacts = local_artifacts(folder.project).as_uri() if local else None
-    target = Target(folder.project.resolve(), scratch, folder.identity(), artifacts)
+    samples = folder.path / "samples.jsonl"
+    target = Target(folder.project.resolve(), scratch, folder.identity(), samples, artifacts)
     client = MlflowClient(tracking_uri=tracking_uri(folder.project))
     if variants := start.get("variants"):
         return ArmsMirror(client, target, start["name"], variants)

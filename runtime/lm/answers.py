@@ -19,6 +19,7 @@ from typing import Any
 
 from dagent.runtime.appender import Appender, whole_size
 from dagent.runtime.lm.batch_log import BatchLog
+from dagent.runtime.lm.samples import SampleLog
 
 Answer = dict[str, Any]
 
@@ -32,6 +33,7 @@ class AnswerLog:
         self._places: dict[str, tuple[int, int]] = {}
         self._asked: Counter[str] = Counter()
         self._file = path.open("rb")
+        self.samples = SampleLog(path.with_name("samples.jsonl"))
         start = 0
         for line in self._file:
             if start < self._out.size:
@@ -78,6 +80,7 @@ class AnswerLog:
         return BatchLog(self._out.path.with_name("batches.jsonl"))
 
     def close(self) -> None:
+        self.samples.close()
         if "batches" in vars(self):
             self.batches.close()
         self._out.close()

@@ -5,6 +5,7 @@ used, found again when the run is resumed. DSPy sees an engine of its own (``dsp
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from contextvars import ContextVar
@@ -123,13 +124,15 @@ class Calls:
     async def _ask(self, key: str, body: bytes, max_tokens: int) -> Answer:
         """On the loop of the lines: pay, ask, write down."""
         worst = self._amounts(prompt_bound(body), max_tokens)
-        paying = ""
+        paying, tries, began = "", 0, 0.0
 
         async def attempt() -> Attempt:
-            nonlocal paying
+            nonlocal paying, tries, began
+            tries += 1
             if not paying and (left := self._left_with_provider(key)):
                 paying = left
                 self.in_flight.again()
+                began = time.time()
                 return paying, failed
             paying = self._next_attempt(key)
             paid = await self.in_flight.pay(
@@ -140,6 +143,7 @@ class Calls:
             except BaseException:
                 self.in_flight.settled()
                 raise
+            began = time.time()
             return paying, failed
 
         def failed(maybe_billed: bool) -> None:
@@ -150,9 +154,22 @@ class Calls:
         answer = await self._in_time(self.line.ask(body, max_tokens, attempt))
         try:
             on_disk = self.answers.keep(key, self.step, self.endpoint.model, answer)
-            self.meter.report(paying, **self._used(answer, worst))
+            used = self._used(answer, worst)
+            self.meter.report(paying, **used)
         finally:
             self.in_flight.settled()
+        if self.answers.samples.wants(self.step):
+            self.answers.samples.add(
+                self.step,
+                body,
+                key=key,
+                role=self.parts[-1] if self.parts else "",
+                answer=answer,
+                price=used.get("money"),
+                began=began,
+                seconds=time.time() - began,
+                tries=tries,
+            )
         await self.line.on_disk(on_disk)
         return answer
 

@@ -528,5 +528,5 @@ def test_the_key_is_sent_and_written_nowhere(
     assert all(h["Authorization"] == f"Bearer {KEY}" for h in server.headers)
     assert "not with …" in str(found[0])
     files = [path.read_text() for path in tmp_path.iterdir()]
-    assert len(files) == 3
+    assert len(files) == 4
     assert all(KEY not in json.dumps(text) for text in files)

@@ -599,7 +599,7 @@ def test_a_planted_key_is_in_no_file_no_log_and_no_exception(
         shown += [repr(lm), repr(lm.engine), str(lm.dump_state), str(lm.history)]
     assert any(h["Authorization"] == f"Bearer {KEY}" for h in server.headers), "it was used"
     files = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(files) == 2
+    assert len(files) == 3
     for text in (*files, *shown, caplog.text):
         assert KEY not in text
 
