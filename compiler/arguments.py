@@ -42,7 +42,7 @@ TRL: Mapping[str, str] = {
     ),
     **_because(
         "dagent gives the rows as prompt and completion",
-        "dataset_text_field dataset_kwargs remove_unused_columns",
+        "dataset_text_field dataset_kwargs remove_unused_columns assistant_only_loss",
     ),
     **_because(_STUDENT, "model_init_kwargs chat_template_path is_encoder_decoder"),
     "local_rank": "the launcher sets it",
