@@ -29,6 +29,12 @@ class OutOfBudget(Exception):
     """A cap would be exceeded. The run ends with what it has; ``str`` says which cap."""
 
 
+def role_among(scopes: Sequence[str]) -> str:
+    """The role that a call was for; what else it counts towards is named with a colon, as
+    ``round:3`` and ``attempt:2``."""
+    return next((scope for scope in scopes if ":" not in scope and scope != ADOPTED), "")
+
+
 @dataclass(frozen=True, slots=True)
 class _Held:
     scopes: tuple[str, ...]

@@ -8,7 +8,7 @@ from typing import Any
 
 from dagent.runtime.journal import Event, read_events
 from dagent.runtime.lanes import of_variant
-from dagent.runtime.meter import ADOPTED, elapsed
+from dagent.runtime.meter import ADOPTED, elapsed, role_among
 from dagent.runtime.shortfall import shortfall
 
 RUNS = Path(".dagent/runs")
@@ -128,7 +128,7 @@ def spent_by_role(events: Sequence[Event]) -> dict[str, dict[str, float]]:
     """Calls, tokens and money of each role, as made and paid for here; most calls first."""
     found: dict[str, dict[str, float]] = {}
     for scopes, amounts in _held(events, adopted=False):
-        for role in (scope for scope in scopes if not scope.startswith("round:")):
+        if role := role_among(scopes):
             own = found.setdefault(role, {"calls": 0, "tokens": 0, "money": 0})
             for unit in own:
                 own[unit] += amounts.get(unit, 0)

@@ -21,7 +21,7 @@ from dagent.runtime.lm.line import Attempt, Line
 from dagent.runtime.lm.loop import loop, on_loop, run
 from dagent.runtime.lm.plain import dialect
 from dagent.runtime.lm.wire import SHOWN
-from dagent.runtime.meter import Meter, OutOfBudget
+from dagent.runtime.meter import Meter, OutOfBudget, role_among
 
 if TYPE_CHECKING:
     from dspy.lm15 import Request, Response
@@ -158,12 +158,13 @@ class Calls:
             self.meter.report(paying, **used)
         finally:
             self.in_flight.settled()
-        if self.answers.samples.wants(self.step):
+        role = role_among(self.parts)
+        if self.answers.samples.wants(self.step, role):
             self.answers.samples.add(
                 self.step,
+                role,
                 body,
                 key=key,
-                role=self.parts[-1] if self.parts else "",
                 answer=answer,
                 price=used.get("money"),
                 began=began,

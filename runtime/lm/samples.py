@@ -1,4 +1,4 @@
-"""The first calls of every step, with what was asked and answered, for people to read.
+"""The first calls of every role in every step: what was asked and answered, for people to read.
 
 ``samples.jsonl`` in the run's folder; MLflow shows them as traces. Nothing that runs reads them.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 from dagent.runtime.appender import Appender
 
-MOST = 5  # calls of a step
+MOST = 5  # calls of a role in a step
 
 
 class SampleLog:
@@ -23,18 +23,18 @@ class SampleLog:
     def __init__(self, path: Path) -> None:
         self._out = Appender(path)
         self._lock = threading.Lock()
-        self._kept = Counter(sample["step"] for sample in read_samples(path))
+        self._kept = Counter((s["step"], s["role"]) for s in read_samples(path))
 
-    def wants(self, step: str) -> bool:
-        return self._kept[step] < MOST
+    def wants(self, step: str, role: str) -> bool:
+        return self._kept[step, role] < MOST
 
-    def add(self, step: str, body: bytes, **sample: Any) -> None:
+    def add(self, step: str, role: str, body: bytes, **sample: Any) -> None:
         """Keep a call whose request was ``body``. Nobody waits for the disk."""
         with self._lock:
-            if not self.wants(step):
+            if not self.wants(step, role):
                 return
-            self._kept[step] += 1
-        line = {"step": step, "request": json.loads(body), **sample}
+            self._kept[step, role] += 1
+        line = {"step": step, "role": role, "request": json.loads(body), **sample}
         self._out.write(json.dumps(line, ensure_ascii=False).encode("utf-8", "replace"))
 
     def close(self) -> None:

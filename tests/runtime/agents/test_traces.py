@@ -41,7 +41,7 @@ def test_the_first_calls_of_a_step_are_traces_of_its_run_and_are_not_doubled(
     found = traces()
     asked = Counter(map(engineers.asks_for, played.server.requests))
     named = Counter(trace.info.tags["mlflow.traceName"] for trace in found)
-    steps = {"diagnoser": 1, "planner": 1, "generator": 1, "refiner": 1, "verifier": 2}
+    steps = {"diagnoser": 1, "planner": 1, "generator": 1, "refiner": 1, "verifier": 3}
     assert named == {
         role: min(asked["judge" if role == "verifier" else role], steps[role] * MOST)
         for role in steps
