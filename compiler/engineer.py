@@ -29,7 +29,8 @@ ATTEMPTS, TRAININGS = 8, 1
 PLANNERS = ("error-driven", "matched", "random", "uniform")
 POLICIES = {"planner": PLANNERS, "diagnoser": ("by-cell",)}
 OPTIMISERS = ("bootstrap", "miprov2", "gepa", "simba")
-OPTIMISABLE = ("generator", "verifier", "planner")
+OPTIMISABLE = ("generator", "verifier", "planner", "diagnoser", "refiner")
+UNMEASURED = "what an author's program is worth is known only after a training"
 OPTIMISE_CALLS, HOLDOUT = 200, 0.3
 
 
@@ -129,9 +130,10 @@ def _refuse_other(block: Reader, strategy: str) -> None:
         for key in keys if other != strategy else ():
             if key in block:
                 block.node(key)  # taken, so that one finding says enough
+                why = f": {UNMEASURED}" if key == "optimise" else ""
                 block.diagnostics.error(
                     "E670",
-                    f"`{key}` is of the strategy `{other}`, and this is `{strategy}`",
+                    f"`{key}` is of the strategy `{other}`, and this is `{strategy}`{why}",
                     block.key_span(key),
                     f"remove it, or write `strategy = {other}`",
                 )
@@ -201,9 +203,10 @@ def _optimise(block: Reader, roles: Mapping[str, Role | None]) -> dict[str, Opti
             holdout=part.amount("holdout", "fraction", HOLDOUT),
         )
         if name not in OPTIMISABLE:
+            why = f": {UNMEASURED}" if name == "author" else ""
             block.diagnostics.error(
                 "E652",
-                f"`{name}` is no role that can be optimised",
+                f"`{name}` is no role that can be optimised{why}",
                 part.where,
                 "use " + " or ".join(f"`{role}`" for role in OPTIMISABLE),
             )

@@ -24,7 +24,6 @@ ATTEMPTS = 2  # an answer that cannot be read is asked for once more
 FAILURES = 16  # of one skill, shown to a diagnoser
 EXAMPLES, AVOIDED, PASSAGE = 4, 10, 1500  # shown to a generator: rows, questions, characters
 HISTORY = 8  # rounds that a planner is told of
-SCORED, SCORED_ROWS = 60, 3  # examples that score an agent; rows that a generator writes for one
 DEMOS = 4  # that an optimised program may show
 # Shown to an author of programs: rows in all, characters of a program, and of what became of it.
 SHOWN_ROWS, PROGRAM, HAPPENED = (8, 21), (600, 8000), 2500
@@ -96,9 +95,7 @@ class Engineering(Struct, frozen=True):
 
     def diagnose(self) -> Use:
         """One call for each skill with failures."""
-        each = 3 * self._row + WORDS
-        prompt = self._prompt("diagnoser", "find", each, FAILURES * each)
-        return self._use("diagnoser", (0, ATTEMPTS * self._skills), prompt, (150, 5 * 400))
+        return self._diagnosed((0, ATTEMPTS * self._skills))
 
     def plan(self) -> Use:
         """A plan of too few good items is asked for once more."""
@@ -121,7 +118,7 @@ class Engineering(Struct, frozen=True):
 
     def refine(self) -> Use:
         """At most every candidate is rejected, and each is verified once more."""
-        return self._repaired() + self.verify().perhaps
+        return self._mended() + self.verify().perhaps
 
     def calibrate(self) -> Use:
         """Right rows and wrong ones, each judged."""
@@ -139,6 +136,8 @@ class Engineering(Struct, frozen=True):
             "generator": at_once._written,
             "planner": at_once._planned,
             "verifier": at_once._judged,
+            "diagnoser": at_once._diagnosed,
+            "refiner": at_once._repaired,
         }
         one = ask[name]((1, 1))
         low, high = how.calls // 4, how.calls
@@ -196,7 +195,7 @@ class Engineering(Struct, frozen=True):
                 engineer.verifier,
                 lambda: again + again.perhaps if refined else again,
             ),
-            "refiner": (engineer.refiner, self._repaired),
+            "refiner": (engineer.refiner, self._mended),
         }
         found = {name: use() for name, (role, use) in each.items() if self._has(role)}
         return {**found, **judged}
@@ -247,6 +246,11 @@ class Engineering(Struct, frozen=True):
 
     # --- parts --------------------------------------------------------------------------------
 
+    def _diagnosed(self, calls: Range) -> Use:
+        each = 3 * self._row + WORDS
+        prompt = self._prompt("diagnoser", "find", each, FAILURES * each)
+        return self._use("diagnoser", calls, prompt, (150, 5 * 400))
+
     def _planned(self, calls: Range) -> Use:
         cells = self._skills * max(1, self._difficulties)
         rounds = min(HISTORY, self.spec.budget.rounds)
@@ -272,13 +276,16 @@ class Engineering(Struct, frozen=True):
         prompt = self._prompt("verifier", "solve", self._row / 2, self._row)
         return self._use("verifier", calls, prompt, (WORDS / 2, EXPLAINED[1]))
 
-    def _repaired(self) -> Use:
+    def _mended(self) -> Use:
+        return self._repaired((0, self._candidates))
+
+    def _repaired(self, calls: Range) -> Use:
         brings = self.spec.brings
         fewest, most = BROUGHT if brings else (0, 0)
         name, row = prompt_of("refiner", brings), self._row
         prompt = self._prompt(name, "repair", row + fewest, row + 4 * WORDS + most)
         answer = (WORDS, row + EXPLAINED[1] + most)
-        return self._use("refiner", (0, self._candidates), prompt, answer)
+        return self._use("refiner", calls, prompt, answer)
 
     def _asked_of(self, metric: Metric, calls: Range) -> Use:
         row = self._row + len(metric.options.get("rubric", ""))
@@ -365,23 +372,6 @@ class Engineering(Struct, frozen=True):
     def _difficulties(self) -> int:
         dev = self.facts.data[self.spec.role("dev").name]
         return len(self.spec.domain.difficulties or dev.difficulties)
-
-
-def calls_of_a_score(spec: Spec, name: str) -> int:
-    """Calls that it takes to score one answer of a role: a judge is asked of every row."""
-    verifier = spec.engineer.verifier
-    judged = verifier is not None and verifier.lm is not None and verifier.program is None
-    return 1 + SCORED_ROWS * (name == "generator" and judged)
-
-
-def held_out(examples: int, share: float, scores: int) -> int:
-    """How many of the examples judge an optimisation. Scoring them twice takes at most a third of
-    the ``scores`` that can be paid.
-
-    >>> held_out(60, 0.3, 200), held_out(60, 0.3, 20), held_out(60, 0.3, 2)
-    (18, 3, 1)
-    """
-    return max(1, min(round(share * examples), scores // 6, examples - 1))
 
 
 def attempt_caps(spec: Spec) -> dict[str, float]:

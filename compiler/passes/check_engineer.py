@@ -6,8 +6,8 @@ from os.path import exists
 from pathlib import Path
 
 from dagent.compiler.digests import content_digest
-from dagent.compiler.engineering import SCORED, calls_of_a_score, held_out
 from dagent.compiler.facts import inside
+from dagent.compiler.scoring import SCORED, calls_of_a_score, held_out
 from dagent.compiler.spec import Spec
 from dagent.dsl.diagnostics import Diagnostics, Note
 from dagent.dsl.nearest import did_you_mean

@@ -80,6 +80,10 @@ class Lowering:
         dev = spec.role("dev")
         rows_of_dev = dev.sample or self.facts.data[dev.name].rows
         diagnose_rows = rows_of_dev - round(rows_of_dev * spec.criteria.select)
+        known = self.untouched() if n == 1 else {}
+        answering, judging = cost.answer(diagnose_rows), self.judge(diagnose_rows)
+        if known:
+            answering, judging = (0.0, 1.0), self.judge(0)
         yield _step(
             f"{r}.diagnose",
             "diagnose",
@@ -89,13 +93,19 @@ class Lowering:
                 **self.says.grid,
                 **self._diagnoser(n),
             },
-            {"rows": "split/diagnose", "model": f"{before}/current", **self.calibrations()},
+            {
+                "rows": "split/diagnose",
+                "model": f"{before}/current",
+                **self.calibrations(),
+                **self.optimised("diagnoser"),
+                **known,
+            },
             n,
             asked(
-                cost.answer(diagnose_rows),
-                cost.engineering.diagnose() + self.judge(diagnose_rows),
+                answering,
+                cost.engineering.diagnose() + judging,
                 rows=(diagnose_rows, diagnose_rows),
-                gpu=cost.gpu(cost.answer(diagnose_rows)),
+                gpu=None if known else cost.gpu(answering),
             ),
         )
         params = {
@@ -171,6 +181,7 @@ class Lowering:
                 params |= {"round": n, **self.says.brief()}
             inputs = {k: v for k, v in inputs.items() if k != "candidates"}
             inputs |= {o: f"{r}.verify/{o}" for o in ("verified", "rejects")}
+            inputs |= self.optimised("refiner", "refiner")  # `program` is the verifier's
             refined = asked(cost.programs(cost.candidates), cost.engineering.refine())
             yield _step(verified, "refine", params, inputs, n, refined)
         inputs = {"rows": f"{verified}/verified", "kept": f"{before}/kept"}
@@ -330,11 +341,18 @@ class Lowering:
         asked = {"round": n, "goal": self.spec.domain.goal} if role.lm else {}
         return {"diagnoser": self.says.role(role, "diagnoser"), **asked}
 
-    def optimised(self, name: str) -> dict[str, str]:
+    def untouched(self) -> dict[str, str]:
+        """The input that carries the untouched student's answers on the diagnose half, where
+        optimising the diagnoser asked for them before the first round did."""
+        if "diagnoser" not in self.spec.engineer.optimise:
+            return {}
+        return {"answers": "r0.diagnose/answers"}
+
+    def optimised(self, name: str, input: str = "program") -> dict[str, str]:
         """The input that carries a role's optimised program."""
         if name not in self.spec.engineer.optimise:
             return {}
-        return {"program": f"optimise.{name}/program"}
+        return {input: f"optimise.{name}/program"}
 
     def calibrated(self) -> dict[str, str]:
         """The input that carries the judge's threshold, where there is a judge."""

@@ -27,7 +27,7 @@ DIFFICULTY_ROWS = 200  # of a submission, that the untouched student answers to 
 def before_programs(low: Lowering) -> Iterator[Step]:
     """How the untouched student does, which is what the first author is told."""
     if low.spec.engineer.looks:
-        yield _diagnose(low, 0, "student/model")
+        yield diagnosed(low, 0, "student/model")
 
 
 def program_round(low: Lowering, n: int) -> Iterator[Step]:
@@ -58,7 +58,7 @@ def program_round(low: Lowering, n: int) -> Iterator[Step]:
     yield made(f"{r}.submit", "submit", params, inputs, n, answered)
     yield from low.trained(n, f"{r}.submit/train", taken)
     if low.spec.engineer.looks:
-        yield _diagnose(low, n, f"{r}.train/model")
+        yield diagnosed(low, n, f"{r}.train/model")
     inputs = {
         "model": f"{r}.train/model",
         "outcome": f"{r}.train/outcome",
@@ -123,7 +123,8 @@ def _tried(low: Lowering, n: int) -> Range | None:
     return cost.gpu((0, engineer.attempts * most), cost.devices)
 
 
-def _diagnose(low: Lowering, n: int, model: str) -> Step:
+def diagnosed(low: Lowering, n: int, model: str) -> Step:
+    """A model's answers on the diagnose half; nobody names what is wrong with them."""
     dev = low.spec.role("dev")
     rows = dev.sample or low.facts.data[dev.name].rows
     rows -= round(rows * low.spec.criteria.select)

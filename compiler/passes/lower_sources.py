@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dagent.compiler.cost import asked, seconds
 from dagent.compiler.digests import derived_seed
+from dagent.compiler.passes.lower_program import diagnosed
 from dagent.compiler.passes.made import made
 from dagent.compiler.passes.parameters import at_once
 from dagent.compiler.plan import Step
@@ -16,6 +17,9 @@ from dagent.compiler.stages import TEACHER
 
 if TYPE_CHECKING:
     from dagent.compiler.passes.lower import Lowering
+
+
+VERIFIED = ("generator", "refiner")  # roles whose rows are verified to score them
 
 
 def sources(low: Lowering) -> Iterator[Step]:
@@ -79,7 +83,7 @@ def optimisations(low: Lowering) -> Iterator[Step]:
             "calls": how.calls,
             "holdout": how.holdout,
             "agent": low.says.role(getattr(low.spec.engineer, name), name),
-            **low.says.checks(),
+            **(low.says.checks() if name in VERIFIED else {"metric": low.says.metric}),
             **low.says.brief(),
             **low.says.grid,
             "rows": low.cost.rows if name == "planner" else None,
@@ -88,6 +92,9 @@ def optimisations(low: Lowering) -> Iterator[Step]:
         inputs = {"labelled": "split/diagnose"}
         if name == "generator":
             inputs |= low.grounds()
+        if name == "diagnoser":
+            yield diagnosed(low, 0, "student/model")
+            inputs |= low.untouched()
         estimate = asked((0.1, 10.0), low.cost.engineering.optimise(name, how))
         yield made(f"optimise.{name}", "optimise", at_once(params), inputs, None, estimate)
 

@@ -50,6 +50,18 @@ class Diagnoser(dspy.Module):  # type: ignore[misc]
         super().__init__()
         self.find = dspy.Predict(FindWeaknesses)
 
+    def forward(self, **inputs: Any) -> Any:
+        return self.find(**inputs)
+
+
+def failures(rows: Sequence[Row], metric: str) -> dict[str, list[Row]]:
+    """Those of the graded rows that the student got wrong, by skill."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        if row["scores"][metric] < 1:
+            found.setdefault(str(row.get("skill", "")), []).append(row)
+    return found
+
 
 async def diagnose(
     agent: Diagnoser, goal: str, failures: Mapping[str, Sequence[Row]]
@@ -64,7 +76,7 @@ async def diagnose(
     skills = sorted(failures)
     shown = {skill: failures[skill][:FAILURES] for skill in skills}
     answers, out = await together(
-        ask(agent.find, goal=goal, skill=skill, failures=[_shown(r) for r in shown[skill]])
+        ask(agent.find, goal=goal, skill=skill, failures=[shown_failure(r) for r in shown[skill]])
         for skill in skills
     )
     if out is not None:
@@ -100,7 +112,7 @@ def checked(
     return found, refused
 
 
-def _shown(row: Row) -> dict[str, str]:
+def shown_failure(row: Row) -> dict[str, str]:
     return {
         "id": row["id"],
         "difficulty": str(row.get("difficulty", "")),

@@ -4,23 +4,26 @@ generator: the share of rows that are verified, less for those that repeat or mi
 verifier: how far its score agrees with rows that are known to be right or wrong.
 planner: valid items within the budget, and rows where the failures are. That is a proxy: the gain
 per row, which it stands for, is known only after a training.
+refiner and diagnoser: in ``mending`` and ``foreseeing``.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dspy
 
-from dagent.compiler.engineering import SCORED, SCORED_ROWS
 from dagent.compiler.plan import Step
+from dagent.compiler.scoring import SCORED, SCORED_ROWS
 from dagent.runtime.agents.coverage import PATTERNS, NearDuplicates
 from dagent.runtime.agents.drafts import brought
+from dagent.runtime.agents.foreseeing import foreseeing
 from dagent.runtime.agents.grounding import Grounds, handed
+from dagent.runtime.agents.mending import mending
 from dagent.runtime.agents.planner import METHODS, checked, planning_inputs
+from dagent.runtime.agents.scoring import Objective
 from dagent.runtime.agents.verifier import VerifierAgent, labelled
 from dagent.runtime.graders import grader
 from dagent.runtime.roles import CellCount, Task
@@ -32,18 +35,6 @@ JUDGED = 5.0  # the score from which a judge that is not calibrated yet is taken
 NEW, HIT = 0.2, 0.2  # parts of a verified row's worth that repetition and a wrong level cost
 
 
-@dataclass(frozen=True, slots=True)
-class Objective:
-    """``score`` is in 0..1; ``feedback`` says in words what was wrong, for optimisers that read.
-    Taking a score takes ``calls_per_score`` calls, the agent's own among them."""
-
-    name: str
-    examples: Sequence[dspy.Example]
-    score: Callable[[Any, Any], float]
-    feedback: Callable[[Any, Any], str]
-    calls_per_score: int = 1
-
-
 def objective(step: Step, inputs: Mapping[str, Artifact], context: Context) -> Objective:
     rows = read_rows(inputs["labelled"].path)
     match step.params["role"]:
@@ -51,6 +42,10 @@ def objective(step: Step, inputs: Mapping[str, Artifact], context: Context) -> O
             return _generator(step, rows, inputs, context)
         case "verifier":
             return _verifier(step, rows, context)
+        case "refiner":
+            return mending(step, rows, context)
+        case "diagnoser":
+            return foreseeing(step, read_rows(inputs["answers"].path), context)
         case _:
             return _planner(step, rows)
 
@@ -85,7 +80,7 @@ def _generator(
     worth = _Worth(step, rows, context)
     each = 1 + (SCORED_ROWS if worth.judges else 0)
     name = "verified yield, novelty and difficulty"
-    return Objective(name, examples[:SCORED], worth.score, worth.feedback, each)
+    return Objective(name, examples[:SCORED], worth, each)
 
 
 _GENERATOR_INPUTS = (
@@ -105,15 +100,12 @@ class _Worth:
         self._levels = _levels(rows)
         self._brings = step.params["agent"].get("brings", "")
 
-    def score(self, example: Any, prediction: Any) -> float:
-        worth = sum(worth for worth, _ in self._each(example, prediction))
-        return worth / int(example.count)
-
-    def feedback(self, example: Any, prediction: Any) -> str:
-        said = [f"row {n}: {why}" for n, (_, why) in enumerate(self._each(example, prediction), 1)]
+    def __call__(self, example: Any, prediction: Any) -> tuple[float, str]:
+        found = self._each(example, prediction)
+        said = [f"row {n}: {why}" for n, (_, why) in enumerate(found, 1)]
         missing = example.count - len(said)
         said += [f"{missing} rows are missing"] if missing > 0 else []
-        return "; ".join(said)
+        return sum(worth for worth, _ in found) / int(example.count), "; ".join(said)
 
     def _each(self, example: Any, prediction: Any) -> list[tuple[float, str]]:
         seen = NearDuplicates()
@@ -179,15 +171,13 @@ def _verifier(step: Step, rows: list[Row], context: Context) -> Objective:
         for row, right in labelled(rows, grade, params["seed"])
     ]
 
-    def score(example: Any, prediction: Any) -> float:
+    def worth(example: Any, prediction: Any) -> tuple[float, str]:
         said = min(10.0, max(0.0, float(prediction.score))) / 10
-        return said if example.right else 1 - said
-
-    def feedback(example: Any, prediction: Any) -> str:
         truth = "right" if example.right else "wrong"
-        return f"the proposed answer is {truth}, and the score given was {prediction.score}"
+        told = f"the proposed answer is {truth}, and the score given was {prediction.score}"
+        return said if example.right else 1 - said, told
 
-    return Objective("agreement with labelled rows", examples, score, feedback)
+    return Objective("agreement with labelled rows", examples, worth)
 
 
 def _planner(step: Step, rows: list[Row]) -> Objective:
@@ -205,23 +195,19 @@ def _planner(step: Step, rows: list[Row]) -> Objective:
         names = (*inputs, "remark")
         examples.append(dspy.Example(**inputs, remark="").with_inputs(*names))
 
-    def score(example: Any, prediction: Any) -> float:
+    def worth(example: Any, prediction: Any) -> tuple[float, str]:
         found = checked(prediction.curriculum, cells, list(METHODS), {})
         total = sum(max(0, i.count) for i in prediction.curriculum)
+        reasons = "; ".join(sorted({r["reason"] for r in found.refused}))
+        told = f"{total} of {params['rows']} rows placed. {reasons or 'All items are valid'}."
         if not total:
-            return 0.0
+            return 0.0, told
         valid = sum(i["count"] for i in found.items) / total
         within = min(total, params["rows"]) / max(total, params["rows"])
         wrong = {(c["skill"], c["difficulty"]): c["wrong"] for c in example.cells}
         given = {c: sum(i["count"] for i in found.items if i["cell"] == c) / total for c in cells}
         failures = sum(wrong.values()) or 1.0
         covered = sum(min(given[c], wrong.get(c, 0) / failures) for c in cells)
-        return float(valid * within * covered)
+        return float(valid * within * covered), told
 
-    def feedback(example: Any, prediction: Any) -> str:
-        found = checked(prediction.curriculum, cells, list(METHODS), {})
-        reasons = "; ".join(sorted({r["reason"] for r in found.refused}))
-        total = sum(i.count for i in prediction.curriculum)
-        return f"{total} of {params['rows']} rows placed. {reasons or 'All items are valid'}."
-
-    return Objective("valid, within budget, where the failures are", examples, score, feedback)
+    return Objective("valid, within budget, where the failures are", examples, worth)

@@ -14,11 +14,13 @@ from typing import Any
 
 import dspy
 
-from dagent.compiler.engineering import held_out
 from dagent.compiler.plan import Step
 from dagent.compiler.prompts import prompt_of
+from dagent.compiler.quantity import how_many
+from dagent.compiler.scoring import held_out
 from dagent.runtime.agents.asking import speaking
-from dagent.runtime.agents.objectives import Objective, objective
+from dagent.runtime.agents.objectives import objective
+from dagent.runtime.agents.scoring import Objective
 from dagent.runtime.agents.versions import make, version
 from dagent.runtime.meter import OutOfBudget
 from dagent.runtime.step import Artifact, Context
@@ -27,6 +29,7 @@ THREADS = 8
 DEMOS = 4
 GOOD = 0.75  # the score from which an answer may become a demonstration
 MINIBATCH = 6
+LEAST_EXAMPLES = 2  # one to learn from, one to judge by
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +56,13 @@ def optimise(step: Step, inputs: Mapping[str, Artifact], context: Context) -> Op
     params = step.params
     scope = f"optimise.{params['role']}"
     goal = objective(step, inputs, context)
-    scores = params["calls"] // goal.calls_per_score
-    held, train = divided(goal.examples, params["holdout"], scores, params["seed"])
     name = prompt_of(params["role"], params["agent"].get("brings", ""))
     plain = make(name)
+    if len(goal.examples) < LEAST_EXAMPLES:
+        few = f"only {how_many(len(goal.examples), 'examples')} could be made of the diagnose half"
+        return _as_it_is(plain, goal.name, few)
+    scores = params["calls"] // goal.calls_per_score
+    held, train = divided(goal.examples, params["holdout"], scores, params["seed"])
     memory = f"{step.id}.holdout"
     calls = len(held) * goal.calls_per_score
     note = ""
@@ -72,7 +78,7 @@ def optimise(step: Step, inputs: Mapping[str, Artifact], context: Context) -> Op
             context.meter.settle(memory)
         after = before if better is plain else _score(better, held, goal)
     used = after > before
-    state = json.loads(json.dumps((better if used else plain).dump_state()))
+    state = _state(better if used else plain)
     stored = make(name)
     stored.load_state(state)  # the version is that of the agent that the rounds will load
     return Optimised(
@@ -86,6 +92,16 @@ def optimise(step: Step, inputs: Mapping[str, Artifact], context: Context) -> Op
         state=state,
         note=note,
     )
+
+
+def _as_it_is(plain: dspy.Module, metric: str, note: str) -> Optimised:
+    """Nothing was tried, since nothing could have told whether it is better."""
+    return Optimised(metric, 0.0, 0.0, 0, 0, False, version(plain), _state(plain), note)
+
+
+def _state(agent: Any) -> Mapping[str, Any]:
+    state: Mapping[str, Any] = json.loads(json.dumps(agent.dump_state()))
+    return state
 
 
 def divided(
@@ -109,7 +125,8 @@ def _score(agent: dspy.Module, examples: Sequence[dspy.Example], goal: Objective
 
     def one(example: dspy.Example) -> float:
         try:
-            return goal.score(example, agent(**example.inputs()))
+            score, _ = goal.worth(example, agent(**example.inputs()))
+            return score
         except (AdapterParseError, Unusable):
             return 0.0
 
@@ -138,14 +155,14 @@ def _compiled(
     def metric(
         example: Any, prediction: Any, trace: Any = None, name: Any = None, part: Any = None
     ) -> Any:
-        score = goal.score(example, prediction)
+        score, _ = goal.worth(example, prediction)
         return score >= GOOD if trace is not None and params["optimiser"] != "gepa" else score
 
     def told(
         example: Any, prediction: Any, trace: Any = None, name: Any = None, part: Any = None
     ) -> Any:
-        score = goal.score(example, prediction)
-        return dspy.Prediction(score=score, feedback=goal.feedback(example, prediction))
+        score, feedback = goal.worth(example, prediction)
+        return dspy.Prediction(score=score, feedback=feedback)
 
     student = plain.deepcopy()
     lm = dspy.settings.lm

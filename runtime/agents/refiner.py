@@ -10,6 +10,8 @@ from dagent.runtime.agents.asking import ask
 from dagent.runtime.agents.drafts import BRINGS, DRAFTS, column, shown
 from dagent.runtime.rows import Row, row_id
 
+GIVEN_UP = "the refiner gave it up"
+
 
 class RepairRow(dspy.Signature):  # type: ignore[misc]
     """A training row was rejected, and you are told why. Repair it or give it up.
@@ -63,37 +65,45 @@ class Refiner(dspy.Module):  # type: ignore[misc]
             )
         self.repair = dspy.Predict(signature)
 
+    def forward(self, **inputs: Any) -> Any:
+        return self.repair(**inputs)
+
 
 async def repaired(agent: Refiner, row: Row, goal: str, answer: str, grader: str) -> Row | str:
-    """The row anew, or why there is none. ``row`` carries the ``reason`` it was rejected for; what
-    a ``grader`` runs its answer against is shown, and is repaired only where a model wrote it."""
+    """The row anew, or why there is none. ``row`` carries the ``reason`` it was rejected for."""
+    asked = await ask(agent.repair, **repair_inputs(agent, row, goal, answer, grader))
+    return asked.fault if asked.answer is None else mended(agent, row, asked.answer)
+
+
+def repair_inputs(agent: Refiner, row: Row, goal: str, answer: str, grader: str) -> dict[str, Any]:
+    """What is asked of a rejected row. What a ``grader`` runs its answer against is shown, and is
+    repaired only where a model wrote it."""
     judged = {} if agent.brings else shown(grader, row, None)
-    more: dict[str, Any] = shown(agent.brings, row, None) or dict.fromkeys(
-        BRINGS.get(agent.brings, ())[:1], ""
-    )
-    asked = await ask(
-        agent.repair,
-        goal=goal,
-        answer_format=answer,
-        skill=str(row.get("skill", "")),
-        difficulty=str(row.get("difficulty", "")),
-        question=row["prompt"],
-        rejected_answer=row.get("answer", ""),
-        reason="\n".join([row["reason"], *(f"{name}:\n{text}" for name, text in judged.items())]),
+    more = shown(agent.brings, row, None) or dict.fromkeys(BRINGS.get(agent.brings, ())[:1], "")
+    return {
+        "goal": goal,
+        "answer_format": answer,
+        "skill": str(row.get("skill", "")),
+        "difficulty": str(row.get("difficulty", "")),
+        "question": row["prompt"],
+        "rejected_answer": row.get("answer", ""),
+        "reason": "\n".join([row["reason"], *(f"{n}:\n{text}" for n, text in judged.items())]),
         **more,
-    )
-    found: Any = asked.answer
-    if found is None:
-        return asked.fault
-    if not found.can_be_saved or not found.repaired_question.strip():
-        return "the refiner gave it up"
-    prompt, text = found.repaired_question, found.repaired_answer
-    mended: Row = {"prompt": prompt, "answer": text}
-    for field in more:
-        as_list = isinstance(row.get(BRINGS[agent.brings][1]), list)
-        mended |= column(agent.brings, getattr(found, f"repaired_{field}"), as_list)
-    if mended.items() <= row.items():
+    }
+
+
+def mended(agent: Refiner, row: Row, said: Any) -> Row | str:
+    """The rejected row as the model repaired it, or why it did not."""
+    if not said.can_be_saved or not said.repaired_question.strip():
+        return GIVEN_UP
+    prompt = said.repaired_question
+    new: Row = {"prompt": prompt, "answer": said.repaired_answer}
+    if agent.brings:
+        field, name, _ = BRINGS[agent.brings]
+        as_list = isinstance(row.get(name), list)
+        new |= column(agent.brings, getattr(said, f"repaired_{field}"), as_list)
+    if new.items() <= row.items():
         return "the refiner changed nothing"
     kept = {k: v for k, v in row.items() if k not in ("reason", "verdicts", "fault")}
     lineage = {"id": row_id(prompt), "refined": row["reason"], "refined_from": row["id"]}
-    return {**kept, **mended, **lineage}
+    return {**kept, **new, **lineage}

@@ -85,13 +85,15 @@ class Brief:
     answer: str
 
 
-def labelled(answers: Sequence[Row], grade: Grader, seed: int) -> list[tuple[Row, bool]]:
-    """Right rows, and each again with the nearest wrong answer: another row's, of the same cell
-    where there is one. At most ``LABELLED`` of each; the same arguments give the same rows."""
+def labelled(
+    answers: Sequence[Row], grade: Grader, seed: int, most: int = LABELLED
+) -> list[tuple[Row, bool]]:
+    """Right rows, each followed by itself with the nearest wrong answer: another row's, of the same
+    cell where there is one. At most ``most`` of each; the same arguments give the same rows."""
     rng = random.Random(seed)
     order = rng.sample(list(answers), len(answers))
     found: list[tuple[Row, bool]] = []
-    for row in order[:LABELLED]:
+    for row in order[:most]:
         found.append((row, True))
         nearest = sorted(order, key=lambda r: (cell(r) != cell(row), cell(r)[0] != cell(row)[0]))
         # Grading may run a program: only as many are graded as it takes to find a wrong one.

@@ -34,17 +34,9 @@ def check(step: Step, project: Path) -> Iterable[Diagnostic]:
 
 def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:
     metric = step.params["metric"]
-    rows = judged(
-        read_rows(inputs["rows"].path),
-        inputs["model"],
-        step.params["answering"],
-        [metric],
-        step,
-        inputs,
-        context,
-    )
+    rows = _answered(step, inputs, context)
     got = average(scores(rows, metric["name"]), rows, metric)
-    named = _named(step, rows, metric["name"], context)
+    named = _named(step, rows, metric["name"], inputs, context)
     found = counted(rows, metric["name"], named.pop("counted", None))
     diagnosis = {"rows": len(rows), metric["name"]: got, "cells": found, **named}
     worst = ", ".join(f"{cell_name(w)} {w['error']:.0%}" for w in found[:3])
@@ -58,7 +50,22 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     )
 
 
-def _named(step: Step, rows: Sequence[Row], metric: str, context: Context) -> dict[str, Any]:
+def _answered(step: Step, inputs: Mapping[str, Artifact], context: Context) -> list[Row]:
+    """The rows with the model's graded answers; an earlier step may have asked for them."""
+    if "answers" in inputs:
+        return read_rows(inputs["answers"].path)
+    rows, params = read_rows(inputs["rows"].path), step.params
+    metrics = [params["metric"]]
+    return judged(rows, inputs["model"], params["answering"], metrics, step, inputs, context)
+
+
+def _named(
+    step: Step,
+    rows: Sequence[Row],
+    metric: str,
+    inputs: Mapping[str, Artifact],
+    context: Context,
+) -> dict[str, Any]:
     """Weaknesses that a language model or a program named, where the spec has one for it, and of
     a program the ids of the failures that it counts."""
     role = step.params.get("diagnoser")
@@ -69,16 +76,15 @@ def _named(step: Step, rows: Sequence[Row], metric: str, context: Context) -> di
         found = read_weaknesses(said, rows, metric, role["program"])
         return {"weaknesses": found, "counted": {id for w in found for id in w["evidence"]}}
     from dagent.runtime.agents.asking import speaking
-    from dagent.runtime.agents.diagnoser import Diagnoser, diagnose
+    from dagent.runtime.agents.diagnoser import Diagnoser, diagnose, failures
+    from dagent.runtime.agents.versions import restore
     from dagent.runtime.lm.loop import run
 
-    failures: dict[str, list[Row]] = {}
-    for row in rows:
-        if row["scores"][metric] < 1:
-            failures.setdefault(str(row.get("skill", "")), []).append(row)
+    agent = Diagnoser()
+    restore(agent, inputs["program"].path if "program" in inputs else None)
     parts = (f"round:{step.params['round']}", "diagnoser")
     with speaking(role, context, step.id, parts):
-        found, refused = run(diagnose(Diagnoser(), step.params["goal"], failures))
+        found, refused = run(diagnose(agent, step.params["goal"], failures(rows, metric)))
     return {"weaknesses": found, "refused": refused}
 
 

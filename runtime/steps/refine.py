@@ -39,7 +39,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     worth = [row for row in rejected if is_worth_it(row)]
     lost = [(row, row["reason"]) for row in rejected if not is_worth_it(row)]
     mended: list[Row] = []
-    for row, new in zip(worth, _repaired(step, worth, context), strict=True):
+    for row, new in zip(worth, _repaired(step, worth, inputs, context), strict=True):
         if isinstance(new, str):
             lost.append((row, f"{row['reason']}; {new}"))
         else:
@@ -67,11 +67,13 @@ def is_worth_it(row: Row) -> bool:
     return not (row.get("fault") or row.get("malformed")) and bool(row["prompt"].strip())
 
 
-def _repaired(step: Step, rows: list[Row], context: Context) -> list[Row | str]:
+def _repaired(
+    step: Step, rows: list[Row], inputs: Mapping[str, Artifact], context: Context
+) -> list[Row | str]:
     """Each row anew, or why there is none."""
     role = step.params["refiner"]
     if "program" not in role:
-        return _asked(step, rows, context)
+        return _asked(step, rows, inputs, context)
     program = _program(role, context.project)
     return [read_mended(row, program(dict(row)), role["program"]) for row in rows]
 
@@ -102,13 +104,17 @@ def read_mended(row: Row, new: Any, program: str) -> Row | str:
     return {**changed, "id": id, "refined": row["reason"], "refined_from": row["id"]}
 
 
-def _asked(step: Step, rows: list[Row], context: Context) -> list[Row | str]:
+def _asked(
+    step: Step, rows: list[Row], inputs: Mapping[str, Artifact], context: Context
+) -> list[Row | str]:
     from dagent.runtime.agents.asking import speaking, together
     from dagent.runtime.agents.refiner import Refiner, repaired
+    from dagent.runtime.agents.versions import restore
     from dagent.runtime.lm.loop import run
 
     params = step.params
     agent = Refiner(params["refiner"].get("brings", ""))
+    restore(agent, inputs["refiner"].path if "refiner" in inputs else None)
 
     async def ask() -> list[Row | str]:
         found, _ = await together(

@@ -213,3 +213,24 @@ def test_the_step_that_waited_for_the_worker_says_nothing_of_the_next(project: A
     slow = took | {steps[0].id: 1.0, steps[1].id: 60.0}  # what took long later on counts
     (factors,) = learned(plan, slow, None)["students"].values()
     assert factors["evaluate"][1] == pytest.approx(60 / middle[1], rel=0.01)
+
+
+def test_what_can_be_optimised_is_what_a_metric_can_be_had_for(project: Any) -> None:
+    """An author's program is worth what a training shows; the refusal says so, at the place."""
+    how = {"optimiser": "gepa", "calls": 120}
+    for role in ("diagnoser", "refiner"):
+        engineer = {"generator": None, "lm": "openai/gpt-4o", "optimise": {role: how}}
+        plan = project.compile({"engineer": engineer}).plan
+        step = plan.step(f"optimise.{role}")
+        assert step.estimate.calls == (30, 120)
+        reader = {"diagnoser": "r1.diagnose", "refiner": "r1.refine"}[role]
+        assert f"optimise.{role}/program" in plan.step(reader).inputs.values()
+    author = {"generator": None, "lm": "openai/gpt-4o", "optimise": {"author": how}}
+    (found,) = project.found({"engineer": author})
+    assert (found.code, found.span is not None) == ("E652", True)
+    assert "only after a training" in found.message
+    assert "`diagnoser` or `refiner`" in found.suggestion
+    programs = {"generator": None, "strategy": "program", "lm": "openai/gpt-4o"}
+    (found,) = project.found({"engineer": {**programs, "optimise": {"author": how}}})
+    assert (found.code, found.span is not None) == ("E670", True)
+    assert "only after a training" in found.message
