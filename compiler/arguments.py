@@ -123,10 +123,14 @@ VLLM: Mapping[str, str] = {
 
 # Between which bounds an argument of a stage or of LoRA makes a training, likewise.
 TRAINING: Mapping[str, tuple[float, bool, float]] = {
-    "learning_rate": (0.0, True, math.inf),
+    "learning_rate": (0.0, False, math.inf),
     "weight_decay": (0.0, True, math.inf),
     "warmup_steps": (0.0, True, math.inf),
     "num_train_epochs": (0.0, False, math.inf),
+    "adam_beta1": (0.0, True, 1.0),
+    "adam_beta2": (0.0, True, 1.0),
+    "adam_epsilon": (0.0, True, math.inf),
+    "label_smoothing_factor": (0.0, True, 1.0),
     "per_device_train_batch_size": (1, True, math.inf),
     "gradient_accumulation_steps": (1, True, math.inf),
     "r": (1, True, math.inf),

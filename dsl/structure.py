@@ -16,19 +16,11 @@ from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Edit, Note
 from dagent.dsl.document import Entry, Mapping, Node, Path, Scalar, Sequence, locate, plain
 from dagent.dsl.fits import fits
 from dagent.dsl.nearest import nearest, surely
+from dagent.dsl.phrases import expected, listed, one_line, shown, sketch, written
 from dagent.dsl.scalars import resolve
-from dagent.dsl.schema import Schema, load, schema_at
+from dagent.dsl.schema import load, schema_at
 from dagent.dsl.source import Span
 
-_TYPES = {
-    "object": "a block",
-    "array": "a list",
-    "string": "text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "null": "null",
-}
 # What other tools, and older YAML, write for true and false.
 _TRUTH = {
     **dict.fromkeys(("yes", "on", "y", "true"), "true"),
@@ -164,7 +156,7 @@ class _Structure(Struct, frozen=True):
         node = locate(self.root, path)
         known = list(finding.schema.get("properties", {}))
         code, what = ("E101", "key") if path else ("E102", "block")
-        where = f" in `{_shown(path)}`" if path else ""
+        where = f" in `{shown(path)}`" if path else ""
         assert isinstance(node, Mapping)  # of nothing else are keys unknown
         unknown = [entry for entry in node if entry.key not in known]
         free = [name for name in known if node.entry(name) is None or _joins(finding, name)]
@@ -182,7 +174,7 @@ class _Structure(Struct, frozen=True):
                 f"unknown {what} `{entry.key}`{where}",
                 entry.key_span,
                 f"did you mean `{close}`?" if close else elsewhere,
-                [] if close or elsewhere else [Note(f"known: {_listed(known)}")],
+                [] if close or elsewhere else [Note(f"known: {listed(known)}")],
                 [Edit(entry.key_span, sure)] if sure and meant.count(sure) == 1 else [],
             )
 
@@ -200,11 +192,11 @@ class _Structure(Struct, frozen=True):
             if (isinstance(here, Mapping) and here.entry(name)) or (path, name) in self.misspelt:
                 continue
             if path:
-                message = f"`{_shown(path)}` lacks `{name}`"
-                self.diagnostics.error("E103", message, self.heading(path), _sketch(finding, name))
+                message = f"`{shown(path)}` lacks `{name}`"
+                self.diagnostics.error("E103", message, self.heading(path), sketch(finding, name))
             else:
                 message = f"the spec has no block `{name}`"
-                self.diagnostics.error("E104", message, self.heading(path), _sketch(finding, name))
+                self.diagnostics.error("E104", message, self.heading(path), sketch(finding, name))
 
     def bad_name(self, path: Path, finding: Any) -> None:
         node = locate(self.root, path)
@@ -219,7 +211,7 @@ class _Structure(Struct, frozen=True):
     def say_type(self, path: Path, finding: Any) -> None:
         node = locate(self.root, path)
         schema = finding.schema
-        key = _shown(path)
+        key = shown(path)
         if self.label_missing(path, finding):
             return
         advice: str | None = None
@@ -231,13 +223,13 @@ class _Structure(Struct, frozen=True):
         fix: list[Edit] = []
         if finding.validator_value == "array":
             if isinstance(node, Scalar) and node.span.text:
-                advice = f"write `[{_line(node.span)}]`"
+                advice = f"write `[{one_line(node.span)}]`"
                 if node.span.line != node.span.end_line:
                     advice = "in YAML write each item on a line of its own, behind `- `"
                 if node.quoted or _ITEMS.fullmatch(node.span.text):
                     fix = [Edit(node.span, f"[{node.span.text}]")]
         elif finding.validator_value == "object" and not isinstance(node, Mapping):
-            advice = f"write `{_shown(path[-1:]) or 'STAGE'} {{ … }}`, or in YAML its keys indented"
+            advice = f"write `{shown(path[-1:]) or 'STAGE'} {{ … }}`, or in YAML its keys indented"
             if isinstance(node, Scalar) and (lines := _assignments(node)):
                 advice = f"in YAML write `{lines[0][1]}: …`"
                 fix = [Edit(span, f"{name}: ") for span, name in lines]
@@ -249,8 +241,7 @@ class _Structure(Struct, frozen=True):
             advice = "remove the quotes"
             if _is_a(resolve(str(node.value)), finding.validator_value):
                 fix = [Edit(node.span, str(node.value))]
-        expected = _expected(schema)
-        message = f"`{key}` takes {expected}, not {_found(node)}"
+        message = f"`{key}` takes {expected(schema)}, not {written(node)}"
         self.diagnostics.error("E105", message, self.value(path), advice, fix=fix)
 
     def label_missing(self, path: Path, finding: Any) -> bool:
@@ -275,10 +266,10 @@ class _Structure(Struct, frozen=True):
     def say_enum(self, path: Path, finding: Any) -> None:
         allowed = [str(word) for word in finding.validator_value]
         found = locate(self.root, path)
-        close = nearest(_line(found.span).strip("\"'"), allowed) if len(allowed) > 1 else None
-        advice = f"did you mean `{close}`?" if close else f"use {_listed(allowed, 'or')}"
-        notes = [Note(f"allowed: {_listed(allowed)}")] if close and len(allowed) > 1 else []
-        message = f"`{_shown(path)}` cannot be {_found(found)}"
+        close = nearest(one_line(found.span).strip("\"'"), allowed) if len(allowed) > 1 else None
+        advice = f"did you mean `{close}`?" if close else f"use {listed(allowed, 'or')}"
+        notes = [Note(f"allowed: {listed(allowed)}")] if close and len(allowed) > 1 else []
+        message = f"`{shown(path)}` cannot be {written(found)}"
         fix: list[Edit] = []
         if isinstance(found, Scalar) and found.span.text.strip("\"'") == found.value:
             sure = surely(found.value, allowed)
@@ -287,22 +278,22 @@ class _Structure(Struct, frozen=True):
 
     def out_of_range(self, path: Path, finding: Any) -> None:
         limit = f"{_LIMITS[finding.validator]} {finding.validator_value}"
-        message = f"`{_shown(path)}` is {limit}, not {_line(locate(self.root, path).span)}"
+        message = f"`{shown(path)}` is {limit}, not {one_line(locate(self.root, path).span)}"
         self.diagnostics.error("E204", message, self.value(path))
 
     def say_pattern(self, path: Path, finding: Any) -> None:
-        message = f"`{_shown(path)}` cannot be {_found(locate(self.root, path))}"
+        message = f"`{shown(path)}` cannot be {written(locate(self.root, path))}"
         advice = "use letters, digits, `.`, `_` and `-`, and start with a letter or digit"
         self.diagnostics.error("E112", message, self.value(path), advice)
 
     def say_minLength(self, path: Path, finding: Any) -> None:
-        self.diagnostics.error("E110", f"`{_shown(path)}` is empty", self.value(path))
+        self.diagnostics.error("E110", f"`{shown(path)}` is empty", self.value(path))
 
     def say_minItems(self, path: Path, finding: Any) -> None:
-        self.diagnostics.error("E110", f"`{_shown(path)}` is empty", self.heading(path))
+        self.diagnostics.error("E110", f"`{shown(path)}` is empty", self.heading(path))
 
     def say_minProperties(self, path: Path, finding: Any) -> None:
-        self.diagnostics.error("E110", f"`{_shown(path)}` is empty", self.heading(path))
+        self.diagnostics.error("E110", f"`{shown(path)}` is empty", self.heading(path))
 
     def say_uniqueItems(self, path: Path, finding: Any) -> None:
         node = locate(self.root, path)
@@ -310,31 +301,10 @@ class _Structure(Struct, frozen=True):
         for item in node.items if isinstance(node, Sequence) else ():
             twin = next((old for value, old in seen if value == plain(item)), None)
             if twin is not None:
-                message = f"`{_line(item.span)}` is twice in `{_shown(path)}`"
+                message = f"`{one_line(item.span)}` is twice in `{shown(path)}`"
                 first = [Note("first given here", twin.span)]
                 self.diagnostics.error("E111", message, item.span, "remove one of the two", first)
             seen.append((plain(item), item))
-
-
-def _shown(path: Path) -> str:
-    """``train[0].stage`` is shown as ``train.stage``: lists of blocks are chains."""
-    return ".".join(str(part) for part in path if isinstance(part, str))
-
-
-def _line(span: Span) -> str:
-    text = " ".join(span.text.split())
-    return text if len(text) <= 40 else text[:39] + "…"
-
-
-def _found(node: Node) -> str:
-    if isinstance(node, Sequence):
-        return "a list"
-    if isinstance(node, Mapping):
-        return "a block"
-    if node.value is None:
-        return "nothing"
-    written = _line(node.span)
-    return f"`{written}`" if written else "empty text"
 
 
 def _is_word(node: Scalar) -> bool:
@@ -368,34 +338,3 @@ def _joins(finding: Any, name: str) -> bool:
     """Whether a block of the kind may stand beside another of it."""
     schema = finding.schema["properties"][name]
     return any(f"x-{form}" in schema for form in ("named", "chain", "statement"))
-
-
-def _expected(schema: Schema) -> str:
-    if "x-quantity" in schema:
-        return "an amount"
-    types = schema["type"]
-    if isinstance(types, str):
-        return _TYPES[types]
-    return _join([_TYPES[name].replace(" or ", ", ") for name in types], "or")
-
-
-def _sketch(finding: Any, name: str) -> str | None:
-    """What to write, as far as the schema tells."""
-    schema = finding.schema["properties"].get(name, {})
-    if schema.get("x-chain"):
-        return f"add `{name} sft {{ … }}`"
-    if schema.get("x-named"):
-        return f"add `{name} NAME {{ … }}`"
-    if schema.get("type") == "object":
-        return f"add `{name} {{ … }}`"
-    if "enum" in schema:
-        return f"add `{name} = …`: {_listed([str(word) for word in schema['enum']], 'or')}"
-    return f"add `{name} {'<=' if schema.get('x-cap') else '='} …`"
-
-
-def _listed(words: list[str], last: str = "and") -> str:
-    return _join([f"`{word}`" for word in words], last)
-
-
-def _join(words: list[str], last: str) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"

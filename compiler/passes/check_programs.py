@@ -12,6 +12,7 @@ from msgspec import Struct
 from dagent.compiler.digests import content_digest
 from dagent.compiler.engineer import ROLES
 from dagent.compiler.facts import inside
+from dagent.compiler.imported import imported
 from dagent.compiler.read import within
 from dagent.compiler.spec import Role, Spec
 from dagent.dsl.diagnostics import Diagnostics, Note
@@ -42,9 +43,13 @@ class _Use(Struct, frozen=True):
     options_path: tuple[str, ...] | None = None
 
 
-def check_programs(spec: Spec, project: Path, diagnostics: Diagnostics) -> dict[str, str]:
-    """The digest of every program's file, by its path. The code is parsed and never run."""
+def check_programs(
+    spec: Spec, project: Path, diagnostics: Diagnostics
+) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+    """The digest of every program's file and of the modules beside it that it imports, by their
+    paths, and which imports which. The code is parsed and never run."""
     digests: dict[str, str] = {}
+    uses: dict[str, tuple[str, ...]] = {}
     trees: dict[str, ast.Module | None] = {}
     for use in _uses(spec):
         file, colon, name = use.program.rpartition(":")
@@ -67,11 +72,15 @@ def check_programs(spec: Spec, project: Path, diagnostics: Diagnostics) -> dict[
         if file not in trees:
             trees[file] = _parse(file, path, use, diagnostics)
             digests[file] = content_digest(path)
+            folder = Path(file).parent
+            beside = {folder / p.relative_to(path.parent): p for p in imported(path)}
+            digests |= {name.as_posix(): content_digest(p) for name, p in beside.items()}
+            uses[file] = tuple(name.as_posix() for name in beside)
         tree = trees[file]
         if tree is not None:
             _check_function(spec, tree, file, name, use, diagnostics)
     _check_policy_options(spec, diagnostics)
-    return digests
+    return digests, uses
 
 
 def _uses(spec: Spec) -> Iterator[_Use]:

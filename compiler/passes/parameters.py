@@ -70,7 +70,7 @@ class Parameters:
             listed = {"skills": domain.skills, "difficulties": domain.difficulties}
         source: Params
         if data.program:
-            sha256 = self.facts.programs[data.program.rpartition(":")[0]]
+            sha256 = self.facts.program(data.program)
             source = {"program": data.program, "sha256": sha256}
         else:
             source = {
@@ -175,7 +175,7 @@ class Parameters:
         assert role.program is not None
         return {
             "program": role.program,
-            "sha256": self.facts.programs[role.program.rpartition(":")[0]],
+            "sha256": self.facts.program(role.program),
             "options": dict(role.options),
         }
 
@@ -243,7 +243,7 @@ def _grading(grader: str, options: Mapping[str, Any], facts: Facts) -> dict[str,
     if grader in VERSIONS:
         body["version"] = VERSIONS[grader]
     if grader == "program":
-        body["sha256"] = facts.programs[options["program"].rpartition(":")[0]]
+        body["sha256"] = facts.program(options["program"])
     if grader == "json" and "schema" in options:
         body["schema"] = facts.graders.schemas[options["schema"]]
     if grader == "sql":

@@ -151,7 +151,8 @@ def _point(arm: Mapping[str, Any], base: float) -> charts.ArmPoint:
 def _gained(loop: Mapping[str, Any]) -> str:
     low, high = loop["gain"]["ci"]
     sure = "" if low is None or low > 0 or high < 0 else ", not beyond noise"
-    return f"The {loop['arm']} gains {_points(loop['gain'])} points{sure}. "
+    gain = loop["gain"]
+    return f"The {loop['arm']} gains {gain['pp']:+.1f} points ({_between(gain)}){sure}. "
 
 
 def _lead(others: Sequence[Mapping[str, Any]], alpha: float = 0.05) -> str:
@@ -172,6 +173,9 @@ def _and(names: Sequence[str]) -> str:
 
 
 def _points(found: Mapping[str, Any]) -> str:
+    return f"{found['pp']:+.1f} ({_between(found)})"
+
+
+def _between(found: Mapping[str, Any]) -> str:
     low, high = found["ci"]
-    between = "seeds agree" if low is None else f"{low:+.1f} to {high:+.1f}"
-    return f"{found['pp']:+.1f} ({between})"
+    return "seeds agree" if low is None else f"{low:+.1f} to {high:+.1f}"

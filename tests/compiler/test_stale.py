@@ -100,6 +100,33 @@ def test_a_changed_file_is_named_with_digests(compiled: Any, name: str, says: st
     assert "compiled from " in words
 
 
+def test_a_module_that_a_program_imports_counts_as_the_program(project: Any) -> None:
+    """Directly or by another, from a file or a package of its folder; nothing else there does."""
+    programs = project.folder / "programs.py"
+    programs.write_text("def late():\n    import direct\n\n" + programs.read_text())
+    (project.folder / "pack").mkdir()
+    for name, text in {
+        "direct.py": "import json, os.path\nfrom pack import inner\n",
+        "pack/__init__.py": "",
+        "pack/inner.py": "from . import deep\n",
+        "pack/deep.py": "import direct\n",
+        "aside.py": "",
+    }.items():
+        (project.folder / name).write_text(text)
+    spec = project.spec({})
+    write(project, spec)
+    before = {step.id: step.params for step in compile(spec).plan.steps}
+    (project.folder / "aside.py").write_text("changed = 1\n")
+    check_fresh(project.folder / "dagent.plan.json")
+    for name in ("direct.py", "pack/__init__.py", "pack/inner.py", "pack/deep.py"):
+        old = (project.folder / name).read_text()
+        (project.folder / name).write_text(old + "changed = 1\n")
+        assert f"the program, {name}, changed" in refused(project)[1]
+        after = {step.id: step.params for step in compile(spec).plan.steps}
+        assert {s for s in after if after[s] != before[s]} >= {"r1.generate"}
+        (project.folder / name).write_text(old)
+
+
 def test_a_file_that_is_gone(compiled: Any) -> None:
     (compiled.folder / "test.jsonl").unlink()
     assert refused(compiled) == ("E804", "the data set `test`, test.jsonl, is gone")

@@ -52,6 +52,10 @@ def parent(run: Any) -> str | None:
     return found
 
 
+def data_sets(run: Any) -> list[str]:
+    return sorted(used.dataset.name for used in run.inputs.dataset_inputs)
+
+
 def test_the_runs_are_nested_by_variant_and_round(tracked: Any) -> None:
     _, _, runs = tracked
     (top,) = (run for run in runs.values() if parent(run) is None)
@@ -85,6 +89,15 @@ def test_arms_can_be_compared_by_their_params_and_metrics(tracked: Any) -> None:
         )
     assert by_name["matched/s1"].data.params["engineer.planner"] == "matched"
     assert by_name["loop/s1"].data.params["engineer.planner"] == "error-driven"
+
+
+def test_the_sets_that_all_arms_share_stand_with_the_execution(tracked: Any) -> None:
+    """The halves of dev are another for each seed, so they stand with the arms."""
+    _, _, runs = tracked
+    (top,) = (run for run in runs.values() if parent(run) is None)
+    names = {run.info.run_name: data_sets(run) for run in runs.values()}
+    assert names[top.info.run_name] == ["dev", "test"]
+    assert names["matched/s2"] == ["dev", "dev/diagnose", "dev/select", "test"]
 
 
 def test_the_execution_has_the_comparison(tracked: Any) -> None:
