@@ -10,7 +10,6 @@ from msgspec import Struct, field
 
 from dagent.compiler.grading import Lack
 from dagent.compiler.memory import Shape
-from dagent.compiler.plan import digest
 from dagent.compiler.prices import Price
 from dagent.dsl.diagnostics import Diagnostics
 from dagent.dsl.source import Span
@@ -68,14 +67,11 @@ class Facts(Struct, frozen=True):
     accelerate: Mapping[str, str] = field(default_factory=dict)
     processes: int | None = None  # with an accelerator each, by that config
     tasks: Mapping[str, str] = field(default_factory=dict)  # folder of a guard's tasks -> SHA-256
-    # Of a program's file, those of ``programs`` beside it that it imports
-    imported: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    whole: Mapping[str, str] = field(default_factory=dict)  # programs with what they import
 
     def program(self, reference: str) -> str:
         """The digest of ``file.py:function``, with the modules of its folder that it imports."""
-        file = reference.rpartition(":")[0]
-        used = {name: self.programs[name] for name in self.imported.get(file, ())}
-        return digest({file: self.programs[file], **used}) if used else self.programs[file]
+        return self.whole[reference.rpartition(":")[0]]
 
 
 def nameable(path: str, folder: Path, span: Span, diagnostics: Diagnostics) -> bool:

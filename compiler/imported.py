@@ -7,6 +7,16 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from dagent.compiler.digests import content_digest
+from dagent.compiler.plan import digest
+
+
+def program_digest(program: Path) -> str:
+    """What a program is: its content, and that of the modules it is made of."""
+    parts = {p.relative_to(program.parent).as_posix(): content_digest(p) for p in imported(program)}
+    own = content_digest(program)
+    return digest({program.name: own, **parts}) if parts else own
+
 
 def imported(program: Path) -> list[Path]:
     """The modules beside a program that it imports, in order. Nothing is run: code that computes

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from dagent.compiler.digests import content_digest
+from dagent.compiler.imported import program_digest
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime.steps.student import source
 
 FILES = ("databases", "documents", "sources")  # parameters that map paths to digests
 LOCAL = (".", "/")
+PROGRAM = "the program"
 
 
 def check_frozen(steps: Iterable[Step], project: Path, when: str) -> None:
@@ -52,7 +54,7 @@ def pinned(params: Any, project: Path) -> Iterator[tuple[tuple[str, Path], str]]
 
 def _named(params: Mapping[str, Any], project: Path) -> Iterator[tuple[str, Path]]:
     if "program" in params:
-        yield "the program", project / params["program"].rpartition(":")[0]
+        yield PROGRAM, project / params["program"].rpartition(":")[0]
     elif params.get("tasks"):
         yield "the tasks", project / params["tasks"]
     elif "path" in params:
@@ -64,7 +66,8 @@ def _named(params: Mapping[str, Any], project: Path) -> Iterator[tuple[str, Path
 
 
 def _moved(what: str, path: Path, sha256: str, when: str) -> Iterator[Diagnostic]:
-    now = content_digest(path) if path.exists() else None
+    content = program_digest if what == PROGRAM else content_digest
+    now = content(path) if path.exists() else None
     if now != sha256:
         became = f"from {sha256[:12]} to {now[:12]}" if now else "and is gone"
         yield Diagnostic(

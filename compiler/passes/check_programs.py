@@ -12,7 +12,7 @@ from msgspec import Struct
 from dagent.compiler.digests import content_digest
 from dagent.compiler.engineer import ROLES
 from dagent.compiler.facts import inside
-from dagent.compiler.imported import imported
+from dagent.compiler.imported import imported, program_digest
 from dagent.compiler.read import within
 from dagent.compiler.spec import Role, Spec
 from dagent.dsl.diagnostics import Diagnostics, Note
@@ -45,11 +45,11 @@ class _Use(Struct, frozen=True):
 
 def check_programs(
     spec: Spec, project: Path, diagnostics: Diagnostics
-) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+) -> tuple[dict[str, str], dict[str, str]]:
     """The digest of every program's file and of the modules beside it that it imports, by their
-    paths, and which imports which. The code is parsed and never run."""
+    paths; and of every program as a whole. The code is parsed and never run."""
     digests: dict[str, str] = {}
-    uses: dict[str, tuple[str, ...]] = {}
+    whole: dict[str, str] = {}
     trees: dict[str, ast.Module | None] = {}
     for use in _uses(spec):
         file, colon, name = use.program.rpartition(":")
@@ -75,12 +75,12 @@ def check_programs(
             folder = Path(file).parent
             beside = {folder / p.relative_to(path.parent): p for p in imported(path)}
             digests |= {name.as_posix(): content_digest(p) for name, p in beside.items()}
-            uses[file] = tuple(name.as_posix() for name in beside)
+            whole[file] = program_digest(path)
         tree = trees[file]
         if tree is not None:
             _check_function(spec, tree, file, name, use, diagnostics)
     _check_policy_options(spec, diagnostics)
-    return digests, uses
+    return digests, whole
 
 
 def _uses(spec: Spec) -> Iterator[_Use]:

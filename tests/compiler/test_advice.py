@@ -136,7 +136,7 @@ def test_a_misspelt_reference_is_one_finding(project: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"train": [{"stage": "sft", "learning_rate": -1e-4}]}, "`learning_rate` is at least 0"),
+        ({"train": [{"stage": "sft", "learning_rate": -1e-4}]}, "`learning_rate` is above 0"),
         ({"train": [{"stage": "sft", "num_train_epochs": 0}]}, "`num_train_epochs` is above 0"),
         (
             {"student": {"adapter": "lora", "lora": {"lora_dropout": 5}}},
