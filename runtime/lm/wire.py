@@ -28,6 +28,7 @@ Kind = Literal[
     "auth", "keyless", "model", "credit", "batch", "cancelled", "request", "busy", "down", "lost"
 ]
 SHOWN = 300  # characters of a server's message
+SECRET = 16  # characters from which a key is taken for one
 ANSWER, FILE = 2**24, 2**30  # bytes that are read of an answer, and of a file
 
 
@@ -131,7 +132,9 @@ async def exchange(
             f"HTTP {reply.status}: {endpoint.without_key(message)[:SHOWN]}",
             retry_after(reply.headers.get("Retry-After")),
         )
-    return answer
+    # Rows and traces are made of answers. What servers without keys are given, such as `EMPTY`, may
+    # be a word of theirs.
+    return answer.replace(key.encode(), b"...") if key and len(key) >= SECRET else answer
 
 
 async def _read(reply: aiohttp.ClientResponse, most: int) -> bytes:

@@ -588,9 +588,13 @@ def test_a_planted_key_is_in_no_file_no_log_and_no_exception(
         lm_server.error(400, f"bad request with {KEY}"),
         lm_server.error(401, f"bad key {KEY}"),
     ]
-    with lm_server.Server(echo, lm_server.first(*faults)) as server, session(tmp_path) as run:
+
+    def telling(request: dict[str, Any]) -> str:
+        return f"{echo(request)}, and your key is {KEY}"
+
+    with lm_server.Server(telling, lm_server.first(*faults)) as server, session(tmp_path) as run:
         lm = run.model(server.base, api_key_env="TEACHER_KEY")
-        assert lm("one")
+        assert lm("one") == ["you said one, and your key is ..."]
         for failure in (Unusable, Fatal):
             with pytest.raises(failure) as caught:
                 lm("two")
