@@ -134,7 +134,7 @@ async def exchange(
         )
     # Rows and traces are made of answers. What servers without keys are given, such as `EMPTY`, may
     # be a word of theirs.
-    return answer.replace(key.encode(), b"...") if key and len(key) >= SECRET else answer
+    return answer.replace(key.encode(), "…".encode()) if key and len(key) >= SECRET else answer
 
 
 async def _read(reply: aiohttp.ClientResponse, most: int) -> bytes:

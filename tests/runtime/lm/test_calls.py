@@ -594,7 +594,7 @@ def test_a_planted_key_is_in_no_file_no_log_and_no_exception(
 
     with lm_server.Server(telling, lm_server.first(*faults)) as server, session(tmp_path) as run:
         lm = run.model(server.base, api_key_env="TEACHER_KEY")
-        assert lm("one") == ["you said one, and your key is ..."]
+        assert lm("one") == ["you said one, and your key is …"]
         for failure in (Unusable, Fatal):
             with pytest.raises(failure) as caught:
                 lm("two")
