@@ -30,19 +30,18 @@ def unpaid(note: str) -> str:
 
 
 def shortfall(events: Sequence[Event]) -> dict[str, Any]:
-    """``short``: in which ``rounds`` caps left something undone, how many ``rows`` that was as far
-    as steps count them, and caps on which ``units`` it was; empty where none did."""
-    told = {
-        e["step"]: (e["round"], e["note"])
-        for e in events
-        if e["event"] == "step_finished" and e["round"] and unpaid(e["note"])
-    }
+    """``short``: which ``steps`` caps ended early, in which ``rounds``, how many ``rows`` were not
+    written or judged as far as steps count them, and caps on which ``units`` it was; empty where
+    none did."""
+    last = {e["step"]: e for e in events if e["event"] == "step_finished" and e["round"]}
+    told = {id: (e["round"], e["note"]) for id, e in last.items() if unpaid(e["note"])}
     if not told:
         return {}
     notes = [note for _, note in told.values()]
     named = [found for note in notes for found in _UNPAID.finditer(note)]
     return {
         "short": {
+            "steps": list(told),
             "rounds": sorted({number for number, _ in told.values()}),
             "rows": sum(int(n.replace(",", "")) for note in notes for n in _ROWS.findall(note)),
             "units": sorted({m["unit"] or "calls" for m in named if m["unit"] or m["calls"]}),
@@ -51,16 +50,18 @@ def shortfall(events: Sequence[Event]) -> dict[str, Any]:
 
 
 def shortfall_words(short: dict[str, Any]) -> str:
-    """One line.
+    """One line. A step that a cap ended early is done, and reused whatever the cap is later.
 
-    >>> shortfall_words({"rounds": [1, 3], "rows": 160, "units": ["calls"]})
-    '160 rows, in rounds 1 and 3, for the cap on calls: raise it and go on'
+    >>> short = {"steps": ["r1.verify"], "rounds": [1, 3], "rows": 160, "units": ["calls"]}
+    >>> shortfall_words(short).partition(";")[0]
+    'the cap on calls left 160 rows unwritten or unjudged in rounds 1 and 3'
     """
     rounds = [str(number) for number in short["rounds"]]
     where = "round " + rounds[0] if len(rounds) == 1 else "rounds " + _listed(rounds)
     what = how_many(short["rows"], "rows") if short["rows"] else "some rows"
     caps = f"the cap on {_listed(short['units'])}" if short["units"] else "a cap"
-    return f"{what}, in {where}, for {caps}: raise it and go on"
+    again = f"`dagent execute --force {short['steps'][0]}` makes up for it"
+    return f"{caps} left {what} unwritten or unjudged in {where}; raise it, and {again}"
 
 
 def _listed(words: Sequence[str]) -> str:

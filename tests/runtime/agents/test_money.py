@@ -104,7 +104,9 @@ def test_rows_that_a_cap_left_short_are_told_in_the_end_in_status_and_in_the_rep
     assert end["event"] == "execution_finished"
     assert end["short"]["rounds"] == [1]
     assert end["short"]["rows"] > 0
-    told = f"{end['short']['rows']} rows, in round 1, for the cap on {cap}: raise it"
+    rows = end["short"]["rows"]
+    told = f"the cap on {cap} left {rows} rows unwritten or unjudged in round 1; raise it, and "
+    told += "`dagent execute --force r1.generate` makes up for it"
     (line,) = [
         x
         for x in summary(end, compile(folder / "sums.dagent").plan).splitlines()
@@ -117,6 +119,12 @@ def test_rows_that_a_cap_left_short_are_told_in_the_end_in_status_and_in_the_rep
     assert main(["report", str(folder)]) == 0
     (page,) = folder.glob("**/report*.html")
     assert f"Short of rows: {told}" in page.read_text()
+    spec = folder / "sums.dagent"
+    spec.write_text(spec.read_text().replace(budget, ""))
+    stub.run_project(folder)
+    assert events(folder)[-1]["short"]["rows"] == rows, "what is done is done"
+    stub.run_project(folder, force=("r1.generate",))
+    assert "short" not in events(folder)[-1], "it does"
 
 
 def test_an_optimised_program_is_shown_with_its_scores(
