@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from msgspec import Struct
+
 
 def _because(reason: str, names: str) -> dict[str, str]:
     return dict.fromkeys(names.split(), reason)
@@ -121,32 +123,79 @@ VLLM: Mapping[str, str] = {
     "stop_strings": "stop",
 }
 
-# Between which bounds an argument of a stage or of LoRA makes a training, likewise.
-TRAINING: Mapping[str, tuple[float, bool, float]] = {
-    "learning_rate": (0.0, False, math.inf),
-    "weight_decay": (0.0, True, math.inf),
-    "warmup_steps": (0.0, True, math.inf),
-    "num_train_epochs": (0.0, False, math.inf),
-    "adam_beta1": (0.0, True, 1.0),
-    "adam_beta2": (0.0, True, 1.0),
-    "adam_epsilon": (0.0, True, math.inf),
-    "label_smoothing_factor": (0.0, True, 1.0),
-    "per_device_train_batch_size": (1, True, math.inf),
-    "gradient_accumulation_steps": (1, True, math.inf),
-    "r": (1, True, math.inf),
-    "lora_alpha": (0.0, False, math.inf),
-    "lora_dropout": (0.0, True, 1.0),
+
+class Bounds(Struct, frozen=True):
+    """Between which numbers an argument is accepted; ``open``: none of the ends themselves.
+
+    >>> str(Bounds(0, 1, "above below")), 1.0 in Bounds(0, 1, "above below")
+    ('above 0 and below 1', False)
+    >>> str(Bounds(1)), 1 in Bounds(1)
+    ('at least 1', True)
+    """
+
+    least: float
+    most: float = math.inf
+    open: str = ""  # "above": not ``least`` itself; "below": not ``most``
+
+    def __contains__(self, value: float) -> bool:
+        above = value > self.least if "above" in self.open else value >= self.least
+        return above and (value < self.most if "below" in self.open else value <= self.most)
+
+    def __str__(self) -> str:
+        low = f"{'above' if 'above' in self.open else 'at least'} {self.least:g}"
+        high = f" and {'below' if 'below' in self.open else 'at most'} {self.most:g}"
+        return low + (high if math.isfinite(self.most) else "")
+
+
+_POSITIVE = Bounds(0, open="above")
+_BETA = Bounds(0, 1, "below")  # Adam divides by what is left of 1
+
+# Between which bounds an argument of a stage or of LoRA makes a training.
+TRAINING: Mapping[str, Bounds] = {
+    "learning_rate": _POSITIVE,
+    "weight_decay": Bounds(0),
+    "warmup_steps": Bounds(0),
+    "num_train_epochs": _POSITIVE,
+    "adam_beta1": _BETA,
+    "adam_beta2": _BETA,
+    "adam_epsilon": Bounds(0),
+    "label_smoothing_factor": Bounds(0, 1),
+    "max_grad_norm": Bounds(0),
+    "max_length": Bounds(1),
+    "max_completion_length": Bounds(1),
+    "max_new_tokens": Bounds(1),
+    "neftune_noise_alpha": Bounds(0),
+    "per_device_train_batch_size": Bounds(1),
+    "gradient_accumulation_steps": Bounds(1),
+    "num_iterations": Bounds(1),
+    "steps_per_generation": Bounds(1),
+    "logging_steps": _POSITIVE,
+    "torch_empty_cache_steps": Bounds(1),
+    "dataloader_num_workers": Bounds(0),
+    "beta": Bounds(0),
+    "lmbda": Bounds(0, 1),
+    "temperature": _POSITIVE,
+    "top_p": Bounds(0, 1, "above"),
+    "min_p": Bounds(0, 1),
+    "r": Bounds(1),
+    "lora_alpha": _POSITIVE,
+    "lora_dropout": Bounds(0, 1),
 }
 
-# Between which bounds transformers' own processors accept a sampling argument: above the first
-# (or equal to it, where the flag says so), at most the second.
-SAMPLING: Mapping[str, tuple[float, bool, float]] = {
-    "temperature": (0.0, False, math.inf),
-    "top_k": (1, True, math.inf),
-    "top_p": (0.0, False, 1.0),
-    "min_p": (0.0, True, 1.0),
-    "top_h": (0.0, False, 1.0),
-    "typical_p": (0.0, False, 1.0),
-    "epsilon_cutoff": (0.0, False, 1.0),
-    "eta_cutoff": (0.0, False, 1.0),
+# Where a stage means something else by the name.
+OF_STAGE: Mapping[tuple[str, str], Bounds] = {
+    ("trl.DistillationConfig", "beta"): Bounds(0, 1),
+    ("trl.experimental.gkd.GKDConfig", "beta"): Bounds(0, 1),
+}
+
+# Between which bounds transformers' own processors accept a sampling argument.
+SAMPLING: Mapping[str, Bounds] = {
+    "temperature": _POSITIVE,
+    "top_k": Bounds(1),
+    "top_p": Bounds(0, 1, "above"),
+    "min_p": Bounds(0, 1),
+    "top_h": Bounds(0, 1, "above"),
+    "typical_p": Bounds(0, 1, "above"),
+    "epsilon_cutoff": Bounds(0, 1, "above"),
+    "eta_cutoff": Bounds(0, 1, "above"),
 }

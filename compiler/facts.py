@@ -33,17 +33,19 @@ class DataFacts(Struct, frozen=True):
     known: bool = True
     ungradable: Mapping[str, Lack] = field(default_factory=dict)  # metric -> first row that lacks
     databases: Mapping[str, int] = field(default_factory=dict)  # named by rows -> first that does
+    longest: tuple[int, str] | None = None  # the row that asks most, and what it asks
 
 
 class StudentFacts(Struct, frozen=True):
     """``sha256`` is None for a model on the hub, ``parameters`` where nothing tells, ``shape``
     where no ``config.json`` was read. ``modules`` has the rank of each module's weights, where the
-    files are at hand."""
+    files are at hand, in ``folder``."""
 
     sha256: str | None
     parameters: float | None
     shape: Shape | None = None
     modules: Mapping[str, int] = field(default_factory=dict)
+    folder: Path | None = None
 
 
 class GraderFacts(Struct, frozen=True):

@@ -40,6 +40,7 @@ from dagent.compiler.passes.check_lora import check_lora
 from dagent.compiler.passes.check_prices import check_prices
 from dagent.compiler.passes.check_programs import check_programs
 from dagent.compiler.passes.check_student import check_student
+from dagent.compiler.passes.check_tokens import check_tokens
 from dagent.compiler.passes.check_train import check_train
 from dagent.compiler.passes.order import order
 from dagent.compiler.passes.prune import prune
@@ -207,6 +208,7 @@ def _checked_arm(
     data = check_data(spec, project, settings, diagnostics)
     student = check_student(spec, project, settings, diagnostics)
     check_lora(spec, student, diagnostics)
+    check_tokens(spec, data, student, diagnostics)
     programs, whole = check_programs(spec, project, diagnostics)
     documents = check_engineer(spec, project, diagnostics)
     prices, price_lists = check_prices(spec, project, diagnostics)

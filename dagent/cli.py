@@ -72,6 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         if args.debug:
             raise
+        if sys.stderr.isatty():
+            print(file=sys.stderr)  # the terminal wrote ^C on this line
         print("interrupted; what was finished is kept", file=sys.stderr)
         return 130
     except BrokenPipeError:

@@ -54,7 +54,7 @@ def _check(
     for name, value in given.items():
         found = problem(name, value, of, owned)
         if found is None and (path[0] == "train" or path[-1] == "lora"):
-            found = _out_of_bounds(name, value)
+            found = _out_of_bounds(name, value, of)
         if found is not None:
             clean = False
             span = (spec.key if found.of_key else spec.at)(*path, name)
@@ -88,7 +88,7 @@ def problem(name: str, value: Any, of: Table, owned: Mapping[str, str]) -> Probl
     if isinstance(value, float) and not math.isfinite(value):
         return Problem("E603", f"`{name}` is not finite", "write a number")
     if argument.types and not any(_is(value, kind) for kind in argument.types):
-        return _wrong_type(name, argument)
+        return _wrong_type(name, value, argument)
     if isinstance(value, str) and argument.choices and not _chosen(value, argument.choices):
         nearest = did_you_mean(value, argument.choices, "one of: " + ", ".join(argument.choices))
         return Problem("E611", f"`{name}` takes no `{value}`", nearest)
@@ -104,42 +104,43 @@ def versions_of(table: Table) -> str:
     return known + (f"; installed: {', '.join(other)}" if other else "")
 
 
-def _out_of_bounds(name: str, value: Any) -> Problem | None:
-    if name not in arguments.TRAINING or not _is(value, "number"):
+def _out_of_bounds(name: str, value: Any, of: Table) -> Problem | None:
+    bounds = arguments.OF_STAGE.get((of.config, name)) or arguments.TRAINING.get(name)
+    if bounds is None or not _is(value, "number") or value in bounds:
         return None
-    least, included, most = arguments.TRAINING[name]
-    if least < value <= most or (included and value == least):
-        return None
-    return Problem("E612", f"`{name}` is {_bounds(least, included, most)}", None)
+    remedy = _default(of.arguments[name]) or "correct the number"
+    return Problem("E612", f"`{name}` is {bounds}", remedy)
 
 
-def _bounds(least: float, included: bool, most: float) -> str:
-    bounds = f"{'at least' if included else 'above'} {least:g}"
-    return bounds + (f" and at most {most:g}" if math.isfinite(most) else "")
-
-
-def _wrong_type(name: str, argument: Argument) -> Problem:
+def _wrong_type(name: str, value: Any, argument: Argument) -> Problem:
     wanted = [shown(kind) for kind in argument.types if kind != "null" and shown(kind)]
     python = [kind for kind in argument.types if not shown(kind)]
     if not wanted and python:
         message = f"`{name}` takes a Python `{python[0]}`, which a spec cannot hold"
         return Problem("E610", message, "remove it")
     words = " or ".join(wanted) or "null"
+    message = f"`{name}` takes {words}"
+    if isinstance(value, str):
+        endless = value.lstrip("+-.").lower() in ("nan", "inf", "infinity")
+        message += f", and `{value}` is {'not finite' if endless else 'a text'}"
+    return Problem("E603", message, _default(argument) or f"write {words}")
+
+
+def _default(argument: Argument) -> str | None:
     default = argument.default
-    remedy = f"write {words}" if default is None else f"the default is `{_written(default)}`"
-    return Problem("E603", f"`{name}` takes {words}", remedy)
+    return None if default is None else f"the default is `{_written(default)}`"
 
 
 def _check_sampling(spec: Spec, diagnostics: Diagnostics) -> None:
     given = spec.student.generation
-    for name, (least, included, most) in arguments.SAMPLING.items():
+    for name, bounds in arguments.SAMPLING.items():
         value = given.get(name)
         if value is None:
             continue
         place = spec.at("student", "generation", name)
-        if not (least < value <= most or (included and value == least)):
-            bounds = _bounds(least, included, most)
-            remedy = "for greedy answers leave it out" if name == "temperature" else None
+        if value not in bounds:
+            greedy = name == "temperature"
+            remedy = "for greedy answers leave it out" if greedy else "correct the number"
             diagnostics.error("E612", f"`{name}` is {bounds}", place, remedy)
         elif given.get("do_sample") is False:
             diagnostics.error(

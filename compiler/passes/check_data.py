@@ -66,6 +66,9 @@ def _facts(spec: Spec, item: Loaded) -> DataFacts:
         difficulties=tuple(sorted(difficulties, key=lambda d: (isinstance(d, str), d))),
         ungradable=_ungradable(spec, item),
         databases=_databases(item.rows),
+        longest=max(
+            ((r.number, r.prompt) for r in item.rows), key=lambda r: len(r[1]), default=None
+        ),
     )
 
 

@@ -185,7 +185,7 @@ def _facts(folder: Path, settings: Settings) -> StudentFacts:
         parameters = float(sum(math.prod(shape) for shape in tensors.values())) or None
         modules = {n.rpartition(".")[0]: len(s) for n, s in sorted(tensors.items()) if "." in n}
         shape = _shape(folder, parameters)
-        return StudentFacts(content_digest(folder), parameters, shape, modules)
+        return StudentFacts(content_digest(folder), parameters, shape, modules, folder)
 
     facts: StudentFacts = settings.recall(folder, _facts, read)
     return facts

@@ -77,6 +77,23 @@ def _check_sizes(spec: Spec, index: int, diagnostics: Diagnostics) -> None:
         )
     if stage.stage not in REWARDED:
         return
+    drawn = stage.args.get("generation_batch_size")
+    if isinstance(drawn, int) and (drawn < batch or drawn % batch):
+        diagnostics.error(
+            "E644",
+            f"{drawn} answers are drawn at a time, and a batch takes {batch}: that leaves a rest",
+            spec.at("train", index, "generation_batch_size"),
+            "make it a multiple of `per_device_train_batch_size`",
+        )
+        return
+    if drawn is not None and stage.args.get("steps_per_generation") is not None:
+        diagnostics.error(
+            "E644",
+            "`generation_batch_size` and `steps_per_generation` say the same in two ways",
+            spec.key("train", index, "steps_per_generation"),
+            "keep one of the two",
+        )
+        return
     answers = _number(stage, "num_generations")
     together = stage.args.get("generation_batch_size") or batch * (
         stage.args.get("steps_per_generation") or _number(stage, "gradient_accumulation_steps")

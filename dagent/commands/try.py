@@ -22,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "prompt",
         nargs="?",
         metavar="PROMPT",
-        help="- reads it from standard input; without one, a prompt a line until Ctrl-D",
+        help="- takes all of standard input for one; without it, a prompt a line (\\n is a new line)",
     )
     parser.add_argument(
         "--execution", metavar="ID", help="the first letters of its id; default: the latest"
@@ -44,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
         stack.callback(worker.stop)
         worker.start()
         for prompt in _prompts(args.prompt):
+            if told := too_long(found, prompt):
+                print(f"warning: {told}", file=sys.stderr, flush=True)
             answers = ask(worker, found, prompt, ends)
             if args.json:
                 print(json.dumps({"prompt": prompt, **answers}, ensure_ascii=False), flush=True)
@@ -59,6 +61,23 @@ def ask(worker: Worker, found: Outcome, prompt: str, ends: Sequence[str]) -> dic
         end: worker.call("answer", model=str(models[end]), prompts=[prompt], **found.answering)[0]
         for end in ends
     }
+
+
+def too_long(found: Outcome, prompt: str) -> str | None:
+    """What to say of a prompt that, with an answer, the student's context does not hold. What a
+    chat template adds is not counted."""
+    from dagent.compiler.context import context, count_tokens
+
+    holds, answer = context(found.base), found.answering["max_new_tokens"]
+    if holds is None or len(prompt.encode()) + answer <= holds:  # no token is shorter than a byte
+        return None
+    asked = count_tokens(found.base, prompt)
+    if asked is None or asked + answer <= holds:
+        return None
+    return (
+        f"the prompt takes {asked:,} tokens and an answer up to {answer:,}, and the student's "
+        f"context holds {holds:,}: what it says beyond that means nothing"
+    )
 
 
 def shown(answers: Mapping[str, str], number: int) -> str:
@@ -77,18 +96,22 @@ def shown(answers: Mapping[str, str], number: int) -> str:
 
 
 def _prompts(given: str | None) -> Iterator[str]:
-    """The one given; all of standard input for ``-`` or a pipe; else what a person types."""
-    if given not in (None, "-"):
-        yield str(given)
-    elif given == "-" or not sys.stdin.isatty():
+    """The one given; all of standard input for ``-``; else a prompt a line, typed or from a pipe."""
+    if given == "-":
         yield sys.stdin.read().rstrip("\n")
+    elif given is not None:
+        yield given
     else:
-        print("A prompt a line; \\n is a new line; Ctrl-D ends.", file=sys.stderr)
-        while True:
-            try:
-                line = input("› ").replace("\\n", "\n")
-            except EOFError:
-                print()
-                return
+        for line in _typed() if sys.stdin.isatty() else sys.stdin:
             if line.strip():
-                yield line
+                yield line.rstrip("\n").replace("\\n", "\n")
+
+
+def _typed() -> Iterator[str]:
+    print("A prompt a line; \\n is a new line; Ctrl-D ends.", file=sys.stderr)
+    while True:
+        try:
+            yield input("› ")
+        except EOFError:
+            print()
+            return

@@ -120,6 +120,21 @@ CODES = {
         "  lora { target_modules = [c_attn] }\n}",
         "Name the student's own linear layers, or write `target_modules = all-linear`.",
     ),
+    "E618": Code(
+        "more tokens than the student's context holds",
+        "A question and its answer, or a row to train on, may take more tokens than the context of "
+        "the student, whose `config.json` is here, holds (`max_position_embeddings`).",
+        "Beyond its context a model writes nonsense, or fails after the data have been paid for.",
+        'student { model = "builtin:tiny-python"  max_new_tokens = 4096 tokens }',
+        "Allow fewer tokens, leave long rows out by `where`, or name a student that holds more.",
+    ),
+    "E619": Code(
+        "token that the tokenizer does not have",
+        "`eos_token` or `pad_token` of a stage is no token of the student's tokenizer.",
+        "TRL would refuse it after the data have been paid for.",
+        'train sft { eos_token = "<|end|>" }',
+        "Use the token suggested, or remove the argument.",
+    ),
     "E620": Code(
         "config of no known tool",
         "The file given to `--from` is no training config of Axolotl, LLaMA-Factory or Oumi.",

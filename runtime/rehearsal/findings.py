@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from dagent.compiler.context import context, count_tokens
 from dagent.compiler.plan import Plan, Step
 from dagent.runtime.lm.ready import unready
 from dagent.runtime.rehearsal.answers import MARK
@@ -85,17 +86,9 @@ def look_for_students_room(
     model: Path, questions: Collection[str], new_tokens: int, found: Rehearsal
 ) -> None:
     """Whether a student whose files are here holds the longest question and an answer to it."""
-    config, tokenizer = model / "config.json", model / "tokenizer.json"
-    if not (questions and config.is_file() and tokenizer.is_file()):
-        return
-    window = json.loads(config.read_text(encoding="utf-8")).get("max_position_embeddings")
-    try:
-        from tokenizers import Tokenizer
-    except ImportError:
-        return
-    longest = max(questions, key=len)
-    asked = len(Tokenizer.from_file(str(tokenizer)).encode(longest).ids)
-    if isinstance(window, int) and asked + new_tokens > window:
+    window = context(model) if questions else None
+    asked = None if window is None else count_tokens(model, max(questions, key=len))
+    if window is not None and asked is not None and asked + new_tokens > window:
         found.broke(
             "student",
             f"its longest question takes {asked:,} tokens, an answer may take {new_tokens:,}, and "

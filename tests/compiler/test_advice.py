@@ -9,6 +9,7 @@ import pytest
 
 from dagent.dsl.diagnostics import Diagnostic
 
+TEACHER = {"teacher_model_name_or_path": "./model"}
 CSV = "number;body;team\n" + "".join(f"{n};ticket {n};a\n" for n in range(30))
 
 
@@ -137,6 +138,8 @@ def test_a_misspelt_reference_is_one_finding(project: Any) -> None:
     ("change", "said"),
     [
         ({"train": [{"stage": "sft", "learning_rate": -1e-4}]}, "`learning_rate` is above 0"),
+        ({"train": [{"stage": "sft", "adam_beta1": 1}]}, "`adam_beta1` is at least 0 and below 1"),
+        ({"train": [{"stage": "gkd", **TEACHER, "beta": 2}]}, "`beta` is at least 0 and at most 1"),
         ({"train": [{"stage": "sft", "num_train_epochs": 0}]}, "`num_train_epochs` is above 0"),
         (
             {"student": {"adapter": "lora", "lora": {"lora_dropout": 5}}},
@@ -147,8 +150,9 @@ def test_a_misspelt_reference_is_one_finding(project: Any) -> None:
 def test_an_argument_no_training_could_run_with_is_refused(
     project: Any, change: dict[str, Any], said: str
 ) -> None:
-    found = one(project, change)
+    (found,) = [d for d in found_in(project, change) if d.code != "E640"]
     assert (found.code, found.message) == ("E612", said)
+    assert str(found.suggestion).startswith(("the default is", "correct the number"))
 
 
 def test_a_misspelt_guard_is_one_finding(project: Any) -> None:
@@ -161,3 +165,45 @@ def test_an_import_that_is_no_spec_is_told_where_it_stands(project: Any) -> None
     (project.folder / "a.json").write_text("{}")
     found = one(project, {"import": ["a.json"]})
     assert (found.code, found.span.text if found.span else "") == ("E006", '"a.json"')
+
+
+def test_a_question_that_leaves_no_room_for_an_answer_is_warned_of(project: Any) -> None:
+    rows = [json.loads(line) for line in (project.folder / "dev.jsonl").read_text().splitlines()]
+    project.write_rows("dev.jsonl", [*rows, {**rows[0], "prompt": "abcdefghij" * 11}])
+    student = {"model": "builtin:tiny-python", "max_new_tokens": "32 tokens"}
+    found = one(project, {"student": student})
+    assert (found.code, found.severity) == ("E618", "warning")
+    assert found.span is not None
+    assert found.span.text == '"dev.jsonl"'
+    asked = int(found.message.split(" asks ")[1].split()[0])
+    assert f"row {len(rows) + 1} of `dev.jsonl`" in found.message
+    room = 128 - asked
+    assert f"lower `max_new_tokens` of `student` to {room}" in str(found.suggestion)
+    student["max_new_tokens"] = f"{room} tokens"
+    assert found_in(project, {"student": student}) == []
+
+
+@pytest.mark.parametrize(
+    ("stage", "key"),
+    [("grpo", "max_completion_length"), ("gkd", "max_new_tokens"), ("sft", "max_length")],
+)
+def test_a_stage_is_held_to_the_students_context(project: Any, stage: str, key: str) -> None:
+    teacher = TEACHER if stage == "gkd" else {}
+    change = {"student": {"model": "builtin:tiny-python"}, "train": [{"stage": stage, **teacher}]}
+    change["train"][0][key] = 4096
+    (found,) = [d for d in found_in(project, change) if d.code != "E640"]
+    assert (found.code, found.span and found.span.text) == ("E618", "4096")
+    assert found.severity == ("warning" if key == "max_length" else "error")
+
+
+def test_a_token_that_the_tokenizer_has_is_let_be(project: Any) -> None:
+    student = {"model": "builtin:tiny-python"}
+    known = {"student": student, "train": [{"stage": "sft", "eos_token": "<|end|>"}]}
+    assert found_in(project, known) == []
+    known["train"][0]["eos_token"] = "<|ned|>"
+    assert one(project, known).suggestion == "did you mean `<|end|>`?"
+
+
+def test_what_no_number_is_is_said(project: Any) -> None:
+    found = one(project, {"train": [{"stage": "sft", "learning_rate": "nan"}]})
+    assert found.message == "`learning_rate` takes a number, and `nan` is not finite"

@@ -25,6 +25,7 @@ TRL = [table(stage) for stage in STAGES]
         (arguments.LORA, [table("lora")]),
         (arguments.GENERATION, [table("generation")]),
         (arguments.SAMPLING, [table("generation")]),
+        (arguments.TRAINING, [*TRL, table("lora")]),
     ],
 )
 def test_what_dagent_says_of_arguments_is_of_some_that_exist(
@@ -100,3 +101,8 @@ def test_transformers_refuses_what_the_bounds_refuse(name: str, value: float) ->
     }[name]
     with pytest.raises(ValueError, match=name):
         warper(value)
+
+
+def test_bounds_of_one_stage_are_of_a_stage_that_is_there() -> None:
+    known = {t.config: t for t in TRL}
+    assert all(name in known[config].arguments for config, name in arguments.OF_STAGE)

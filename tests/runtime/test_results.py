@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import io
 import json
 import os
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -338,3 +339,26 @@ def test_base_and_champion_answer_side_by_side(
     assert main(["try", "-", "--only", "champion", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said == {"prompt": prompt, "champion": champion[n]["output"]}
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{prompt}\n\n{prompt}\\nmore\n"))
+    assert main(["try", "--only", "base", "--json"]) == 0
+    lines = [json.loads(line)["prompt"] for line in capsys.readouterr().out.splitlines()]
+    assert lines == [prompt, f"{prompt}\nmore"], "a prompt a line"
+
+
+def test_a_prompt_beyond_the_students_context_is_warned_of() -> None:
+    too_long = importlib.import_module("dagent.commands.try").too_long
+    found: Any = SimpleNamespace(base=STUDENT, answering={"max_new_tokens": 32})
+    assert too_long(found, "print(1)") is None
+    assert "context holds 128" in too_long(found, "abcdefghij" * 11)
+
+
+def test_an_interruption_is_told_on_a_line_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(args: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib.import_module("dagent.commands.try"), "run", interrupt)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(["try"]) == 130
+    assert capsys.readouterr().err == "\ninterrupted; what was finished is kept\n"

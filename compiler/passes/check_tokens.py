@@ -1,0 +1,107 @@
+"""Texts that the student's context holds, and tokens that its tokenizer knows, where its files are
+here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dagent.compiler.context import context, count_tokens, vocabulary
+from dagent.compiler.facts import DataFacts, StudentFacts
+from dagent.compiler.spec import Spec
+from dagent.dsl.diagnostics import Diagnostics
+from dagent.dsl.nearest import did_you_mean
+
+ANSWERS = ("max_completion_length", "max_new_tokens")  # how long an answer a stage lets draw
+TOKENS = ("eos_token", "pad_token")
+ROOM = 0.5  # of the context, for the answer that is advised
+
+
+def check_tokens(
+    spec: Spec, data: Mapping[str, DataFacts], student: StudentFacts, diagnostics: Diagnostics
+) -> None:
+    if student.folder is None:
+        return
+    holds = context(student.folder)
+    if holds is not None:
+        _check_answers(spec, holds, diagnostics)
+        _check_lengths(spec, holds, diagnostics)
+        if spec.student.max_new_tokens < holds:
+            _check_questions(spec, data, student, holds, diagnostics)
+    _check_known(spec, student, diagnostics)
+
+
+def _check_answers(spec: Spec, holds: int, diagnostics: Diagnostics) -> None:
+    """Answers as long as the context leave no room for a question."""
+    places = [(spec.student.max_new_tokens, ("student", "max_new_tokens"))]
+    for index, stage in enumerate(spec.train):
+        places += [(stage.args.get(name), ("train", index, name)) for name in ANSWERS]
+    for tokens, path in places:
+        if isinstance(tokens, int) and tokens >= holds:
+            diagnostics.error(
+                "E618",
+                f"an answer may take {tokens:,} tokens, and the context of `{spec.student.model}` "
+                f"holds {holds:,}, question and answer together",
+                spec.at(*path),
+                f"write {int(ROOM * holds):,} or less, or name a student with a longer context",
+            )
+
+
+def _check_lengths(spec: Spec, holds: int, diagnostics: Diagnostics) -> None:
+    """What is cut to more than the context is not cut enough; rows may be short all the same."""
+    for index, stage in enumerate(spec.train):
+        longest = stage.args.get("max_length")
+        if isinstance(longest, int) and longest > holds:
+            diagnostics.warn(
+                "E618",
+                f"rows are cut to {longest:,} tokens, and the context of `{spec.student.model}` "
+                f"holds {holds:,}",
+                spec.at("train", index, "max_length"),
+                f"write {holds:,} or less",
+            )
+
+
+def _check_questions(
+    spec: Spec,
+    data: Mapping[str, DataFacts],
+    student: StudentFacts,
+    holds: int,
+    diagnostics: Diagnostics,
+) -> None:
+    """The longest question of each set, and an answer to it. What a chat template adds is not
+    counted, so that what is said is so."""
+    assert student.folder is not None
+    answer = spec.student.max_new_tokens
+    for given in spec.data:
+        longest = data[given.name].longest if given.name in data else None
+        if longest is None:
+            continue
+        row, prompt = longest
+        if len(prompt.encode()) + answer <= holds:  # no token is shorter than a byte
+            continue
+        asked = count_tokens(student.folder, prompt)
+        if asked is not None and asked + answer > holds:
+            room = holds - asked
+            diagnostics.warn(
+                "E618",
+                f"row {row} of `{given.title}` asks {asked:,} tokens, an answer may take "
+                f"{answer:,}, and the context of `{spec.student.model}` holds {holds:,}",
+                spec.at("data", given.name, *given.source[:1]),
+                (f"lower `max_new_tokens` of `student` to {room:,}, " if room > 0 else "")
+                + "leave such rows out by `where`, or name a student with a longer context",
+            )
+
+
+def _check_known(spec: Spec, student: StudentFacts, diagnostics: Diagnostics) -> None:
+    """TRL refuses a token that the tokenizer has not, when rows have been paid for."""
+    assert student.folder is not None
+    for index, stage in enumerate(spec.train):
+        for name in TOKENS:
+            token = stage.args.get(name)
+            known = vocabulary(student.folder) if isinstance(token, str) else None
+            if known is not None and token not in known:
+                diagnostics.error(
+                    "E619",
+                    f"the tokenizer of `{spec.student.model}` has no token `{token}`",
+                    spec.at("train", index, name),
+                    did_you_mean(str(token), known, "remove it, to end answers by the model's own"),
+                )
