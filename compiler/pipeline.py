@@ -208,7 +208,7 @@ def _checked_arm(
     data = check_data(spec, project, settings, diagnostics)
     student = check_student(spec, project, settings, diagnostics)
     check_lora(spec, student, diagnostics)
-    check_tokens(spec, data, student, diagnostics)
+    check_tokens(spec, data, student, settings, diagnostics)
     programs, whole = check_programs(spec, project, diagnostics)
     documents = check_engineer(spec, project, diagnostics)
     prices, price_lists = check_prices(spec, project, diagnostics)

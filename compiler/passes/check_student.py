@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from functools import partial
 from os.path import isfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from dagent.compiler.facts import StudentFacts, inside
 from dagent.compiler.memory import Shape, shape_of_config
 from dagent.compiler.settings import Settings
 from dagent.compiler.spec import Spec, Student
+from dagent.compiler.weights import fault, tensors
 from dagent.dsl.diagnostics import Diagnostics
 from dagent.dsl.nearest import did_you_mean, nearest
 from dagent.dsl.source import Span
@@ -174,16 +176,18 @@ def _local(
             span,
             "save it with `save_pretrained`, which writes safetensors",
         )
-    else:
+    elif (wrong := settings.recall(folder, fault, partial(fault, folder))) is None:
         return _facts(folder, settings)
+    else:
+        diagnostics.error("E601", f"`{model}`: {wrong[0]}", span, wrong[1])
     return StudentFacts(None, None)
 
 
 def _facts(folder: Path, settings: Settings) -> StudentFacts:
     def read() -> StudentFacts:
-        tensors = _tensors(folder) or {}
-        parameters = float(sum(math.prod(shape) for shape in tensors.values())) or None
-        modules = {n.rpartition(".")[0]: len(s) for n, s in sorted(tensors.items()) if "." in n}
+        shapes = tensors(folder)
+        parameters = float(sum(math.prod(shape) for shape in shapes.values())) or None
+        modules = {n.rpartition(".")[0]: len(s) for n, s in sorted(shapes.items()) if "." in n}
         shape = _shape(folder, parameters)
         return StudentFacts(content_digest(folder), parameters, shape, modules, folder)
 
@@ -218,21 +222,3 @@ def _shape(folder: Path, parameters: float | None) -> Shape | None:
     except ValueError:
         return None
     return shape_of_config(config, parameters) if parameters and isinstance(config, dict) else None
-
-
-def _tensors(folder: Path) -> dict[str, list[int]] | None:
-    """The shape of every tensor, from the headers of the safetensors files: 8 bytes of length, then
-    JSON."""
-    found: dict[str, list[int]] = {}
-    for file in sorted(folder.glob("*.safetensors")):
-        with file.open("rb") as data:
-            size = int.from_bytes(data.read(8), "little")
-            if size > 100_000_000:  # the format's own limit on a header
-                return None
-            try:
-                header = json.loads(data.read(size))
-            except ValueError:
-                return None
-        header.pop("__metadata__", None)
-        found |= {name: tensor["shape"] for name, tensor in header.items()}
-    return found

@@ -4,9 +4,11 @@ here."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from dagent.compiler.context import context, count_tokens, vocabulary
 from dagent.compiler.facts import DataFacts, StudentFacts
+from dagent.compiler.settings import Settings
 from dagent.compiler.spec import Spec
 from dagent.dsl.diagnostics import Diagnostics
 from dagent.dsl.nearest import did_you_mean
@@ -17,7 +19,11 @@ ROOM = 0.5  # of the context, for the answer that is advised
 
 
 def check_tokens(
-    spec: Spec, data: Mapping[str, DataFacts], student: StudentFacts, diagnostics: Diagnostics
+    spec: Spec,
+    data: Mapping[str, DataFacts],
+    student: StudentFacts,
+    settings: Settings,
+    diagnostics: Diagnostics,
 ) -> None:
     if student.folder is None:
         return
@@ -26,8 +32,8 @@ def check_tokens(
         _check_answers(spec, holds, diagnostics)
         _check_lengths(spec, holds, diagnostics)
         if spec.student.max_new_tokens < holds:
-            _check_questions(spec, data, student, holds, diagnostics)
-    _check_known(spec, student, diagnostics)
+            _check_questions(spec, data, student, holds, settings, diagnostics)
+    _check_known(spec, student, settings, diagnostics)
 
 
 def _check_answers(spec: Spec, holds: int, diagnostics: Diagnostics) -> None:
@@ -65,6 +71,7 @@ def _check_questions(
     data: Mapping[str, DataFacts],
     student: StudentFacts,
     holds: int,
+    settings: Settings,
     diagnostics: Diagnostics,
 ) -> None:
     """The longest question of each set, and an answer to it. What a chat template adds is not
@@ -78,7 +85,8 @@ def _check_questions(
         row, prompt = longest
         if len(prompt.encode()) + answer <= holds:  # no token is shorter than a byte
             continue
-        asked = count_tokens(student.folder, prompt)
+        count = partial(count_tokens, student.folder, prompt)
+        asked = settings.recall(student.folder, (count_tokens, prompt), count)
         if asked is not None and asked + answer > holds:
             room = holds - asked
             diagnostics.warn(
@@ -91,17 +99,21 @@ def _check_questions(
             )
 
 
-def _check_known(spec: Spec, student: StudentFacts, diagnostics: Diagnostics) -> None:
+def _check_known(
+    spec: Spec, student: StudentFacts, settings: Settings, diagnostics: Diagnostics
+) -> None:
     """TRL refuses a token that the tokenizer has not, when rows have been paid for."""
     assert student.folder is not None
     for index, stage in enumerate(spec.train):
         for name in TOKENS:
             token = stage.args.get(name)
-            known = vocabulary(student.folder) if isinstance(token, str) else None
+            if not isinstance(token, str):
+                continue
+            known = settings.recall(student.folder, vocabulary, partial(vocabulary, student.folder))
             if known is not None and token not in known:
                 diagnostics.error(
                     "E619",
                     f"the tokenizer of `{spec.student.model}` has no token `{token}`",
                     spec.at("train", index, name),
-                    did_you_mean(str(token), known, "remove it, to end answers by the model's own"),
+                    did_you_mean(token, known, "remove it, to end answers by the model's own"),
                 )

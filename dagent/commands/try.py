@@ -22,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "prompt",
         nargs="?",
         metavar="PROMPT",
-        help="- takes all of standard input for one; without it, a prompt a line (\\n is a new line)",
+        help="- takes all of standard input for one; without it, each of its lines is one",
     )
     parser.add_argument(
         "--execution", metavar="ID", help="the first letters of its id; default: the latest"
@@ -96,7 +96,7 @@ def shown(answers: Mapping[str, str], number: int) -> str:
 
 
 def _prompts(given: str | None) -> Iterator[str]:
-    """The one given; all of standard input for ``-``; else a prompt a line, typed or from a pipe."""
+    """The one given; all of standard input for ``-``; else each line, typed or piped."""
     if given == "-":
         yield sys.stdin.read().rstrip("\n")
     elif given is not None:

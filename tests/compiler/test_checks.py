@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -316,6 +317,29 @@ def test_a_pickle_is_refused(project: Any) -> None:
     (found,) = [d for d in check(project.spec()) if d.severity == "error"]
     assert found.code == "E601"
     assert "pickle" in found.message
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda whole: whole[:-1], "is cut short: it has"),
+        (lambda whole: whole[:20], "is no safetensors file, or was cut short"),
+        (lambda _: b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS"),
+    ],
+)
+def test_weights_that_were_not_wholly_downloaded(project: Any, made: Any, said: str) -> None:
+    file = project.folder / "model" / "model.safetensors"
+    file.write_bytes(made(file.read_bytes()))
+    (found,) = [d for d in check(project.spec()) if d.severity == "error"]
+    assert (found.code, said in found.message) == ("E601", True), found.message
+    assert found.suggestion
+
+
+def test_a_part_of_the_weights_that_is_missing_is_named(project: Any) -> None:
+    index = {"weight_map": {"w": "model.safetensors", "v": "model-2.safetensors"}}
+    (project.folder / "model/model.safetensors.index.json").write_text(json.dumps(index))
+    (found,) = [d for d in check(project.spec()) if d.severity == "error"]
+    assert "`model-2.safetensors`, which its index names, is not there" in found.message
 
 
 def test_a_link_out_of_the_project_is_refused(project: Any, tmp_path_factory: Any) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+UNTRAINED = (2).to_bytes(8, "little") + b"{}"  # a safetensors file without tensors
 SPEC = """\
 domain { name = sums  goal = "Add numbers." }
 data dev  { role = dev   path = "dev.jsonl" }
@@ -56,7 +57,7 @@ def make_project(folder: Path, spec: str = SPEC) -> Path:
     student = folder / "student"
     student.mkdir()
     (student / "config.json").write_text('{"model_type": "stub"}')
-    (student / "model.safetensors").write_text("{}")
+    (student / "model.safetensors").write_bytes(UNTRAINED)
     for name, first, size in (("dev", 0, 80), ("test", 400, 120)):
         rows = []
         for i in range(size):
@@ -94,7 +95,8 @@ class StubWorker:
         return {"rows": len(rows), "loss": 0.5, "stages": [{"stage": "sft", "rows": len(rows)}]}
 
     def _answer(self, request: dict[str, Any]) -> list[str]:
-        known = json.loads((Path(request["model"]) / "model.safetensors").read_text())
+        told = (Path(request["model"]) / "model.safetensors").read_bytes()
+        known = {} if told == UNTRAINED else json.loads(told)
         answers = []
         for prompt in request["prompts"]:
             a, b = map(int, prompt.split("+"))

@@ -339,10 +339,10 @@ def test_base_and_champion_answer_side_by_side(
     assert main(["try", "-", "--only", "champion", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said == {"prompt": prompt, "champion": champion[n]["output"]}
-    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{prompt}\n\n{prompt}\\nmore\n"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{prompt}\n\n{base[0]['prompt']}\n"))
     assert main(["try", "--only", "base", "--json"]) == 0
     lines = [json.loads(line)["prompt"] for line in capsys.readouterr().out.splitlines()]
-    assert lines == [prompt, f"{prompt}\nmore"], "a prompt a line"
+    assert lines == [prompt, base[0]["prompt"]], "a prompt a line"
 
 
 def test_a_prompt_beyond_the_students_context_is_warned_of() -> None:
