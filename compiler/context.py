@@ -26,7 +26,8 @@ def context_of(config: Mapping[str, Any]) -> int | None:
     """
     text = config.get("text_config")
     said = text if isinstance(text, dict) else config
-    found = next((said[name] for name in _NAMES if isinstance(said.get(name), int)), None)
+    bounds = (said.get(name) for name in _NAMES)
+    found = next((bound for bound in bounds if isinstance(bound, int)), None)
     rope = said.get("rope_parameters") or said.get("rope_scaling")
     if found is None or not isinstance(rope, dict):
         return found

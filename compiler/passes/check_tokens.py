@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from dagent.compiler.context import context, count_tokens, vocabulary
 from dagent.compiler.facts import DataFacts, StudentFacts
@@ -38,7 +39,9 @@ def check_tokens(
 
 def _check_answers(spec: Spec, holds: int, diagnostics: Diagnostics) -> None:
     """Answers as long as the context leave no room for a question."""
-    places = [(spec.student.max_new_tokens, ("student", "max_new_tokens"))]
+    places: list[tuple[Any, tuple[str | int, ...]]] = [
+        (spec.student.max_new_tokens, ("student", "max_new_tokens"))
+    ]
     for index, stage in enumerate(spec.train):
         places += [(stage.args.get(name), ("train", index, name)) for name in ANSWERS]
     for tokens, path in places:

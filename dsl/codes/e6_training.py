@@ -132,7 +132,7 @@ CODES = {
         "token that the tokenizer does not have",
         "`eos_token` or `pad_token` of a stage is no token of the student's tokenizer.",
         "TRL would refuse it after the data have been paid for.",
-        'train sft { eos_token = "<|end|>" }',
+        'student { model = "builtin:tiny-python" }\ntrain sft { eos_token = "<|im_end|>" }',
         "Use the token suggested, or remove the argument.",
     ),
     "E620": Code(
