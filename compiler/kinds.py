@@ -83,14 +83,14 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             "gate",
-            6,
+            7,
             ("model", "answers"),
             ("champion", "current", "answers", "kept", "aside", "archive", "decision"),
             "accepts the new student or keeps the champion",
         ),
-        Kind("compare", 2, (), ("comparison",), "compares the arms over their seeds"),
+        Kind("compare", 3, (), ("comparison",), "compares the arms over their seeds"),
         Kind(
-            "result", 5, ("base", "champion", "select", "archive"), ("result",), "quotes the gain"
+            "result", 6, ("base", "champion", "select", "archive"), ("result",), "quotes the gain"
         ),
     )
 }

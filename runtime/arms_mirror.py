@@ -100,7 +100,7 @@ def _table(found: Any) -> Table:
             "loop ahead pp",
             "ahead low",
             "ahead high",
-            "p (Holm)",
+            "two-sided p (Holm)",
         ),
         tuple(rows),
     )

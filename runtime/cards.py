@@ -16,7 +16,7 @@ from dagent.compiler.quantity import how_many
 from dagent.runtime import projection as show
 from dagent.runtime.outcome import Outcome
 from dagent.runtime.report import facts, recipe
-from dagent.runtime.report.parts import looked, p_value, verdict
+from dagent.runtime.report.parts import how_tested, looked, p_value, verdict
 from dagent.runtime.rows import Row
 
 
@@ -66,7 +66,7 @@ def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
         f"| base | {100 * end['base']['test']:.1f} % |\n"
         f"| this model | {100 * end['champion']['test']:.1f} % |\n"
         f"| gain | {end['gain']['test_pp']:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, "
-        f"{p_value(end['gain']['p'])} (exact, paired): {verdict(low, high)[0]} |",
+        f"{how_tested(end['gain'])}: {verdict(end['gain'])[0]} |",
         _further(end.get("metrics") or ()),
         _watched(watched),
         "\n".join(goals),
@@ -123,7 +123,7 @@ def _further(metrics: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(
         f"- {m['name']} on test: {100 * m['base']:.1f} % → {100 * m['champion']:.1f} %, "
         f"{m['gain_pp']:+.1f} points, 95 % interval {m['ci'][0]:+.1f} to {m['ci'][1]:+.1f}, "
-        f"{p_value(m['p_holm'])} adjusted by Holm's method"
+        f"two-sided {p_value(m['p_holm'])} adjusted by Holm's method for {len(metrics)} metrics"
         for m in metrics[1:]
     )
 
@@ -139,7 +139,7 @@ def _watched(watched: Sequence[Mapping[str, Any]]) -> str:
         for g in watched
     )
     return (
-        "Beside test; p paired, adjusted by Holm's method:\n\n"
+        "Beside test; p paired, two-sided, adjusted by Holm's method:\n\n"
         "| set or task | metric | rows | base | this model | difference |\n"
         "|---|---|---|---|---|---|\n" + "\n".join(rows)
     )

@@ -36,11 +36,14 @@ class Change:
         }
 
 
-def change(old: Sequence[Row], new: Sequence[Row], metric: Mapping[str, Any]) -> Change:
-    """From ``old`` to ``new``, which pair row by row."""
+def change(
+    old: Sequence[Row], new: Sequence[Row], metric: Mapping[str, Any], *, same: bool = False
+) -> Change:
+    """From ``old`` to ``new``, which pair row by row; of the ``same`` student nothing changes, and
+    that is certain."""
     before, after = scores(old, metric["name"]), scores(new, metric["name"])
     counts = weights(old, metric)
-    low, high = difference_interval(before, after, counts)
+    low, high = (0.0, 0.0) if same else difference_interval(before, after, counts)
     return Change(
         len(old),
         average(before, old, metric),
@@ -52,12 +55,16 @@ def change(old: Sequence[Row], new: Sequence[Row], metric: Mapping[str, Any]) ->
 
 
 def on_guard(
-    guard: Mapping[str, Any], inputs: Mapping[str, Artifact], challenger: str = "guard"
+    guard: Mapping[str, Any],
+    inputs: Mapping[str, Artifact],
+    challenger: str = "guard",
+    *,
+    same: bool = False,
 ) -> Change:
     """What a student changed on a guard against the base."""
     paths = (inputs[f"{who}.{guard['set']}"].path for who in ("base_guard", challenger))
     old, new = (read_rows(path) for path in paths)
-    return change(old, new, metric_of(guard))
+    return change(old, new, metric_of(guard), same=same)
 
 
 def metric_of(guard: Mapping[str, Any]) -> dict[str, Any]:

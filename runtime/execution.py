@@ -254,7 +254,7 @@ def _end(run: Run, lane: Lane, result_step: str, events: list[Event]) -> dict[st
             "select": select[number],
             "test": result["champion"]["test"],
         },
-        "gain": {k: result["gain"][k] for k in ("test_pp", "relative", "ci", "p")},
+        "gain": {k: result["gain"][k] for k in ("test_pp", "relative", "ci", "p", "by")},
         "requirements": result["requirements"],
         "met": all(r["met"] for r in result["requirements"]),
         **{key: result[key] for key in ("metrics", "watched", "programs") if key in result},

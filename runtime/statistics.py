@@ -15,7 +15,7 @@ class Paired:
     """Two graded runs over the same rows.
 
     ``difference`` is mean(new) - mean(old) in 0..1; ``better``, ``worse`` are one-sided p-values;
-    ``fixed`` and ``broken`` count the rows that went up and down.
+    ``fixed`` and ``broken`` count the rows that went up and down; ``by`` names the test.
     """
 
     difference: float
@@ -23,6 +23,7 @@ class Paired:
     worse: float
     fixed: int
     broken: int
+    by: str
 
     @property
     def two_sided(self) -> float:
@@ -45,7 +46,8 @@ def paired_test(
     changed = fixed + broken
     better = worse = 1.0
     differences = _differences(old, new, weights)
-    if changed and weights is None and {*old, *new} <= {0, 1}:
+    exact = weights is None and {*old, *new} <= {0, 1}
+    if changed and exact:
         better = float(stats.binomtest(fixed, changed, alternative="greater").pvalue)
         worse = float(stats.binomtest(fixed, changed, alternative="less").pvalue)
     elif changed:
@@ -53,7 +55,8 @@ def paired_test(
     difference = (sum(new) - sum(old)) / len(old) if old else 0.0
     if weights is not None:
         difference = float(differences.mean())
-    return Paired(difference, better, worse, fixed, broken)
+    by = "exact McNemar test" if exact else "paired permutation test"
+    return Paired(difference, better, worse, fixed, broken, by)
 
 
 def _differences(
@@ -65,8 +68,11 @@ def _differences(
 
 def _flipped(differences: Any, alternative: str) -> float:
     """One-sided p of the mean difference when every difference's sign is a coin's."""
+    moved = differences[differences != 0]
+    if moved.size == 1:  # scipy wants two; one that is nothing has no sign to flip
+        moved = np.append(moved, 0.0)
     found = stats.permutation_test(
-        (differences[differences != 0],),
+        (moved,),
         lambda x, axis: np.mean(x, axis=axis),
         permutation_type="samples",
         alternative=alternative,
@@ -85,11 +91,18 @@ def difference_interval(
     seed: int = 0,
 ) -> tuple[float, float]:
     """Bootstrap interval (BCa, 9,999 resamples of rows) of the mean paired difference, in 0..1.
-    ``weights`` as in ``paired_test``; the sizes of the skills count as drawn, which widens it."""
+    ``weights`` as in ``paired_test``; the sizes of the skills count as drawn, which widens it.
+
+    Rows that all changed alike, most often not at all, leave a bootstrap no spread, and yet others
+    may change otherwise: as many as the exact bound allows of which none was seen.
+    """
     differences = _differences(old, new, weights)
-    if differences.size < 2 or np.ptp(differences) == 0:
-        mean = float(differences.mean()) if differences.size else 0.0
-        return mean, mean
+    if differences.size == 0:
+        return -1.0, 1.0
+    if np.ptp(differences) == 0:
+        mean, rows = float(differences.mean()), _effective(differences.size, weights)
+        unseen = float(stats.beta.ppf((1 + confidence) / 2, 1, rows))
+        return mean - unseen * (1 + mean), mean + unseen * (1 - mean)
     found = stats.bootstrap(
         (differences,),
         np.mean,
@@ -121,10 +134,13 @@ def _weighted_interval(
 ) -> tuple[float, float]:
     from statsmodels.stats.proportion import proportion_confint
 
-    mean = float(np.average(scores, weights=weights))
-    effective = len(weights) ** 2 / sum(w * w for w in weights)
+    mean, effective = float(np.average(scores, weights=weights)), _effective(len(scores), weights)
     low, high = proportion_confint(mean * effective, effective, 1 - confidence, "wilson")
     return float(low), float(high)
+
+
+def _effective(rows: int, weights: Sequence[float] | None) -> float:
+    return rows if weights is None else rows**2 / sum(w * w for w in weights)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from dagent.runtime.lanes import Lanes
 from dagent.runtime.shortfall import shortfall_words
 from dagent.runtime.status import SOMETIMES, sometimes_words
 from dagent.runtime.store import Action
+from dagent.runtime.wording import adjusted_p, between, beyond_noise, no_spread, two_sided
 
 FIRST_WORD = 60.0  # seconds into a step, without a terminal; the next word comes twice as late
 
@@ -176,14 +177,14 @@ def summary(event: Event, plan: Plan) -> str:
         return comparison(event, plan)
     base, champion, gain = event["base"], event["champion"], event["gain"]
     low, high = gain["ci"]
-    sure = low > 0 or high < 0
+    sure = beyond_noise(gain["test_pp"], gain["p"])
     lines = [
         f"{plan.name}: {plan.metric} on test {100 * base['test']:.1f} % → "
         f"{100 * champion['test']:.1f} %",
         f"  gain      {gain['test_pp']:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, "
-        f"p = {gain['p']:.2g}"
+        f"{two_sided(gain['p'])}"
         + ("" if gain["relative"] is None else f" ({100 * gain['relative']:+.0f} % relative)")
-        + ("" if sure else "; not beyond noise"),
+        + (f"; {sure}" if sure.startswith("not") else ""),
         f"  champion  {_of_round(champion['round'])}, chosen on select "
         f"({100 * champion['select']:.1f} %); test was opened once, at the end",
         f"  spent     {shown(event['spent']['rounds'], 'rounds')}, "
@@ -227,7 +228,7 @@ def _moved(found: Mapping[str, Any]) -> str:
     return (
         f"{found['name']} {100 * found['base']:.1f} % → {100 * found['champion']:.1f} %, "
         f"{found['gain_pp']:+.1f} points ({low:+.1f} to {high:+.1f}), "
-        f"p = {found['p_holm']:.2g} adjusted (Holm)"
+        f"{two_sided(found['p_holm'])} adjusted (Holm)"
     )
 
 
@@ -247,17 +248,20 @@ def comparison(event: Event, plan: Plan) -> str:
     width = max(len(a["arm"]) for a in found["arms"])
     lines = [
         f"{plan.name}: {found['metric']} on test, base {100 * found['base']:.1f} %, over {over}",
-        f"  {'arm':<{width}}  {'test':>6}  {'gain, 95 % interval':<26}  the loop is ahead by",
+        f"  {'arm':<{width}}  {'test':>6}  {'gain, 95 % interval':<26}  "
+        "the loop is ahead by; p two-sided (Holm)",
     ]
     for arm in found["arms"]:
         gain = _interval(arm["gain"])
         other = ahead.get(arm["arm"])
-        lead = "" if other is None else f"{_interval(other)}, p = {other['p_holm']:.2g} (Holm)"
+        lead = "" if other is None else f"{_interval(other)}, {adjusted_p(other)}"
         lines.append(
             f"  {arm['arm']:<{width}}  {100 * arm['test']:5.1f}%  {gain:<26}  {lead}".rstrip()
         )
     for one in found["beside"]:
         lines += _beside(one, width)
+    if note := no_spread(found):
+        lines.append(f"  {note}")
     lines += [
         f"  champion  {event['best']}, {_of_round(event['champion']['round'])}, chosen on select",
         f"  spent     {how_many(event['spent']['rows'], 'rows')}, "
@@ -274,19 +278,18 @@ def comparison(event: Event, plan: Plan) -> str:
 def _beside(one: Mapping[str, Any], width: int) -> Iterator[str]:
     """A guard, or a further metric: what the champions of each arm changed there."""
     lose = one["max_drop_pp"]
-    yield f"  also {one['name']}" if lose is None else f"  guard {one['name']}, may lose {lose:.1f}"
+    of = f"also {one['name']}" if lose is None else f"guard {one['name']}, may lose {lose:.1f}"
+    yield f"  {of}; p two-sided (Holm)"
     for arm in one["arms"]:
         yield (
             f"    {arm['arm']:<{width}}  "
             f"{100 * arm['base']:.1f} % → {100 * arm['champion']:.1f} %, "
-            f"{_interval(arm)}, p = {arm['p_holm']:.2g} adjusted (Holm)"
+            f"{_interval(arm)}, {adjusted_p(arm)}"
         )
 
 
 def _interval(found: Mapping[str, Any]) -> str:
-    low, high = found["ci"]
-    between = "the seeds agree" if low is None else f"{low:+.1f} to {high:+.1f}"
-    return f"{found['pp']:+.1f} points ({between})"
+    return f"{found['pp']:+.1f} points ({between(found)})"
 
 
 def _whose(event: Event) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from dagent.compiler.detectable import detectable_gain, effective_rows, missed
 from dagent.compiler.digests import content_digest
 from dagent.compiler.facts import DataFacts, inside
 from dagent.compiler.quantity import shown
@@ -30,33 +30,6 @@ def check_criteria(spec: Spec, facts: Mapping[str, DataFacts], diagnostics: Diag
     _check_select(spec, facts, diagnostics)
 
 
-def detectable_gain(rows: float, alpha: float) -> float:
-    """The least gain that a paired test on ``rows`` rows shows 4 times in 5, as a fraction; where
-    skills count the same, ``rows`` are ``effective_rows``.
-
-    For McNemar's test the number of rows is n = (z_alpha + z_beta)^2 * psi / d^2, with d the gain
-    and psi the share of rows that the two students answer differently (Connor 1987, without the
-    small correction for d^2). Here psi = 0.3, z_beta = 0.84 (power 0.8), one side of ``alpha``.
-
-    >>> round(detectable_gain(200, 0.05), 3)
-    0.096
-    """
-    return (_quantile(1 - alpha) + 0.8416) * math.sqrt(0.3 / max(rows, 1))
-
-
-def effective_rows(sizes: Iterable[float]) -> float:
-    """As how many rows those of skills with ``sizes`` rows count when every skill counts the same.
-
-    Rows of weight w tell as much as n = (sum of w)^2 / sum of w^2 rows of one weight (Kish 1965,
-    section 11.7); with w = 1 / size that is k^2 / sum of 1 / size for k skills.
-
-    >>> effective_rows([100, 100]), round(effective_rows([180, 20]))
-    (200.0, 72)
-    """
-    sizes = [size for size in sizes if size > 0]
-    return len(sizes) ** 2 / sum(1 / size for size in sizes) if sizes else 0.0
-
-
 def select_rows(spec: Spec, facts: Mapping[str, DataFacts]) -> tuple[int, float] | None:
     """How many rows the gate decides on, and as how many they count in the first metric; ``None``
     where dev is not at hand."""
@@ -69,15 +42,6 @@ def select_rows(spec: Spec, facts: Mapping[str, DataFacts]) -> tuple[int, float]
     if spec.criteria.metrics[0].average != "macro":
         return rows, rows
     return rows, effective_rows(max(1, share * size) for size in found.skill_sizes.values())
-
-
-def _quantile(p: float) -> float:
-    """The standard normal quantile; ``statistics.NormalDist`` costs 10 ms to import."""
-    low, high = -9.0, 9.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if math.erfc(-middle / math.sqrt(2)) / 2 < p else (low, middle)
-    return low
 
 
 def _check_guards(spec: Spec, diagnostics: Diagnostics) -> None:
@@ -278,17 +242,12 @@ def _check_select(spec: Spec, facts: Mapping[str, DataFacts], diagnostics: Diagn
         )
         return
     known = select_rows(spec, facts)
-    if known is None:
+    if known is None or spec.criteria.rule != "paired":
         return
-    rows, effective = known
-    gain = detectable_gain(effective, spec.criteria.alpha)
-    if gain > COARSE:
-        dev = spec.role("dev")
-        weighed = "" if effective > rows - 1 else f", which count as {effective:.0f},"
+    if detectable_gain(known[1], spec.criteria.alpha)[0] > COARSE:
         diagnostics.warn(
             "E509",
-            f"on {rows} rows to select on{weighed} the gate sees only gains above "
-            f"{shown(gain, 'points')}",
-            spec.at("data", dev.name, "path"),
+            missed(*known, spec.criteria.alpha),
+            spec.at("data", spec.role("dev").name, "path"),
             "add dev rows: four times as many see gains half as large",
         )

@@ -14,9 +14,9 @@ from msgspec.structs import asdict, replace
 
 from dagent.compiler import arms_view, memory
 from dagent.compiler import plan as plans
+from dagent.compiler.detectable import detectable_gain, missed
 from dagent.compiler.lock import dumps as dump_lock
 from dagent.compiler.lock import lock_at, lock_path
-from dagent.compiler.passes.check_criteria import detectable_gain
 from dagent.compiler.pipeline import Compiled, compile, find_spec
 from dagent.compiler.plan import Plan, Step, input_step
 from dagent.compiler.quantity import CAPPED, shown
@@ -164,15 +164,21 @@ def summarise(compiled: Compiled) -> dict[str, Any]:
 
 def _gate(plan: Plan, effective: float | None) -> dict[str, float]:
     """How many rows the gate decides on, as how many they count where skills count the same, and
-    the least gain that it can tell from noise there."""
-    first = next(step for step in plan.steps if step.kind == "gate")
+    the gain that it finds there four times in five if the share ``changed`` of the answers does."""
+    gates = [step for step in plan.steps if step.kind == "gate"]
+    first = gates[0]
     rows = plan.step(input_step(first.inputs["answers"])).estimate.rows
-    alpha = first.params["alpha"]
-    if not rows:
+    if not rows or not any(gate.round and gate.params["rule"] == "paired" for gate in gates):
         return {}
-    counted = effective or rows[1]
-    weighed = {"effective": round(counted, 1)} if counted < rows[1] - 1 else {}
-    return {"rows": rows[1], **weighed, "detectable": round(detectable_gain(counted, alpha), 6)}
+    alpha, counted = first.params["alpha"], effective or rows[1]
+    gain, changed = (round(x, 6) for x in detectable_gain(counted, alpha))
+    return {
+        "rows": rows[1],
+        "effective": round(counted, 1),
+        "alpha": alpha,
+        "detectable": gain,
+        "changed": changed,
+    }
 
 
 def _sum(ranges: list[Any]) -> list[Any]:
@@ -214,8 +220,4 @@ def _models(tokens: list[float], money: list[float] | None) -> str:
 def _seen(gate: dict[str, float]) -> str:
     if not gate:
         return ""
-    weighed = f", which count as {gate['effective']:.0f}," if "effective" in gate else ""
-    return (
-        f"with {gate['rows']} select rows{weighed} a gain under "
-        f"{100 * gate['detectable']:.1f} points cannot be told from noise\n"
-    )
+    return f"{missed(int(gate['rows']), gate['effective'], gate['alpha'])}\n"

@@ -44,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _text(found: dict[str, Any]) -> str:
+    from dagent.runtime.wording import two_sided
+
     lines = [f"plan {found['plan'][:12]}: {found['state']}"]
     if "arms" in found and found["base"]["test"] is not None:
         lines.append(f"  base: {100 * found['base']['test']:.1f} % on test")
@@ -62,7 +64,7 @@ def _text(found: dict[str, Any]) -> str:
         lines.append(
             f"test: {100 * base['test']:.1f} % → {100 * champion['test']:.1f} %, "
             f"gain {gain['test_pp']:+.1f} points "
-            f"({gain['ci'][0]:+.1f} to {gain['ci'][1]:+.1f}), p = {gain['p']:.2g}"
+            f"({gain['ci'][0]:+.1f} to {gain['ci'][1]:+.1f}), {two_sided(gain['p'])}"
         )
     if "short" in found:
         from dagent.runtime.shortfall import shortfall_words

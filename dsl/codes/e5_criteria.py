@@ -69,8 +69,9 @@ CODES = {
     ),
     "E509": Code(
         "few rows to select on",
-        "With so few rows the gate sees only large gains.",
-        "Small steps forward would be refused as noise.",
+        "With so few rows the gate sees only large gains reliably: smaller ones than the message "
+        "names it misses more than one time in five, where three answers in ten change.",
+        "Most small steps forward would be refused as noise.",
         "$ dagent check spec-with-small-dev.dagent",
         "Add dev rows: four times as many see gains half as large.",
     ),

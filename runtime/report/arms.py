@@ -8,6 +8,7 @@ from typing import Any
 from dagent.compiler.quantity import how_many
 from dagent.runtime.report import charts, parts
 from dagent.runtime.report.markup import Part, el
+from dagent.runtime.wording import LEVEL, between, beyond_noise, no_spread
 
 
 def comparison(end: Mapping[str, Any] | None, rows: int = 0) -> Part:
@@ -22,6 +23,7 @@ def comparison(end: Mapping[str, Any] | None, rows: int = 0) -> Part:
     found = end["comparison"]
     ahead = {c["arm"]: c for c in found["loop_minus"]}
     over_seeds = found["unit"] == "seeds"
+    note = no_spread(found)
     base = found["base"]
     seeds = ", ".join(map(str, found["seeds"]))
     points = [_point(arm, base) for arm in found["arms"]]
@@ -35,7 +37,8 @@ def comparison(end: Mapping[str, Any] | None, rows: int = 0) -> Part:
             + (f"on {how_many(rows, 'test rows')}" if rows else "on test")
             + ", which were opened once, at the end. Differences are tested "
             + (
-                f"over seeds {seeds}, paired (t): seeds are a random effect."
+                f"over seeds {seeds}, paired (t): seeds are a random effect. All seeds answer the "
+                "same rows of test, so how other rows would end is not in the intervals."
                 if over_seeds
                 else f"over the rows of test, seed {seeds} alone; of other seeds they say nothing."
             ),
@@ -54,15 +57,16 @@ def comparison(end: Mapping[str, Any] | None, rows: int = 0) -> Part:
                     ", ".join(f"{100 * v:.1f}" for v in a["by_seed"]),
                     _points(a["gain"]),
                     _points(ahead[a["arm"]]) if a["arm"] in ahead else "",
-                    parts.p_value(ahead[a["arm"]]["p_holm"]) if a["arm"] in ahead else "",
+                    _p(ahead[a["arm"]]) if a["arm"] in ahead else "",
                 )
                 for a in found["arms"]
             ],
-            "Points with 95 % intervals; p adjusted by Holm's method"
+            "Points with 95 % intervals; p two-sided, adjusted by Holm's method"
             + (f" for {len(ahead)} comparisons" if len(ahead) > 1 else ""),
             numbers=(1, 5),
         ),
         _beside(found.get("beside", ())),
+        el("p", f"{note[0].upper()}{note[1:]}.", class_="note") if note else None,
         _goals(found.get("goals", ()), len(found["seeds"])),
         _handed_over(end),
     )
@@ -82,14 +86,14 @@ def _beside(told: Sequence[Mapping[str, Any]]) -> Part:
                     parts.percent(arm["base"]),
                     parts.percent(arm["champion"]),
                     _points(arm),
-                    parts.p_value(arm["p_holm"]),
+                    _p(arm),
                     "" if one["max_drop_pp"] is None else f"{one['max_drop_pp']:.1f}",
                 )
                 for one in told
                 for arm in one["arms"]
             ],
             "Guards, tasks and further metrics: the champions against the base, in points with "
-            "95 % intervals; p adjusted by Holm's method for all of them",
+            "95 % intervals; p two-sided, adjusted by Holm's method for all of them",
             numbers=(2, 3, 5, 6),
         )
         if told
@@ -149,21 +153,23 @@ def _point(arm: Mapping[str, Any], base: float) -> charts.ArmPoint:
 
 
 def _gained(loop: Mapping[str, Any]) -> str:
-    low, high = loop["gain"]["ci"]
-    sure = "" if low is None or low > 0 or high < 0 else ", not beyond noise"
     gain = loop["gain"]
-    return f"The {loop['arm']} gains {gain['pp']:+.1f} points ({_between(gain)}){sure}. "
+    said = gain["ci"][0] is not None and beyond_noise(gain["pp"], gain["p"])
+    sure = f", {said}" if said else ""
+    return f"The {loop['arm']} gains {gain['pp']:+.1f} points ({between(gain)}){sure}. "
 
 
-def _lead(others: Sequence[Mapping[str, Any]], alpha: float = 0.05) -> str:
+def _lead(others: Sequence[Mapping[str, Any]], alpha: float = LEVEL) -> str:
     """Of which arms the loop is ahead beyond noise, and of which not."""
     ahead = [c["arm"] for c in others if c["p_holm"] <= alpha and c["pp"] > 0]
     behind = [c["arm"] for c in others if c["p_holm"] <= alpha and c["pp"] < 0]
-    even = [c["arm"] for c in others if c["p_holm"] > alpha]
+    untold = [c["arm"] for c in others if c["ci"][0] is None]
+    even = [c["arm"] for c in others if c["p_holm"] > alpha and c["arm"] not in untold]
     told = [
         (ahead, "The loop is ahead of {} beyond noise."),
         (behind, "It is behind {} beyond noise."),
         (even, "No difference from {} beyond noise was found."),
+        (untold, "Of {} nothing can be told."),
     ]
     return " ".join(says.format(_and(names)) for names, says in told if names)
 
@@ -173,9 +179,8 @@ def _and(names: Sequence[str]) -> str:
 
 
 def _points(found: Mapping[str, Any]) -> str:
-    return f"{found['pp']:+.1f} ({_between(found)})"
+    return f"{found['pp']:+.1f} ({between(found)})"
 
 
-def _between(found: Mapping[str, Any]) -> str:
-    low, high = found["ci"]
-    return "seeds agree" if low is None else f"{low:+.1f} to {high:+.1f}"
+def _p(found: Mapping[str, Any]) -> str:
+    return "no test" if found["ci"][0] is None else parts.p_value(found["p_holm"])

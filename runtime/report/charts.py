@@ -37,7 +37,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class ArmPoint:
-    """An arm's gain over the base in points; ``low`` is ``None`` where the seeds agree."""
+    """An arm's gain over the base in points; ``low`` is ``None`` where all seeds have the same."""
 
     name: str
     gain: float

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from dagent.runtime.report.markup import Markup, Part, el
+from dagent.runtime.wording import beyond_noise
 
 
 def table(
@@ -46,6 +48,7 @@ def percent(value: float) -> str:
 
 
 def p_value(p: float) -> str:
+    """Two-sided, as all are but the gate's: said beside it or at the head of its table."""
     return f"p = {p:.2g}" if p >= 0.001 else "p < 0.001"
 
 
@@ -64,10 +67,12 @@ def looked(times: int) -> str:
     )
 
 
-def verdict(low: float, high: float) -> tuple[str, str]:
-    """What an interval of a difference says, in words and as a CSS class."""
-    if low > 0:
-        return "better beyond noise", "gain"
-    if high < 0:
-        return "worse beyond noise", "loss"
-    return "not beyond noise", "even"
+def verdict(gain: Mapping[str, Any]) -> tuple[str, str]:
+    """What the test of a gain says, in words and as a CSS class."""
+    says = beyond_noise(gain["test_pp"], gain["p"])
+    return says, {"better": "gain", "worse": "loss"}.get(says.split()[0], "even")
+
+
+def how_tested(gain: Mapping[str, Any]) -> str:
+    """The p of a gain on test; journals of earlier versions do not name the test."""
+    return f"two-sided {p_value(gain['p'])} ({gain.get('by', 'paired test')})"

@@ -41,7 +41,7 @@ def answer(past: Sequence[Event], end: Event | None, project: Path) -> Part:
         )
     base, champion, gain = end["base"]["test"], end["champion"], end["gain"]
     low, high = gain["ci"]
-    sure, css = parts.verdict(low, high)
+    sure, css = parts.verdict(gain)
     n = facts.test_rows(past, project)
     number = champion["round"]
     who = "the untouched student" if number == 0 else f"round {number}"
@@ -66,8 +66,8 @@ def answer(past: Sequence[Event], end: Event | None, project: Path) -> Part:
                 ),
                 el(
                     "p",
-                    f"95 % interval {low:+.1f} to {high:+.1f} points, {parts.p_value(gain['p'])} "
-                    f"(exact, paired): {sure}.",
+                    f"95 % interval {low:+.1f} to {high:+.1f} points, "
+                    f"{parts.how_tested(gain)}: {sure}.",
                 ),
                 el(
                     "p",
@@ -94,7 +94,8 @@ def further(metrics: Sequence[Mapping[str, Any]]) -> Part:
                     "li",
                     f"{m['name']}: {parts.percent(m['base'])} → {parts.percent(m['champion'])}, "
                     f"{m['gain_pp']:+.1f} points ({m['ci'][0]:+.1f} to {m['ci'][1]:+.1f}), "
-                    f"{parts.p_value(m['p_holm'])} adjusted by Holm's method",
+                    f"two-sided {parts.p_value(m['p_holm'])} adjusted by Holm's method for "
+                    f"{len(metrics)} metrics",
                 )
                 for m in metrics[1:]
             ],

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dagent.compiler.passes.check_criteria import detectable_gain
+from dagent.compiler.detectable import missed
 from dagent.compiler.plan import Plan, Step
 from dagent.runtime.projection import Event, rounds
-from dagent.runtime.report.facts import opened_elsewhere
+from dagent.runtime.report.facts import changes, opened_elsewhere
 from dagent.runtime.report.markup import Part, el
 
 FEW = 5  # seeds
@@ -17,18 +17,24 @@ FEW = 5  # seeds
 def unshown(past: Sequence[Event], plan: Plan | None, project: Path) -> Part:
     if plan is None:
         return None
+    told = (*_said(past, plan, project), *_opened(past, plan, project))
     return el(
         "section",
         el("h2", "What this does not show"),
-        el("ul", [el("li", said) for said in (*_said(past, plan), *_opened(past, plan, project))]),
+        el("ul", [el("li", said) for said in told]),
     )
 
 
-def _said(past: Sequence[Event], plan: Plan) -> Iterator[str]:
+def _said(past: Sequence[Event], plan: Plan, project: Path) -> Iterator[str]:
     yield "How the student does on questions that are not drawn as those of test were."
     seeds = len({v.seed for v in plan.variants})
     if 1 < seeds < FEW:
         yield f"Small differences between arms: over {seeds} seeds only large ones leave the noise."
+    if seeds > 1:
+        yield (
+            "How other rows of test would end: intervals over seeds speak of other seeds, and all "
+            "seeds answer the same rows."
+        )
     if seeds < 2:
         yield (
             "How another seed would end. The interval speaks of the rows of test; that trainings "
@@ -39,9 +45,10 @@ def _said(past: Sequence[Event], plan: Plan) -> Iterator[str]:
             "That the loop is worth its cost: simpler data of the same budget were not tried. Add "
             "`arms { … }` to compare."
         )
-    gate = next((s for s in plan.steps if s.kind == "gate" and s.round), None)
-    if gate is None:
+    gates = [s for s in plan.steps if s.kind == "gate" and s.round]
+    if not gates:
         return
+    gate = next((g for g in gates if g.params["rule"] == "paired"), gates[0])
     asked = [e for number, e in rounds(past).items() if number]
     if len(asked) > 1 and any(e["accepted"] for e in asked):
         yield (
@@ -51,18 +58,24 @@ def _said(past: Sequence[Event], plan: Plan) -> Iterator[str]:
     if not gate.params["guards"]:
         yield "That the student kept what it could do besides: no guard was watched."
     splits = (e for e in past if e["event"] == "step_finished" and e["kind"] == "split")
-    if split := next(splits, None):
+    split = next(splits, None)
+    if split and gate.params["rule"] == "paired":
         rows = round(split["metrics"]["select"])
         macro = gate.params["metrics"][0]["average"] == "macro"
         counted = split["metrics"].get("select_by_skill", rows) if macro else rows
-        weighed = f", which count as {counted:.0f}," if counted < rows - 1 else ""
-        least = 100 * detectable_gain(counted, gate.params["alpha"])
-        yield (
-            f"Gains of a round below {least:.1f} points: on {rows} select rows{weighed} the gate "
-            "sees smaller ones less than four times in five."
-        )
+        seen = _share_changed(past, project, rows)
+        yield f"Small gains of a round: {missed(rows, counted, gate.params['alpha'], seen)}."
     yield from _of_leaks(past)
     yield from _of_metrics(gate)
+
+
+def _share_changed(past: Sequence[Event], project: Path, rows: int) -> str:
+    """How many answers differ from those of the champion that a round challenged."""
+    found = sorted(round(100 * (c.fixed + c.broken) / rows) for c in changes(past, project))
+    if not found:
+        return ""
+    between = f"{found[0]}" if found[0] == found[-1] else f"{found[0]} to {found[-1]}"
+    return f"; in these rounds {between} % did"
 
 
 def _opened(past: Sequence[Event], plan: Plan, project: Path) -> Iterator[str]:

@@ -25,7 +25,7 @@ from dagent.runtime.statistics import (
 from dagent.runtime.step import Artifact, Context, StepOutput
 
 kind = "compare"
-version = 2
+version = 3
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
@@ -50,20 +50,22 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     def answers(end: str, arm: str) -> list[Row]:
         return read_rows(inputs[f"{end}:{variant_id(arm, seeds[0])}"].path)
 
-    def difference(old: Sequence[float], new: Sequence[float], rows: Any) -> Difference:
-        if len(seeds) > 1:
-            return difference_over_seeds(old, new)
-        before, after = rows()
-        return _over_rows(before, after, metric)
+    def over_rows(old: tuple[str, str], new: tuple[str, str]) -> Difference:
+        """Of one seed; an untouched student is the base itself."""
+        same = all(end == "base" or _untouched(ends[arm, seeds[0]]) for end, arm in (old, new))
+        return _over_rows(answers(*old), answers(*new), metric, same=same)
 
+    several = len(seeds) > 1
     gains = {
-        arm: difference(bases, tests[arm], lambda a=arm: (answers("base", a), answers("test", a)))
+        arm: difference_over_seeds(bases, tests[arm])
+        if several
+        else over_rows(("base", arm), ("test", arm))
         for arm in arms
     }
     against = {
-        arm: difference(
-            tests[arm], tests[LOOP], lambda a=arm: (answers("test", a), answers("test", LOOP))
-        )
+        arm: difference_over_seeds(tests[arm], tests[LOOP])
+        if several
+        else over_rows(("test", arm), ("test", LOOP))
         for arm in arms
         if arm != LOOP
     }
@@ -153,8 +155,14 @@ def _goals(
     ]
 
 
-def _over_rows(old: Sequence[Row], new: Sequence[Row], metric: Mapping[str, Any]) -> Difference:
-    found = change(old, new, metric)
+def _untouched(end: Mapping[str, Any]) -> bool:
+    return int(end["champion"]["round"]) == 0
+
+
+def _over_rows(
+    old: Sequence[Row], new: Sequence[Row], metric: Mapping[str, Any], *, same: bool
+) -> Difference:
+    found = change(old, new, metric, same=same)
     return Difference(found.after - found.before, found.low, found.high, found.p, found.rows)
 
 

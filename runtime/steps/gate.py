@@ -22,9 +22,10 @@ from dagent.runtime.requirements import OPERATORS, judge, reached, said
 from dagent.runtime.rows import Row, read_json, read_rows, write_json, write_rows
 from dagent.runtime.statistics import Paired, mean_interval, paired_test
 from dagent.runtime.step import Artifact, Context, Params, StepOutput
+from dagent.runtime.wording import one_sided
 
 kind = "gate"
-version = 6
+version = 7
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
@@ -225,8 +226,9 @@ def _broken_floors(params: Params, old: Sequence[Row], new: Sequence[Row]) -> li
 
 def _guards(params: Params, inputs: Mapping[str, Artifact]) -> dict[str, Change]:
     """What the student changed on each guard against the base; of the base itself, nothing."""
-    challenger = "guard" if params["round"] else "base_guard"
-    return {guard["set"]: on_guard(guard, inputs, challenger) for guard in params["guards"]}
+    base = params["round"] == 0
+    challenger = "base_guard" if base else "guard"
+    return {g["set"]: on_guard(g, inputs, challenger, same=base) for g in params["guards"]}
 
 
 def _broken_guards(params: Params, guards: Mapping[str, Change]) -> list[str]:
@@ -273,20 +275,21 @@ def _reason(
     fixed = f"{how_many(test.fixed, 'rows')} fixed and {test.broken} broken"
     moved = f"{100 * test.difference:+.1f} points, {fixed}"
     if params["rule"] == "always":
-        return f"{moved}; accepted by rule (p = {test.better:.2g})"
+        return f"{moved}; accepted by rule ({one_sided(test.better)})"
     if accepted:
-        return f"{moved}; p = {test.better:.2g}"
+        return f"{moved}; {one_sided(test.better)}"
     if broken:
         return f"{moved}; " + "; ".join(broken) + "; its rows are set aside"
     if harm and cleared:
         rounds = ", ".join(str(number) for number in sorted(cleared))
         return (
-            f"{moved}; significantly worse (p = {test.worse:.2g}), without the rows of round "
+            f"{moved}; significantly worse ({one_sided(test.worse)}), without the rows of round "
             f"{rounds}: they are not the cause and come back, its own stay"
         )
     if harm:
-        return f"{moved}; significantly worse (p = {test.worse:.2g}); its rows are set aside"
-    return f"{moved}; not beyond noise (p = {test.better:.2g} > {params['alpha']:g}); its rows stay"
+        return f"{moved}; significantly worse ({one_sided(test.worse)}); its rows are set aside"
+    above = f"{one_sided(test.better)} > {params['alpha']:g}"
+    return f"{moved}; not beyond noise ({above}); its rows stay"
 
 
 def _named(params: Params, name: str) -> Mapping[str, Any]:

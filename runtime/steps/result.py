@@ -18,7 +18,7 @@ from dagent.runtime.statistics import difference_interval, mean_interval, paired
 from dagent.runtime.step import Artifact, Context, StepOutput
 
 kind = "result"
-version = 5
+version = 6
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
@@ -28,16 +28,19 @@ def check(step: Step, project: Path) -> Iterable[Diagnostic]:
 def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOutput:
     """``gain`` is champion minus base on test: ``test_pp`` in points, ``ci`` the 95 % interval of
     it in points, ``relative`` as a share of the base (``None`` for a base of 0), ``p`` two-sided
-    and exact. Of several metrics each stands in ``metrics``, with ``p_holm`` adjusted for their
-    number; the first decides. ``watched`` says the same of every guard and of every task that is a
-    metric, adjusted for theirs."""
+    and ``by`` which test. Of several metrics each stands in ``metrics``, with ``p_holm`` adjusted
+    for their number; the first decides. ``watched`` says the same of every guard and of every task
+    that is a metric, adjusted for theirs."""
     metric = step.params["metrics"][0]
     base, champion = read_rows(inputs["base"].path), read_rows(inputs["champion"].path)
     selected = read_rows(inputs["select"].path)
     old, new = scores(base, metric["name"]), scores(champion, metric["name"])
     before, after = average(old, base, metric), average(new, champion, metric)
     counts = weights(base, metric)
-    low, high = difference_interval(old, new, counts)
+    archive = read_json(inputs["archive"].path)
+    number = archive[-1]["champion_round"] if archive else 0
+    same = number == 0  # no round beat the base
+    low, high = (0.0, 0.0) if same else difference_interval(old, new, counts)
     test = paired_test(old, new, counts)
     named = {m["name"]: m for m in step.params["metrics"]}
     measured, judges = {"test": champion, "select": selected}, dict(named)
@@ -47,7 +50,6 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     verdicts = [
         (r, judge(r, measured[r["set"]], judges[r["metric"]])) for r in step.params["requirements"]
     ]
-    archive = read_json(inputs["archive"].path)
     result: dict[str, Any] = {
         "base": {
             "test": before,
@@ -55,7 +57,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
             "by_skill": by_skill(old, base),
         },
         "champion": {
-            "round": archive[-1]["champion_round"] if archive else 0,
+            "round": number,
             "test": after,
             "interval": mean_interval(new, counts),
             "by_skill": by_skill(new, champion),
@@ -65,6 +67,7 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
             "relative": (after - before) / before if before else None,
             "ci": [100 * low, 100 * high],
             "p": test.two_sided,
+            "by": test.by,
             "fixed": test.fixed,
             "broken": test.broken,
         },
@@ -74,12 +77,12 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         ],
     }
     if len(named) > 1:
-        changes = family(change(base, champion, m) for m in named.values())
+        changes = family(change(base, champion, m, same=same) for m in named.values())
         result["metrics"] = [
             {"name": name, **told} for name, told in zip(named, changes, strict=True)
         ]
     if step.params["watched"]:
-        result["watched"] = _watched(step.params["watched"], inputs)
+        result["watched"] = _watched(step.params["watched"], inputs, same=same)
     efforts = [entry["effort"] for entry in archive if "effort" in entry]
     if efforts:
         result["programs"] = programs(efforts)
@@ -93,10 +96,10 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
 
 
 def _watched(
-    guards: Sequence[Mapping[str, Any]], inputs: Mapping[str, Artifact]
+    guards: Sequence[Mapping[str, Any]], inputs: Mapping[str, Artifact], *, same: bool
 ) -> list[dict[str, Any]]:
     """Base and champion on each, and how sure their difference is."""
-    changes = [on_guard(guard, inputs) for guard in guards]
+    changes = [on_guard(guard, inputs, same=same) for guard in guards]
     return [
         {
             "name": guard["set"],

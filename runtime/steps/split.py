@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from dagent.compiler.passes.check_criteria import effective_rows
+from dagent.compiler.detectable import effective_rows
 from dagent.compiler.plan import Step
 from dagent.compiler.quantity import how_many
 from dagent.dsl.diagnostics import Diagnostic

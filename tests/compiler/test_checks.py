@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from dagent.compiler.passes.check_criteria import detectable_gain
 from dagent.compiler.pipeline import check
 
 METRIC = {"accuracy": {"grader": "exact"}}
@@ -355,9 +354,3 @@ def test_a_program_that_is_no_python(project: Any) -> None:
     assert found.code == "E316"
     assert found.notes[0].span is not None
     assert found.notes[0].span.line == 1
-
-
-def test_what_select_can_show() -> None:
-    """1.645 + 0.842 = 2.487 times the root of 0.3 / n."""
-    assert detectable_gain(200, 0.05) == pytest.approx(2.4865 * (0.3 / 200) ** 0.5, rel=1e-3)
-    assert detectable_gain(100, 0.05) == pytest.approx(2 * detectable_gain(400, 0.05))

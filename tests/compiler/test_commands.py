@@ -52,8 +52,11 @@ def test_what_select_can_show_where_skills_count_the_same(
         here.spec({"criteria": {"metric": {"accuracy": metric}}})
         assert main(["compile"]) == 0
         printed.append(capsys.readouterr().out)
-    assert "with 200 select rows a gain under 9.6 points cannot" in printed[0]
-    assert "with 200 select rows, which count as 128, a gain under 12.0 points" in printed[1]
+    assert "with 200 select rows a gain under 9.8 points is missed more than one" in printed[0]
+    assert "with 200 select rows, which count as 128, a gain under 12 points" in printed[1]
+    here.spec({"criteria": {"metric": {"accuracy": metric}, "gate": {"rule": "always"}}})
+    assert main(["compile"]) == 0
+    assert "is missed" not in capsys.readouterr().out, "no test, no gain that it misses"
 
 
 def test_compile_json_and_output(here: Any, capsys: pytest.CaptureFixture[str]) -> None:

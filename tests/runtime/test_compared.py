@@ -17,6 +17,7 @@ from dagent.runtime.history import events_of, keep_plan
 from dagent.runtime.outcome import outcome
 from dagent.runtime.report.page import render
 from dagent.runtime.statistics import difference_over_seeds, holm
+from dagent.runtime.steps.compare import _points
 from dagent.runtime.view import summary
 
 CRITERIA = """criteria {
@@ -99,15 +100,31 @@ def test_the_last_screen_says_guards_metrics_and_goals(two: Path, one: Path) -> 
     for folder in (two, one):
         end = events_of(folder)[-1]
         lines = summary(end, compile(folder / "sums.dagent").plan).splitlines()
-        at = lines.index("  guard old, may lose 20.0")
+        at = lines.index("  guard old, may lose 20.0; p two-sided (Holm)")
         assert [line.split()[0] for line in lines[at + 1 : at + 3]] == ["loop", "uniform"]
         arm = end["comparison"]["beside"][1]["arms"][0]
         assert f"{arm['pp']:+.1f} points" in lines[at + 1]
-        assert "  also loose" in lines
+        assert "  also loose; p two-sided (Holm)" in lines
         told = [line.split("  ", 1)[1] for line in lines if re.match(r"  (met|NOT MET) ", line)]
         assert [line.split(None, 1)[0] for line in told]
         for requirement in end["requirements"]:
             assert any(requirement["says"] in line for line in told)
+
+
+def test_seeds_without_spread_are_told_as_no_evidence(two: Path) -> None:
+    """Two seeds that differ by the same: no interval, no test, and no word of agreement."""
+    end = json.loads(json.dumps(events_of(two)[-1]))
+    found = difference_over_seeds([0.5, 0.6], [0.6, 0.7])
+    end["comparison"]["loop_minus"] = [{"arm": "uniform", "p_holm": found.p, **_points(found)}]
+    why = "no interval: 2 seeds whose differences are equal tell nothing about the spread"
+    screen = summary(end, compile(two / "sums.dagent").plan).splitlines()
+    line = next(line for line in screen if line.startswith("  uniform"))
+    assert line.endswith("+10.0 points (no interval), no test")
+    assert f"  {why}" in screen
+    page = " ".join(re.sub(r"<[^>]+>", " ", render([*events_of(two)[:-1], end], two)).split())
+    assert f"{why[0].upper()}{why[1:]}." in page
+    assert "Of uniform nothing can be told." in page
+    assert "No difference from uniform" not in page
 
 
 def test_the_report_says_them_too_and_what_each_used(two: Path) -> None:

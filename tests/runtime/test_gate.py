@@ -89,18 +89,23 @@ def rounds(tmp_path: Path) -> Rounds:
 def test_rows_of_a_round_within_noise_stay(rounds: Rounds) -> None:
     decision = rounds.next(18)
     assert (decision["accepted"], decision["harm"]) == (False, None)
+    assert f"not beyond noise (one-sided p = {decision['p']:.2g} > 0.05)" in decision["reason"]
     assert (rounds.rounds_in("kept"), rounds.rounds_in("aside")) == ([1], [])
 
 
 def test_rows_of_a_significantly_worse_round_are_set_aside(rounds: Rounds) -> None:
-    assert rounds.next(10)["harm"] == "worse"
+    worse = rounds.next(10)
+    assert worse["harm"] == "worse"
+    assert "significantly worse (one-sided p = 0.00098)" in worse["reason"], "ten of ten broken"
     assert (rounds.rounds_in("kept"), rounds.rounds_in("aside")) == ([], [1])
     assert rounds.state["current"].digest == "base"
 
 
 def test_they_come_back_when_a_student_is_accepted(rounds: Rounds) -> None:
     rounds.next(10)
-    assert rounds.next(35)["accepted"]
+    better = rounds.next(35)
+    assert better["accepted"]
+    assert better["reason"].endswith(f"one-sided p = {better['p']:.2g}")
     assert (sorted(rounds.rounds_in("kept")), rounds.rounds_in("aside")) == ([1, 2], [])
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import binom, norm
 
-from dagent.compiler.passes.check_criteria import detectable_gain, effective_rows
+from dagent.compiler.detectable import detectable_gain, effective_rows, missed
 from dagent.runtime.graders import weights
 from dagent.runtime.statistics import paired_test
 from dagent.runtime.steps.gate import accepts
@@ -57,6 +57,29 @@ def test_the_test_score_of_the_chosen_round_is_unbiased_and_its_select_score_is_
     assert np.mean(select_bias) > 5 * error, "choosing on select inflates it: why test is apart"
 
 
+def exact_power(rows: int, gain: float, changed: float) -> float:
+    """How often the gate's test finds a gain, summed over all that can happen."""
+    found = 0.0
+    for moved in range(rows + 1):
+        fixed = np.arange(moved + 1)
+        taken = binom.sf(fixed - 1, moved, 0.5) <= ALPHA
+        chances = binom.pmf(fixed, moved, (changed + gain) / (2 * changed))
+        found += binom.pmf(moved, rows, changed) * chances[taken].sum()
+    return found
+
+
+@pytest.mark.parametrize("rows", [10, 20, 40, 100, 200, 600])
+def test_what_compile_says_of_the_gains_that_are_missed_is_true(rows: int) -> None:
+    gain, changed = detectable_gain(rows, ALPHA)
+    assert 0.78 < exact_power(rows, gain, changed) < 0.825
+    assert exact_power(rows, 0.8 * gain, changed) < 0.72
+    words = missed(rows, rows, ALPHA)
+    assert f"with {rows} select rows a gain under {100 * gain:.2g} points is missed" in words
+    assert f"(if {100 * changed:.0f} % of the answers change)" in words
+    if changed == 0.3:  # where fewer change, smaller gains are seen, which the words leave open
+        assert exact_power(rows, 0.8 * gain, 0.8 * gain) > 0.8
+
+
 @pytest.mark.parametrize("sizes", [(150, 40, 10), (70, 70, 60), (400, 20, 20, 20)])
 def test_the_gain_that_compile_names_is_shown_four_times_in_five(sizes: tuple[int, ...]) -> None:
     """Skills count the same and have unequal numbers of rows; three answers in ten change."""
@@ -77,10 +100,10 @@ def test_the_gain_that_compile_names_is_shown_four_times_in_five(sizes: tuple[in
     def power(gain: float) -> float:
         return float((p_values(changes(gain, 4000)) <= ALPHA).mean())
 
-    gain = detectable_gain(effective_rows(sizes), ALPHA)
+    gain, _ = detectable_gain(effective_rows(sizes), ALPHA)
     assert 0.77 < power(gain) < 0.87
     if effective_rows(sizes) < 0.9 * len(rows):
-        assert power(detectable_gain(len(rows), ALPHA)) < 0.7, "the rows counted one by one"
+        assert power(detectable_gain(len(rows), ALPHA)[0]) < 0.7, "the rows counted one by one"
 
     few = changes(gain, 5)
     for changed, expected in zip(few, p_values(few), strict=True):

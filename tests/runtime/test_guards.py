@@ -111,7 +111,7 @@ def test_it_is_said_wherever_a_result_is_shown(done: Path) -> None:
     low, high = old["ci"]
     interval, points = f"{low:+.1f} to {high:+.1f}", f"{old['gain_pp']:+.1f} points"
     screen = next(x for x in summary(end, plan).splitlines() if x.startswith("  guard     old"))
-    assert f"96.7 % → 66.7 %, {points} ({interval}), p = " in screen
+    assert f"96.7 % → 66.7 %, {points} ({interval}), two-sided p = " in screen
     assert screen.endswith("adjusted (Holm); may lose 60.0")
     card = model_card(outcome(journal(done), done), "sums", adapter=False)
     assert f"| `old` | accuracy | 60 | 96.7 % | 66.7 % | {points}, 95 % interval {interval}" in card

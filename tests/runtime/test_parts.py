@@ -153,7 +153,11 @@ def test_the_paired_test_is_mcnemars() -> None:
     assert (test.fixed, test.broken) == (12, 2)
     # P(X >= 12), X ~ B(14, 1/2)
     assert test.better == pytest.approx((91 + 14 + 1) / 2**14)
+    assert test.two_sided == pytest.approx(binomtest(12, 14).pvalue)
     assert paired_test(old, old).better == 1.0
+    assert test.by == "exact McNemar test"
+    one = paired_test([0.5, 0.5], [1.0, 0.5])
+    assert (one.by, one.better, one.worse) == ("paired permutation test", 0.5, 1.0)
 
 
 def test_a_round_of_pure_noise_is_accepted_at_most_as_often_as_alpha() -> None:
@@ -171,9 +175,18 @@ def test_intervals_cover_what_they_should() -> None:
     low, high = difference_interval([0.0] * 60 + [1.0] * 40, [1.0] * 30 + [0.0] * 30 + [1.0] * 40)
     assert low < 0.3 < high
     assert low > 0.2
-    assert difference_interval([1.0, 1.0], [1.0, 1.0]) == (0.0, 0.0)
     low, high = mean_interval([1.0] * 8 + [0.0] * 2)
     assert low < 0.8 < high
+
+
+def test_rows_that_did_not_change_do_not_show_that_none_would() -> None:
+    """None of 100 says with 95 % that at most 3.6 % of all do (Clopper-Pearson), either way."""
+    most = binomtest(0, 100).proportion_ci(0.95).high
+    assert difference_interval([1.0] * 100, [1.0] * 100) == pytest.approx((-most, most))
+    assert difference_interval([0.0] * 100, [1.0] * 100) == pytest.approx((1 - 2 * most, 1.0))
+    skills = [5.0] * 10 + [0.5] * 100  # which count as so few rows as their weights say
+    low, high = difference_interval([1.0] * 110, [1.0] * 110, skills)
+    assert -low == high == pytest.approx(1 - 0.025 ** ((10 * 25 + 100 * 0.25) / 110**2))
 
 
 MACRO = {"name": "m", "average": "macro"}

@@ -82,7 +82,7 @@ def test_the_card_says_how_sure_and_names_the_files(done: Path) -> None:
     card, lock = told(done)["card"], json.loads((done / "dagent.lock").read_text())
     low, high = events_of(done)[-1]["gain"]["ci"]
     assert low > 0
-    assert f"interval {low:+.1f} to {high:+.1f}, p < 0.001 (exact, paired): better beyond" in card
+    assert f"interval {low:+.1f} to {high:+.1f}, two-sided p < 0.001 (exact McNemar test): " in card
     for name, digest in (*lock["sources"].items(), *lock["programs"].items()):
         assert f"`{name}`: `{digest}`" in card
 

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import pytest
 
 from dagent.cli import main
+from dagent.compiler.detectable import missed
 from dagent.compiler.pipeline import compile
 from dagent.compiler.totals import span, totals
 from dagent.runtime.history import events_of, keep_plan
@@ -202,7 +203,12 @@ def test_it_says_what_it_does_not_show(done: Path, compared: Path) -> None:
     assert "What this does not show" in one
     assert "no guard was watched" in one
     assert "How another seed would end" in one
-    assert "points: on 40 select rows" in one
+    found = missed(40, 40, 0.05, "; in these rounds ")
+    shares = [round(100 * (c.fixed + c.broken) / 40) for c in facts.changes(events_of(done), done)]
+    between = f"{min(shares)} to {max(shares)}" if len({*shares}) > 1 else str(shares[0])
+    assert f"Small gains of a round: {found[:-1]}{between} % did)." in one
+    assert "All seeds answer the same rows of test" in arms
+    assert "All seeds answer" not in one
     assert "simpler data of the same budget were not tried" in one
     assert "simpler data of the same budget were not tried" not in arms
 
@@ -253,15 +259,18 @@ def test_the_files_that_a_result_was_made_with_are_named(
 
 
 def test_the_least_gain_counts_rows_as_the_metric_does() -> None:
-    params = {"alpha": 0.05, "guards": [], "metrics": [{"grader": "exact", "average": "macro"}]}
+    metric = {"grader": "exact", "average": "macro"}
+    params = {"alpha": 0.05, "rule": "paired", "guards": [], "metrics": [metric]}
     gate = SimpleNamespace(kind="gate", round=1, params=params)
     plan: Any = SimpleNamespace(variants=(), steps=[gate], id="0" * 64)
     metrics = {"select": 200, "select_by_skill": 72.0}
     split = {"event": "step_finished", "kind": "split", "metrics": metrics}
-    shown = str(unshown([split], plan, Path()))
-    assert "below 16.0 points: on 200 select rows, which count as 72, the gate" in shown
-    gate.params["metrics"][0]["average"] = "micro"
-    assert "below 9.6 points: on 200 select rows the gate" in str(unshown([split], plan, Path()))
+    past = [{"event": "execution_started", "metric": "accuracy"}, split]
+    assert f"Small gains of a round: {missed(200, 72, 0.05)}." in str(unshown(past, plan, Path()))
+    metric["average"] = "micro"
+    assert f"Small gains of a round: {missed(200, 200, 0.05)}." in str(unshown(past, plan, Path()))
+    params["rule"] = "always"  # the gate tests nothing, so it misses nothing
+    assert "Small gains" not in str(unshown(past, plan, Path()))
 
 
 def test_what_a_user_wrote_is_text() -> None:
