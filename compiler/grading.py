@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -40,7 +39,14 @@ OPTIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 # Graders that judge otherwise than they once did, so that what was judged then is judged again.
-VERSIONS: Mapping[str, int] = {"code": 2, "numeric": 2}
+VERSIONS: Mapping[str, int] = {
+    "choice": 2,
+    "code": 3,
+    "json": 2,
+    "numeric": 3,
+    "regex": 2,
+    "sql": 2,
+}
 
 
 def read_grading(block: Reader) -> tuple[str, dict[str, Any]]:
@@ -84,30 +90,48 @@ def ungradable(rows: Iterable[Row], grader: str, options: Mapping[str, Any]) -> 
             None,
         )
     if grader == "choice" and (choices := options.get("choices")):
-        named_in = choice_pattern(choices)
-        row = next((r for r in rows if not named_in.search(r.answer)), None)
+        from dagent.compiler.reading import choice_reader
+
+        chosen = choice_reader(choices)
+        row = next((r for r in rows if chosen(r.answer) is None), None)
         remedy = "add it to `choices`, or correct the rows"
         key, problem = "choices", "names none of the `choices`"
     elif grader == "numeric":
-        row = next((r for r in rows if not re.search(r"\d", r.answer)), None)
+        from dagent.compiler.reading import last_number
+
+        row = next((r for r in rows if last_number(r.answer) is None), None)
         remedy = "correct the row, or use another grader"
         key, problem = "grader", "holds no number"
+    elif grader == "json" and (fields := options.get("fields")):
+        return _without_fields(rows, fields)
     else:
         return None
     if row is None:
         return None
+    return _lack(row, problem, remedy, key)
+
+
+def _lack(row: Row, problem: str, remedy: str, key: str = "grader") -> Lack:
     said = row.answer if len(row.answer) <= 40 else row.answer[:39] + "…"
     if not said.strip():
         return Lack(row.number, "has an empty right answer", "give the row its answer")
     return Lack(row.number, f"has the right answer `{said}`, which {problem}", remedy, key)
 
 
-def choice_pattern(choices: Iterable[str]) -> re.Pattern[str]:
-    """Finds the first of the choices that a text names.
+def _without_fields(rows: Iterable[Row], fields: Sequence[str]) -> Lack | None:
+    """A row whose answer is no JSON, or the first, where none has one of the fields: every answer
+    without it would be right."""
+    from dagent.compiler.reading import names, parsed
 
-    >>> choice_pattern(["not", "not sure"]).search("I am Not sure.").group()
-    'Not sure'
-    """
-    # Longest first, so that "not sure" is not read as "not".
-    ordered = "|".join(re.escape(c) for c in sorted(choices, key=len, reverse=True))
-    return re.compile(rf"(?<!\w)(?:{ordered})(?!\w)", re.IGNORECASE)
+    first, missing = None, {field for field in fields if field != "*"}
+    for row in rows:
+        first = first or row
+        try:
+            found = set(names(parsed(row.answer)))
+        except (ValueError, RecursionError) as error:
+            return _lack(row, f"is no JSON: {error}", "correct the row")
+        missing -= found
+    if first is None or not missing:
+        return None
+    why = f"has, as all others, no field `{min(missing)}` in its right answer"
+    return Lack(first.number, why, "correct the field's name, or the rows", "fields")

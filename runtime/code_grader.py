@@ -19,8 +19,9 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import takewhile
 from typing import TypeVar
 
+from dagent.compiler.reading import unfenced
 from dagent.runtime.altered import altered
-from dagent.runtime.grade import RIGHT, Grade, Grader, unfenced, wrong
+from dagent.runtime.grade import RIGHT, Grade, Grader, wrong
 from dagent.runtime.rows import Row
 from dagent.runtime.sandbox import Limits, Sandbox
 

@@ -1,14 +1,12 @@
-"""What a grader says of an answer, and the plain text that an answer is inside its markup."""
+"""What a grader says of an answer."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from dagent.runtime.rows import Row
 
-_FENCED = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
 _LONGEST = 300  # characters of a reason
 
 
@@ -42,13 +40,3 @@ def wrong(reason: str) -> Grade:
 
 def shortened(reason: str) -> str:
     return " ".join(reason.split())[:_LONGEST]
-
-
-def unfenced(answer: str) -> str:
-    """The first block between Markdown's fences, else the whole answer.
-
-    >>> unfenced("Sure:\\n```sql\\nSELECT 1\\n```\\nDone.")
-    'SELECT 1\\n'
-    """
-    found = _FENCED.search(answer)
-    return found.group(1) if found else answer

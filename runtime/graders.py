@@ -7,32 +7,19 @@ called for every answer.
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from dagent.compiler.grading import choice_pattern
+from dagent.compiler.reading import choice_reader, last_number
 from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime.grade import RIGHT, Grade, Grader, shortened, wrong
 from dagent.runtime.locked import loads, unchanged
 from dagent.runtime.patterns import SLOW, search
 from dagent.runtime.programs import load_function
 from dagent.runtime.rows import Row, cell, normalised
-
-# A sign belongs to a number only where nothing stands before it to be subtracted from; a number
-# that is part of a word, or the exponent of a unit, is none.
-_NUMBER = re.compile(
-    r"""
-    (?<![\w^./])
-    (?P<sign>(?<![\w)])[-+])?
-    (?P<digits>(?:\d{1,3}(?:[,\u00a0\u202f]\d{3})+(?!\d)|\d+)?(?:\.\d+)?(?<=\d)(?:[eE][-+]?\d+)?)
-    (?:\s?[×*]\s?10\^(?P<ten>[-+]?\d+) | \^(?P<power>[-+]?\d+))?
-    (?:\s?/\s?(?P<under>\d+(?:\.\d+)?)(?![\d/]))?
-    """,
-    re.VERBOSE,
-)
 
 TRUSTING = "trusting"
 """A key that no spec has: a rehearsal says by it that answers may be graded together."""
@@ -98,54 +85,29 @@ def _same(got: str, want: str) -> Grade:
     return RIGHT if got == want else wrong("another text")
 
 
-def last_number(text: str) -> float | None:
-    """The last number in a text, ``None`` when there is none.
-
-    Thousands may be set apart by commas or no-break spaces, the minus may be that of typesetting;
-    powers (``10^3``, ``1.5×10^3``) and fractions (``1/2``) count as their value.
-
-    >>> [last_number(t) for t in ("\u22125", "3-5", "5 m/s^2", "1/2", "1.5×10^3", "1,234 kg")]
-    [-5.0, 5.0, 5.0, 0.5, 1500.0, 1234.0]
-    """
-    found = [*_NUMBER.finditer(text.replace("\u2212", "-"))]
-    return _value(found[-1]) if found else None
-
-
-def _value(found: re.Match[str]) -> float:
-    number = float(re.sub(r"[,\u00a0\u202f]", "", found["digits"]))
-    try:
-        if found["ten"]:
-            number *= 10.0 ** int(found["ten"])
-        elif found["power"]:
-            number **= int(found["power"])
-        number /= float(found["under"] or 1)
-    except (OverflowError, ValueError, ZeroDivisionError):  # thousands of digits are no integer
-        return math.nan
-    return -number if found["sign"] == "-" else number
-
-
 def _numeric(tolerance: float, relative: float) -> Grader:
+    """Numbers exactly as written. Either tolerance suffices; ``relative`` is to the right one."""
+    least, share = Fraction(str(tolerance)), Fraction(str(relative))
+
     def grade(answer: str, row: Row) -> Grade:
         got, want = last_number(answer), last_number(row["answer"])
         if got is None or want is None:
             return wrong("no number in " + ("it" if got is None else "the right answer"))
-        if math.isclose(got, want, rel_tol=relative, abs_tol=tolerance):
+        if abs(got - want) <= max(least, share * abs(want)):
             return RIGHT
-        return wrong(f"{got:g} is not {want:g}")
+        return wrong(f"{float(got):.12g} is not {float(want):.12g}")
 
     return grade
 
 
 def _choice(choices: Sequence[str]) -> Grader:
-    pattern = choice_pattern(choices)
+    named = choice_reader(choices)
 
     def grade(answer: str, row: Row) -> Grade:
-        got, want = pattern.search(answer), pattern.search(row["answer"])
+        got, want = named(answer), named(row["answer"])
         if got is None or want is None:
             return wrong("no choice in " + ("it" if got is None else "the right answer"))
-        if got.group().casefold() == want.group().casefold():
-            return RIGHT
-        return wrong("another choice")
+        return RIGHT if got == want else wrong("another choice")
 
     return grade
 
@@ -163,7 +125,7 @@ def _regex(pattern: str) -> Grader:
         if got is None:
             return wrong("the pattern is not in it")
         # The reference may be the bare value rather than a text to extract it from.
-        return _same(got, row["answer"].strip() if want is None else want)
+        return _same(got.strip(), (row["answer"] if want is None else want).strip())
 
     return grade
 
@@ -173,7 +135,7 @@ def _program(program: str, project: Path) -> Grader:
     function = load_function(program, project)
 
     def grade(answer: str, row: Row) -> Grade:
-        said = function(answer, row)
+        said = function(answer, dict(row))  # what it does to its row is its own affair
         score, reason = said if isinstance(said, tuple) and len(said) == 2 else (said, "")
         try:
             number = float(score)

@@ -3,7 +3,7 @@
 Fields are compared as pairs of a path and a value, counted as often as they occur. Precision is
 the share of the answer's pairs that are right, recall the share of the right ones that it has; the
 score is their harmonic mean, F1. A list is a bag of its items, each compared as a whole, so that
-one item too many costs one pair and not all that follow it.
+one item too many costs one pair and not all that follow it; an empty list or object is one pair.
 """
 
 from __future__ import annotations
@@ -13,11 +13,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dagent.runtime.grade import RIGHT, Grade, Grader, shortened, unfenced, wrong
+from dagent.compiler.reading import parsed
+from dagent.runtime.grade import RIGHT, Grade, Grader, shortened, wrong
 from dagent.runtime.patterns import SLOW, search
 from dagent.runtime.rows import Row
 
-Pair = tuple[str, str]
+Path = tuple[str | None, ...]
+"""The keys that lead to a value, ``ITEM`` last for an item of a list."""
+
+ITEM = None
+Pair = tuple[Path, str]
 
 
 def json_grader(schema: Mapping[str, Any] | None, fields: Sequence[str] | None) -> Grader:
@@ -32,10 +37,10 @@ def json_grader(schema: Mapping[str, Any] | None, fields: Sequence[str] | None) 
         kind = extend(validator_for(schema), {"pattern": _pattern})  # type: ignore[no-untyped-call]
         validator = kind(schema, registry=Registry())
 
-    def grade(answer: str, row: Row) -> Grade:
+    def judged(answer: str, row: Row) -> Grade:
         try:
-            given = json.loads(unfenced(answer))
-        except (ValueError, RecursionError) as error:
+            given = parsed(answer)
+        except ValueError as error:
             return wrong(f"not JSON: {error}")
         if validator is not None:
             fault = next(iter(validator.iter_errors(given)), None)
@@ -44,10 +49,16 @@ def json_grader(schema: Mapping[str, Any] | None, fields: Sequence[str] | None) 
         if fields is None:
             return RIGHT
         try:
-            right = json.loads(unfenced(row["answer"]))
-        except (ValueError, RecursionError) as error:
+            right = parsed(row["answer"])
+        except ValueError as error:
             return wrong(f"the right answer is not JSON: {error}")
         return field_f1(given, right, fields)
+
+    def grade(answer: str, row: Row) -> Grade:
+        try:
+            return judged(answer, row)
+        except RecursionError:
+            return wrong("it is nested too deeply")
 
     return grade
 
@@ -73,34 +84,37 @@ def field_f1(given: Any, right: Any, fields: Sequence[str]) -> Grade:
     if have == want:
         return RIGHT
     score = 2 * (have & want).total() / (have.total() + want.total())
-    field = min(path for path, _ in (have - want) + (want - have))
-    shown = [_shown(path_values(pairs, field)) for pairs in (have, want)]
+    field = min(_name(path) for path, _ in (have - want) + (want - have))
+    shown = [_shown(pairs, field) for pairs in (have, want)]
     return Grade(score, shortened(f"`{field}` is {shown[0]}, not {shown[1]}"))
 
 
-def path_values(pairs: Counter[Pair], field: str) -> list[str]:
-    return sorted(value for path, value in pairs.elements() if path == field)
+def _name(path: Path) -> str:
+    return ".".join(key for key in path if key is not None)
 
 
-def _shown(values: Sequence[str]) -> str:
-    if not values:
+def _shown(pairs: Counter[Pair], field: str) -> str:
+    found = sorted(pair for pair in pairs.elements() if _name(pair[0]) == field)
+    values = [value for _, value in found]
+    if not found:
         return "missing"
-    return values[0] if len(values) == 1 else "[" + ", ".join(values) + "]"
+    return values[0] if found[0][0][-1:] != (ITEM,) else "[" + ", ".join(values) + "]"
 
 
 def _pairs(value: Any, fields: Sequence[str]) -> Iterator[Pair]:
-    for path, leaf in _leaves(value, ""):
-        if any(f == "*" or path == f or path.startswith(f + ".") for f in fields):
+    for path, leaf in _leaves(value, ()):
+        name = _name(path)
+        if any(f == "*" or name == f or name.startswith(f + ".") for f in fields):
             yield path, leaf
 
 
-def _leaves(value: Any, path: str) -> Iterator[Pair]:
-    if isinstance(value, Mapping):
+def _leaves(value: Any, path: Path) -> Iterator[Pair]:
+    if value and isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _leaves(inner, f"{path}.{key}" if path else key)
-    elif isinstance(value, list):
+            yield from _leaves(inner, (*path, key))
+    elif value and isinstance(value, list):
         for item in value:
-            yield path, _canonical(item)
+            yield (*path, ITEM), _canonical(item)
     else:
         yield path, _canonical(value)
 

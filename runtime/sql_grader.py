@@ -14,10 +14,11 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from dagent.runtime.grade import RIGHT, Grade, Grader, unfenced, wrong
+from dagent.compiler.reading import unfenced
+from dagent.runtime.grade import RIGHT, Grade, Grader, wrong
 from dagent.runtime.rows import Row
 
 _INSTRUCTIONS = 20_000_000  # some seconds
@@ -50,7 +51,10 @@ _QUOTED = re.compile(
 _INNERMOST = re.compile(r"\([^()]*\)")
 _ORDERED = re.compile(r"\border\s+by\b", re.IGNORECASE)
 
-Result = list[tuple[Any, ...]]
+
+class Result(NamedTuple):
+    columns: int
+    rows: list[tuple[Any, ...]]
 
 
 class Stopped(Exception):
@@ -75,14 +79,14 @@ def sql_grader(databases: Mapping[str, str], project: Path) -> Grader:
 
 
 def compared(given: Result, right: Result, *, in_order: bool) -> Grade:
-    """Columns count by their place, whatever they are called."""
-    have, want = [[tuple(map(_value, r)) for r in rows] for rows in (given, right)]
+    """Columns count by their place, whatever they are called; also where no row is found."""
+    if given.columns != right.columns:
+        return wrong(f"{given.columns} columns, not {right.columns}")
+    have, want = [[tuple(map(_value, r)) for r in result.rows] for result in (given, right)]
     if have == want or (not in_order and Counter(have) == Counter(want)):
         return RIGHT
     if len(have) != len(want):
         return wrong(f"{len(have)} rows, not {len(want)}")
-    if have and len(have[0]) != len(want[0]):
-        return wrong(f"{len(have[0])} columns, not {len(want[0])}")
     if Counter(have) == Counter(want):
         return wrong("the right rows in the wrong order")
     missing = next((Counter(want) - Counter(have)).elements())
@@ -102,8 +106,9 @@ def ordered(query: str) -> bool:
 
 
 def _value(value: Any) -> Any:
-    """Numbers to nine digits: sums of floats differ by the order of their parts."""
-    return float(f"{value:.9g}") if isinstance(value, int | float) else value
+    """Floats to twelve digits: their sums differ by the order of the parts. Whole numbers, which
+    may be keys or times, to the last one."""
+    return float(f"{value:.12g}") if isinstance(value, float) else value
 
 
 def result_of(query: str, row: Row, databases: Mapping[str, str], project: Path) -> Result:
@@ -115,12 +120,13 @@ def result_of(query: str, row: Row, databases: Mapping[str, str], project: Path)
         with closing(_open(row, databases, project)) as connection:
             _bound(connection, _READS)
             rows, size = [], 0
-            for found in connection.execute(unfenced(query)):
+            cursor = connection.execute(unfenced(query))
+            for found in cursor:
                 rows.append(found)
                 size += sum(len(v) for v in found if isinstance(v, str | bytes))
                 if len(rows) > _ROWS or size > _BYTES:
                     raise Stopped(f"more than {_ROWS} rows or {_BYTES} bytes")
-            return rows
+            return Result(len(cursor.description or ()), rows)
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
         interrupted = str(error) == "interrupted"
         raise Stopped("it takes too many steps" if interrupted else str(error)) from None

@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dagent.compiler.reading import unfenced
 from dagent.runtime.code_grader import CodeGrader
-from dagent.runtime.grade import unfenced
 from dagent.runtime.mutants import hollow, of_code, of_query
 from dagent.runtime.rows import Row
 from dagent.runtime.sql_grader import Stopped, compared, ordered, result_of
@@ -47,7 +47,7 @@ def _tests_tell(row: Row, judge: CodeGrader) -> str | None:
 
 def _tables_tell(row: Row, databases: Mapping[str, str], project: Path) -> str | None:
     right = result_of(row["answer"], row, databases, project)
-    if not right:
+    if not right.rows:
         return "its query finds nothing in its tables, as many wrong ones would"
     same = tried = 0
     for query in of_query(unfenced(row["answer"])):

@@ -127,7 +127,7 @@ def _load_schema(
     try:
         schema = json.loads(path.read_text(encoding="utf-8"))
         validator_for(schema).check_schema(schema)
-        fault = _elsewhere(schema)
+        fault = _lost(schema)
     except OSError as error:
         fault = error.strerror
     except (ValueError, RecursionError) as error:
@@ -141,16 +141,30 @@ def _load_schema(
     schemas[name] = schema
 
 
-def _elsewhere(schema: Any) -> str | None:
-    """A reference that leads out of the schema: nothing is fetched, so nothing could follow it."""
-    if isinstance(schema, Mapping):
-        to = schema.get("$ref")
+def _lost(schema: Any) -> str | None:
+    """A reference that leads out of the schema, or to nothing in it: nothing is fetched."""
+    from referencing import Registry, Resource
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import DRAFT202012
+
+    whole = Resource.from_contents(schema, default_specification=DRAFT202012)
+    root = Registry().with_resource("", whole).resolver_with_root(whole)
+
+    def lost(part: Any) -> str | None:
+        if not isinstance(part, Mapping | list):
+            return None
+        to = part.get("$ref") if isinstance(part, Mapping) else None
         if isinstance(to, str) and not to.startswith("#"):
             return f"`$ref` leads to `{to}`, outside the file"
-    elif not isinstance(schema, list):
-        return None
-    inner = schema.values() if isinstance(schema, Mapping) else schema
-    return next((found for value in inner if (found := _elsewhere(value))), None)
+        if isinstance(to, str):
+            try:
+                root.lookup(to)
+            except Unresolvable:
+                return f"`$ref` leads to `{to}`, and there is no such place in it"
+        inner = part.values() if isinstance(part, Mapping) else part
+        return next((found for value in inner if (found := lost(value))), None)
+
+    return lost(schema)
 
 
 def _check_columns(spec: Spec, data: Mapping[str, DataFacts], diagnostics: Diagnostics) -> None:

@@ -84,7 +84,8 @@ CODES = {
     ),
     "E511": Code(
         "no JSON Schema",
-        "The file that `schema` names is missing, is not JSON, is no schema, or refers to another.",
+        "The file that `schema` names is missing, is not JSON, is no schema, or refers to "
+        "another or to nothing.",
         "No answer could be checked against it.",
         "$ dagent check spec-with-broken-schema.dagent",
         "Name a file with one whole JSON Schema.",

@@ -14,13 +14,14 @@ from typing import Any
 import dspy
 
 from dagent.compiler.plan import Step
+from dagent.compiler.reading import unfenced
 from dagent.compiler.scoring import SCORED
 from dagent.runtime.agents.drafts import BRINGS
 from dagent.runtime.agents.refiner import GIVEN_UP, Refiner, mended, repair_inputs
 from dagent.runtime.agents.scoring import Objective
 from dagent.runtime.agents.verifier import labelled
 from dagent.runtime.code_grader import as_text
-from dagent.runtime.grade import Grader, unfenced
+from dagent.runtime.grade import Grader
 from dagent.runtime.graders import grader
 from dagent.runtime.mutants import of_code, of_query
 from dagent.runtime.rows import Row

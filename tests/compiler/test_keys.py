@@ -235,7 +235,7 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
     "criteria.metric.accuracy.pattern": ("(a)", grader("regex")),
     "criteria.metric.accuracy.choices": ([str(n) for n in range(500)], grader("choice")),
     "criteria.metric.accuracy.schema": ("answer.schema.json", grader("json")),
-    "criteria.metric.accuracy.fields": (["a"], grader("json")),
+    "criteria.metric.accuracy.fields": (["*"], grader("json")),
     "criteria.metric.accuracy.timeout": ("3s", grader("code", **TESTED)),
     "engineer.verify.X.tolerance": (1, verify("numeric")),
     "engineer.verify.X.relative_tolerance": (1, verify("numeric")),

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dagent.compiler.digests import content_digest
+from dagent.compiler.reading import unfenced
 from dagent.dsl.diagnostics import Refused
 from dagent.runtime.altered import altered
 from dagent.runtime.grade import graded
@@ -218,10 +219,49 @@ def test_one_sandbox_grades_all_answers_and_nothing_of_one_reaches_the_next() ->
         ("1\u00a0234", "1234", 1),
         ("12\u202f345,6", "6", 1),
         ("1,2,3", "3", 1),
+        ("-$5", "-5", 1),
+        ("$5", "-$5", 0),
+        ("\u20135", "-5", 1),
+        ("3\u20135", "5", 1),
+        ("1_000", "1000", 1),
+        ("1'234", "1234", 1),
+        ("½", "0.5", 1),
+        ("1½", "1.5", 1),
+        ("1 1/2", "1.5", 1),
+        ("10³", "1000", 1),
+        ("2.5×10⁻³", "0.0025", 1),
+        (r"\(1.5 \times 10^{3}\)", "1500", 1),
+        (r"\boxed{-\frac{3}{4}}", "-0.75", 1),
+        ("1{,}234", "1234", 1),
+        ("1.5 x 10^3", "1500", 1),
+        ("2*10**3", "2000", 1),
+        ("5 m s^-1", "5", 1),
+        ("5 m s-1", "5", 1),
+        ("5 kg·m²·s⁻²", "5", 1),
+        ("12345678901234567890", "12345678901234567891", 0),
+        ("1e999999999", "1", 0),
+        ("9" * 5000, "9", 0),
     ],
 )
 def test_numeric(answer: str, right: str, score: float) -> None:
     assert grader({"grader": "numeric"}, Path())(answer, {"answer": right}).score == score
+
+
+@pytest.mark.parametrize(
+    ("options", "answer", "score"),
+    [
+        ({"tolerance": 0.01}, "1.01", 1),  # as floats they are further apart
+        ({"tolerance": 0.01}, "1.0101", 0),
+        ({"relative_tolerance": 0.1}, "1.1", 1),
+        ({"relative_tolerance": 0.1}, "1.11", 0),  # 0.11 of the right number, 0.099 of itself
+        ({"tolerance": 0.01, "relative_tolerance": 0.1}, "0.9", 1),
+    ],
+)
+def test_tolerances_are_of_the_right_number(
+    options: dict[str, float], answer: str, score: float
+) -> None:
+    grade = grader({"grader": "numeric", **options}, Path())
+    assert grade(answer, {"answer": "1.00"}).score == score
 
 
 @pytest.mark.parametrize(
@@ -247,6 +287,10 @@ def test_normalised(answer: str, right: str, score: float) -> None:
         ("not sure", "not", 0),
         ("Bad", "B", 0),
         ("", "B", 0),
+        ("I think it is a B", "B", 1),
+        ("__B__", "B", 1),
+        ("Ｂ", "B", 1),
+        ("Not\n sure", "not sure", 1),
     ],
 )
 def test_choice(answer: str, right: str, score: float) -> None:
@@ -269,9 +313,10 @@ SCHEMA = {
         ({"schema": SCHEMA}, '{"name": 1}', 0, "$.name: 1 is not of type 'string'"),
         ({"schema": SCHEMA}, "{}", 0, "$: 'name' is a required property"),
         ({"schema": SCHEMA}, '{"name": "x"', 0, "not JSON"),
-        ({"schema": SCHEMA}, "[" * 100_000, 0, "not JSON"),
+        ({"schema": SCHEMA}, "[" * 100_000, 0, "it is nested too deeply"),
         # 3 right leaves: name, and two items; order and kind of number do not count.
-        ({"fields": ["*"]}, '{"name": "Ann", "items": [2, 1.0], "more": {}}', 1, ""),
+        ({"fields": ["*"]}, '{"name": "Ann", "items": [2, 1.0]}', 1, ""),
+        ({"fields": ["*"]}, '{"name": "Ann", "items": [2, 1], "more": {}}', 6 / 7, "`more` is {}"),
         ({"fields": ["*"]}, '{"name": "Ann"}', 2 * 1 / (1 + 3), "`items` is missing, not [1, 2]"),
         ({"fields": ["*"]}, '{"name": "Bob", "items": [1, 2]}', 2 * 2 / (3 + 3), "`name` is"),
         ({"fields": ["*"]}, '{"name": "Ann", "items": [1, 2, 2]}', 2 * 3 / (4 + 3), "`items`"),
@@ -286,6 +331,48 @@ def test_json(options: dict[str, Any], answer: str, score: float, reason: str) -
     assert found.score == pytest.approx(score)
     assert reason in found.reason
     assert bool(found.reason) == (score < 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "right"),
+    [
+        ('{"a.b": 1}', '{"a": {"b": 1}}'),
+        ('{"a": [1]}', '{"a": 1}'),
+        ('{"a": []}', '{"a": [[]]}'),
+        ("{}", '{"a": []}'),
+        ("[]", "{}"),
+        ('{"a": 2, "a": 1}', '{"a": 1}'),
+        ('{"a": NaN}', '{"a": NaN}'),
+        ("[" * 700 + "]" * 700, "[]"),
+    ],
+)
+def test_json_of_another_structure_is_wrong(given: str, right: str) -> None:
+    found = grader({"grader": "json", "fields": ["*"]}, Path())(given, {"answer": right})
+    assert found.score == 0
+    assert found.reason
+
+
+FENCES = {
+    "info": "```python3.11 title='x'\n{}\n```",
+    "tildes": "~~~\n{}\n~~~\nDone.",
+    "longer": "````\n{}\n````",
+    "after text": "Sure: ```python\n{}\n``` Bye",
+    "open": "```\n{}",
+    "order mark": "\ufeff{}",
+    "none": "{}",
+}
+
+
+@pytest.mark.parametrize("form", FENCES.values(), ids=FENCES.keys())
+def test_code_is_read_from_its_fence_whatever_stands_in_it(form: str) -> None:
+    code = 'def f():\n    """As in\n\n    ```\n    f()\n    ```\n    """'
+    assert unfenced(form.format(code)).strip() == code
+
+
+def test_a_regex_compares_what_it_finds_without_the_space_around_it() -> None:
+    grade = grader({"grader": "regex", "pattern": "####(.*)"}, Path())
+    assert grade("6 * 7 #### 42 \r\n", {"answer": "#### 42"}).score == 1
+    assert grade("#### 4 2", {"answer": "42"}).score == 0
 
 
 SLOW = r"^(a|aa)+$"
@@ -336,6 +423,10 @@ FOREVER = "with recursive n(x) as (select 1 union all select x + 1 from n) selec
         (FOREVER, "select 1", 0, "it takes too many steps"),
         (FOREVER.replace("max(x)", "x"), "select 1", 0, "more than 10000 rows"),
         ("select 1", "select broken", 0, "the right query fails: no such column: broken"),
+        ("select 1700000000123", "select 1700000000456", 0, "no row (1700000000456,)"),
+        ("", "select item from sale where 0", 0, "0 columns, not 1"),
+        ("select 1 where 0", "select 1, 2 where 0", 0, "1 columns, not 2"),
+        ("select 7 where 0", "select item from sale where 0", 1, ""),
     ],
 )
 def test_sql(answer: str, right: str, score: float, reason: str) -> None:
@@ -373,6 +464,9 @@ def fails(answer, row):
 def odd(answer, row):
     return "good"
 
+def takes(answer, row):
+    return answer == row.pop("answer")
+
 def beyond(answer, row):
     return 7
 """
@@ -385,6 +479,9 @@ def test_a_users_grader_gives_a_score_and_a_reason_or_a_finding(tmp_path: Path) 
         return grader({"grader": "program", "program": f"mine.py:{name}"}, tmp_path)
 
     assert grade("fair")("a", {}) == (0.5, "half right")
+    row = {"answer": "a"}
+    assert grade("takes")("a", row) == (1, "")
+    assert row == {"answer": "a"}
     for name, said in (
         ("fails", "raised JSONDecodeError"),
         ("odd", "returned 'good'"),
