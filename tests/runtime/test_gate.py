@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,15 +26,17 @@ STEP_PARAMS = {
 
 
 class Rounds:
-    """Gates one round after the other, each student given by how many of 40 rows it answers."""
+    """Gates one round after the other, each student given by how many of 40 rows it answers, or by
+    its score on each row."""
 
-    def __init__(self, folder: Path, base: int) -> None:
+    def __init__(self, folder: Path, base: int | Sequence[float], floors: bool = True) -> None:
+        self.params = STEP_PARAMS if floors else {**STEP_PARAMS, "floors": []}
         self.folder = folder
         self.state: dict[str, Artifact] = {}
         self.number = 0
         self._gate({"model": self._put("base", [])}, base)
 
-    def next(self, right: int, failed: str | None = None) -> dict[str, Any]:
+    def next(self, right: int | Sequence[float], failed: str | None = None) -> dict[str, Any]:
         self.number += 1
         row = {
             "id": f"r{self.number}",
@@ -54,18 +57,22 @@ class Rounds:
         }
         return self._gate(given, right)
 
+    def champion_scores(self) -> list[float]:
+        return [row["scores"]["accuracy"] for row in read_rows(self.state["answers"].path)]
+
     def rounds_in(self, name: str) -> list[int]:
         return [row["round"] for row in read_rows(self.state[name].path)]
 
-    def _gate(self, given: dict[str, Artifact], right: int) -> dict[str, Any]:
+    def _gate(self, given: dict[str, Artifact], right: int | Sequence[float]) -> dict[str, Any]:
+        scores = [float(i < right) for i in range(40)] if isinstance(right, int) else right
         answers = [
-            {"id": str(i), "skill": "ab"[i % 2], "scores": {"accuracy": float(i < right)}}
-            for i in range(40)
+            {"id": str(i), "skill": "ab"[i % 2], "scores": {"accuracy": score}}
+            for i, score in enumerate(scores)
         ]
         given["answers"] = self._put(f"answers{self.number}", answers)
         out = self.folder / f"gate{self.number}"
         out.mkdir()
-        step = Step("gate", "gate", gate.version, {**STEP_PARAMS, "round": self.number})
+        step = Step("gate", "gate", gate.version, {**self.params, "round": self.number})
         made = gate.run(step, given, SimpleNamespace(scratch=out)).artifacts  # type: ignore[arg-type]
         self.state = {
             k: a if isinstance(a, Artifact) else Artifact(f"{k}{self.number}", a)
