@@ -202,11 +202,20 @@ def kind_of(reason: str) -> str:
 
     >>> kind_of("asks the same as row 0123456789abcdef")
     'asks the same as another row'
+    >>> kind_of("the same question as test row 0123456789abcdef")
+    'the same question as a row of test'
     >>> kind_of("prints 'a: b', not 21")
     'prints …, not …'
     """
-    said = re.sub(r"\brow [0-9a-f]{16}\b", "another row", reason)
+    said = re.sub(r"(\S+) row [0-9a-f]{16}\b", _other_row, reason)
     return re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\b\d[\d.]*\b", "…", said).split(":")[0]
+
+
+def _other_row(found: re.Match[str]) -> str:
+    """Without the id: of this run's rows, or of a data set that is named before it."""
+    before = found[1]
+    own = before in ("as", "of") or before.endswith(":")
+    return f"{before} another row" if own else f"a row of {before}"
 
 
 def changes(past: Sequence[Event], project: Path) -> list[Changes]:

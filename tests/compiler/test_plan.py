@@ -215,3 +215,46 @@ def test_seeds_are_apart() -> None:
     seeds = {derived_seed(s, p, r) for s in range(5) for p in ("mix", "train") for r in range(9)}
     assert len(seeds) == 90
     assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+AGENTS = ("diagnose", "plan", "generate", "verify", "refine", "author", "optimise", "calibrate")
+ALL_ROLES = {role: {"lm": "openai/gpt-4o"} for role in ("diagnoser", "planner", "verifier")}
+WHO = {
+    "programs": {},
+    "models": {
+        "generator": None,
+        "lm": "openai/gpt-4o",
+        **ALL_ROLES,
+        "refiner": {"lm": "openai/gpt-4o"},
+        "optimise": {
+            role: {"optimiser": "bootstrap"}
+            for role in ("diagnoser", "planner", "generator", "verifier", "refiner")
+        },
+    },
+    "author": {"generator": None, "strategy": "program", "lm": "openai/gpt-4o"},
+}
+
+
+@pytest.mark.parametrize("who", WHO)
+def test_no_step_of_an_agent_is_handed_a_row_of_select_test_or_a_guard(
+    project: Any, who: str
+) -> None:
+    """Nor answers to them, nor the rows that were removed for being like them."""
+    plan = project.compile(project.join(project.GUARD, {"engineer": WHO[who]})).plan
+    steps = {step.id: step for step in plan.steps}
+
+    def hidden(reference: str) -> bool:
+        name, output = reference.rsplit("/", 1)
+        kind = steps[name].kind
+        return (
+            name in ("data.dev", "data.test", "data.old")
+            or output in ("select", "leaks")
+            or kind in ("evaluate", "benchmark", "result")
+            or (kind == "gate" and output in ("answers", "decision"))
+        )
+
+    agents = [step for step in plan.steps if step.kind in AGENTS]
+    handed = {(step.id, ref) for step in agents for ref in step.inputs.values()}
+    assert len({step.kind for step in agents}) >= 2
+    assert any(ref == "split/diagnose" for _, ref in handed)
+    assert [each for each in sorted(handed) if hidden(each[1])] == []
