@@ -63,8 +63,8 @@ def test_of_several_rounds_of_noise_one_is_accepted_as_often_as_the_page_says(
 def test_the_test_score_of_the_chosen_round_is_unbiased_and_its_select_score_is_not(
     load: Any, tmp_path: Path
 ) -> None:
-    """Five rounds that differ by little go through the gate itself. Whom it calls champion is tested
-    on rows of its own; those of a student chosen by its test score would be inflated as well."""
+    """Five rounds that differ by little go through the gate itself, and whom it calls champion is
+    tested on rows of its own. The score of a student chosen by test would be inflated as well."""
     rng = np.random.default_rng(1)
     rows, bias = 100, {"select": [], "test": [], "best of test": []}
     for run in range(120):
