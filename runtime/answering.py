@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
 from transformers import __version__ as VERSION
 from transformers.utils import logging as transformers_logging
 
+from dagent.compiler.context import context_of
 from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime import together
 from dagent.runtime.prompting import prompt_texts
@@ -41,9 +43,36 @@ def load(path: str, revision: str | None = None, trust: bool = False) -> tuple[A
 
 
 def load_tokenizer(path: str, revision: str | None = None, trust: bool = False) -> Any:
-    tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=trust)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    """As ``load``; where it has no token to pad with, with one that can.
+
+    Raises:
+        Refused: E876 where there is none, or it has no token that ends an answer.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=trust)
+    except ValueError as error:
+        if "instantiate the backend tokenizer" not in str(error):
+            raise
+        raise Refused(
+            Diagnostic(
+                "E876",
+                f"the model{_named(path)} comes without a tokenizer",
+                suggestion="save the tokenizer of the model that it was made from into its folder, "
+                "by `save_pretrained`, which writes `tokenizer.json`",
+            )
+        ) from None
+    if tokenizer.eos_token is None and not tokenizer.chat_template:
+        raise Refused(
+            Diagnostic(
+                "E876",
+                f"the tokenizer of the model{_named(path)} has no `eos_token`: an answer would "
+                "never end",
+                suggestion="name the token that ends a text as `eos_token` in "
+                "`tokenizer_config.json`, or give the tokenizer a chat template",
+            )
+        )
+    if tokenizer.pad_token is None:  # what it stands for is masked, so that any will do
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
     return tokenizer
 
 
@@ -173,39 +202,65 @@ def answer(
     """Continuations of ``texts``, in their order, without special tokens, stripped.
 
     Texts of like length share a batch, so that little is padded; a batch ends when all its answers
-    have ended. ``generation`` holds arguments of ``transformers.GenerationConfig``, ``do_sample``
-    among them; what it does not name is as the model's own generation config says. Drawn answers
-    depend on the ``seed``, the texts and ``batch``.
+    have ended. Beyond its context a model says nothing, and so "" to a text that fills it.
+    ``generation`` holds arguments of ``transformers.GenerationConfig``, ``do_sample`` among them;
+    what it does not name is as the model's own generation config says. Drawn answers depend on the
+    ``seed``, the texts and ``batch``.
     """
     model.eval()
     if seed is not None:
         set_seed(seed)
     ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    order = sorted(range(len(ids)), key=lambda i: (len(ids[i]), i))
-    answers = [""] * len(ids)
-    for start in range(0, len(order), batch):
-        chosen = order[start : start + batch]
-        width = len(ids[chosen[-1]])
-        tokens = torch.tensor(
-            [[tokenizer.pad_token_id] * (width - len(ids[i])) + ids[i] for i in chosen],
-            device=model.device,
-        )
-        mask = torch.tensor(
-            [[0] * (width - len(ids[i])) + [1] * len(ids[i]) for i in chosen], device=model.device
-        )
-        made = model.generate(
-            input_ids=tokens,
-            attention_mask=mask,
-            max_new_tokens=max_new_tokens,
-            pad_token_id=tokenizer.pad_token_id,
-            tokenizer=tokenizer if "stop_strings" in generation else None,
-            **generation,
-        )
-        texts_made = tokenizer.batch_decode(made[:, width:], skip_special_tokens=True)
-        for i, text in zip(chosen, texts_made, strict=True):
-            answers[i] = text.strip()
-        progress(start + len(chosen), len(order))
+    holds = context_of(model.config.to_dict())
+    answers, done = [""] * len(ids), 0
+    for chosen, room in _batches([len(i) for i in ids], batch, max_new_tokens, holds):
+        done += len(chosen)
+        if room > 0:
+            width = len(ids[chosen[-1]])
+            tokens = torch.tensor(
+                [[tokenizer.pad_token_id] * (width - len(ids[i])) + ids[i] for i in chosen],
+                device=model.device,
+            )
+            mask = torch.tensor(
+                [[0] * (width - len(ids[i])) + [1] * len(ids[i]) for i in chosen],
+                device=model.device,
+            )
+            made = model.generate(
+                input_ids=tokens,
+                attention_mask=mask,
+                max_new_tokens=room,
+                pad_token_id=tokenizer.pad_token_id,
+                tokenizer=tokenizer if "stop_strings" in generation else None,
+                **generation,
+            )
+            texts_made = tokenizer.batch_decode(made[:, width:], skip_special_tokens=True)
+            for i, text in zip(chosen, texts_made, strict=True):
+                answers[i] = text.strip()
+        progress(done, len(ids))
     return answers
+
+
+def _batches(
+    lengths: Sequence[int], batch: int, most: int, holds: int | None
+) -> Iterator[tuple[list[int], int]]:
+    """Which texts are answered together, the longest last, and how many tokens each may take.
+
+    Near the end of what the context holds only texts of one length share a batch, so that no
+    answer has less room for the length of another's question.
+
+    >>> list(_batches([3, 9, 1, 9, 12], 2, 4, 12))
+    [([2, 0], 4), ([1, 3], 3), ([4], 0)]
+    """
+
+    def tight(i: int) -> int:
+        return lengths[i] if holds is not None and lengths[i] + most > holds else 0
+
+    order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))
+    for length, group in groupby(order, key=tight):
+        chosen = list(group)
+        room = most if holds is None or not length else max(0, holds - length)
+        for start in range(0, len(chosen), batch):
+            yield chosen[start : start + batch], room
 
 
 def fetch(request: dict[str, Any], progress: Callable[..., None]) -> None:

@@ -7,6 +7,7 @@ front. So its trainers are given tokens where they take them, and told where the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ from trl import (
     SFTTrainer,
 )
 
+from dagent.compiler.context import context_of
 from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime.answering import load
 from dagent.runtime.preferences import graded, judge, pairs, verdicts
@@ -62,8 +64,17 @@ class Work:
         """Whether code that the student brings may run."""
         return bool(self.request.get("trust_remote_code", False))
 
+    @property
+    def holds(self) -> int | None:
+        """Tokens that the student's context holds."""
+        return context_of(self.model.config.to_dict())
+
     def config(self, config: Any, **defaults: Any) -> Any:
-        """The stage's TRL config; what the spec gives goes before ``defaults``."""
+        """The stage's TRL config; what the spec gives goes before ``defaults``. Rows are cut to
+        what the student's context holds, where TRL would take more; packed ones have one each."""
+        longest = getattr(config, "max_length", None)
+        if longest is not None and self.holds is not None and not self.args.get("packing"):
+            defaults = {"max_length": min(longest, self.holds), **defaults}
         return config(
             **{
                 # TRL's default is bfloat16, which it refuses where the machine has none.
@@ -86,7 +97,8 @@ class Work:
         )
 
     def trainer(self, trainer: Any, args: Any, rows: Dataset, **more: Any) -> Any:
-        return trainer(
+        """``given`` of it says how many rows it has, which TRL may pack."""
+        made = trainer(
             **{
                 "model": self.model,
                 "args": args,
@@ -97,6 +109,8 @@ class Work:
                 **more,
             }
         )
+        made.given = len(rows)
+        return made
 
     def lora(self, task: str = "CAUSAL_LM") -> Any:
         if self.request["adapter"] == "full":
@@ -140,12 +154,21 @@ def sft(work: Work) -> Any:
     """Supervised fine-tuning; the loss counts the answer only, as TRL does for pairs of prompt and
     completion, unless ``completion_only_loss`` says otherwise."""
     args = work.config(SFTConfig, completion_only_loss=True)
-    return work.trainer(SFTTrainer, args, Dataset.from_dict(_shown(work)))
+    whole = args.packing or not args.completion_only_loss
+    rows = work.rows if whole else _reached(work, work.rows, args.max_length)
+    return work.trainer(SFTTrainer, args, Dataset.from_dict(_shown(work, rows))) if rows else None
 
 
-def _shown(work: Work) -> dict[str, list[Any]]:
+def _reached(work: Work, rows: Sequence[Row], longest: int | None) -> list[Row]:
+    """Rows of which something of the answer is left when they are cut; a batch of others has no
+    loss."""
+    asked = work.tokens(work.questions([row["prompt"] for row in rows]))
+    return [r for r, q in zip(rows, asked, strict=True) if longest is None or len(q) < longest]
+
+
+def _shown(work: Work, rows: Sequence[Row]) -> dict[str, list[Any]]:
     """The rows as ``trl.SFTTrainer`` takes them in tokens."""
-    both = work.pair_tokens([(r["prompt"], r["answer"]) for r in work.rows])
+    both = work.pair_tokens([(r["prompt"], r["answer"]) for r in rows])
     return {
         "input_ids": [q + a for q, a in both],
         "completion_mask": [[0] * len(q) + [1] * len(a) for q, a in both],
@@ -162,11 +185,11 @@ def dpo(work: Work) -> Any:
     columns = work.pairs()
     if columns is None:
         return None
-    longest = work.args.get("max_length", DPOConfig.max_length)
+    args = work.config(DPOConfig)
     rows = Dataset.from_dict(columns)
-    if longest is not None:  # of others nothing is left to compare
-        rows = rows.filter(lambda row: len(row["prompt_ids"]) < longest)
-    return work.trainer(_DPO, work.config(DPOConfig), rows) if len(rows) else None
+    if args.max_length is not None:  # of others nothing is left to compare
+        rows = rows.filter(lambda row: len(row["prompt_ids"]) < args.max_length)
+    return work.trainer(_DPO, args, rows) if len(rows) else None
 
 
 class _KTO(KTOTrainer):  # type: ignore[misc]
@@ -218,10 +241,13 @@ def orpo(work: Work) -> Any:
     return work.trainer(Trainer, work.config(ORPOConfig), Dataset.from_dict({**columns, **unused}))
 
 
-def _asked(work: Work) -> Dataset:
-    """Prompts to answer, each with the number of its row."""
+def _asked(work: Work, answer: int) -> Dataset:
+    """Prompts to answer, each with the number of its row: those that leave room in the student's
+    context for an answer of so many tokens."""
     prompts = work.questions([row["prompt"] for row in work.rows])
-    return Dataset.from_dict({"prompt": prompts, "row": list(range(len(prompts)))})
+    room = math.inf if work.holds is None else work.holds - answer
+    rows = [n for n, ids in enumerate(work.tokens(prompts)) if len(ids) <= room]
+    return Dataset.from_dict({"prompt": [prompts[n] for n in rows], "row": rows})
 
 
 def _tokenized(trainer: Any, prompts: list[str]) -> tuple[list[list[int]], None, dict[str, Any]]:
@@ -263,7 +289,8 @@ def _rewarded(work: Work, trainer: Any, config: Any) -> Any:
         }
     longest = work.request["answering"]["max_new_tokens"]
     args = work.config(config, max_completion_length=longest)
-    return work.trainer(trainer, args, _asked(work), **rewards)
+    rows = _asked(work, args.max_completion_length or longest)
+    return work.trainer(trainer, args, rows, **rewards) if len(rows) else None
 
 
 def reward(work: Work) -> Any:
@@ -299,7 +326,8 @@ def distillation(work: Work) -> Any:
     """The student's own answers, moved towards what the teacher would have said."""
     longest = work.request["answering"]["max_new_tokens"]
     args = work.config(DistillationConfig, max_completion_length=longest)
-    return work.trainer(_Distillation, args, _asked(work), teacher_model=_teacher(work))
+    rows = _asked(work, args.max_completion_length or longest)
+    return work.trainer(_Distillation, args, rows, teacher_model=_teacher(work)) if rows else None
 
 
 def gkd(work: Work) -> Any:
@@ -307,9 +335,10 @@ def gkd(work: Work) -> Any:
 
     longest = work.request["answering"]["max_new_tokens"]
     args = work.config(GKDConfig, max_new_tokens=longest)
-    columns = _shown(work) | {"prompt": work.questions([r["prompt"] for r in work.rows])}
-    rows = Dataset.from_dict(columns)
-    return work.trainer(GKDTrainer, args, rows, teacher_model=_teacher(work))
+    rows = _reached(work, work.rows, args.max_length)
+    columns = _shown(work, rows) | {"prompt": work.questions([r["prompt"] for r in rows])}
+    teacher, shown = _teacher(work), Dataset.from_dict(columns)
+    return work.trainer(GKDTrainer, args, shown, teacher_model=teacher) if rows else None
 
 
 def _teacher(work: Work) -> Any:

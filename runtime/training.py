@@ -138,6 +138,7 @@ def _stage(
     trust = request.get("trust_remote_code", False)
     read = load_quantized if quantized else load
     model, tokenizer = read(str(source), trust=trust)
+    _end_with(tokenizer, stage["args"].get("eos_token"))
     set_seed(request["seed"])
     trainer = STAGES[stage["stage"]](
         Work(
@@ -154,7 +155,7 @@ def _stage(
             teacher=None if teacher is None else Path(teacher),
         )
     )
-    if trainer is None:  # the student gets no row wrong, and there is nothing to learn from
+    if trainer is None:  # nothing to learn from: no row is wrong, or none short enough
         if together.first():
             write_json(folder / "done.json", {"curve": [], "rows": 0})
         return
@@ -180,9 +181,28 @@ def _stage(
     trained.save_pretrained(folder / "model", state_dict=state)
     tokenizer.save_pretrained(folder / "model")
     curve = [_point(p) for p in trainer.state.log_history if "loss" in p]
-    write_json(folder / "done.json", {"curve": curve, "rows": len(trainer.train_dataset)})
+    write_json(folder / "done.json", {"curve": curve, "rows": trainer.given})
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
+
+
+def _end_with(tokenizer: Any, token: str | None) -> None:
+    """Answers end with ``token``, where a stage says so: they are made before its trainer.
+
+    Raises:
+        Refused: E619 when the tokenizer has no such token, and would make one up.
+    """
+    if token is None:
+        return
+    if token not in tokenizer.get_vocab():
+        raise Refused(
+            Diagnostic(
+                "E619",
+                f"the student's tokenizer has no token `{token}`",
+                suggestion="remove `eos_token`, to end answers by the model's own",
+            )
+        )
+    tokenizer.eos_token = token
 
 
 def _point(logged: Mapping[str, Any]) -> dict[str, float]:

@@ -6,12 +6,15 @@ By vLLM's documented interface for offline inference: ``LLM``, ``SamplingParams`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from dagent.compiler.arguments import VLLM
+from dagent.compiler.context import context
 from dagent.runtime.answering import load_tokenizer
 from dagent.runtime.prompting import prompt_texts
 
@@ -25,13 +28,16 @@ def run(request: Mapping[str, Any], trust: bool, progress: Callable[..., None]) 
     tokenizer = load_tokenizer(request["model"], trust=trust)
     texts = prompt_texts(tokenizer, request["prompts"], request["template"], request["system"])
     prompts = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    # One that fills the context has no answer, and vLLM would refuse them all for it.
+    holds = context(Path(request["model"])) or math.inf
+    asked = [i for i, ids in enumerate(prompts) if len(ids) < holds]
     seed = request["seed"] or 0
     model = LLM(
         model=request["model"], trust_remote_code=trust, seed=seed, load_format="safetensors"
     )
     try:
         made = model.generate(
-            [{"prompt_token_ids": ids} for ids in prompts],
+            [{"prompt_token_ids": prompts[i]} for i in asked],
             SamplingParams(
                 max_tokens=request["max_new_tokens"],
                 seed=request["seed"],
@@ -40,7 +46,8 @@ def run(request: Mapping[str, Any], trust: bool, progress: Callable[..., None]) 
             use_tqdm=False,
         )
         progress(len(prompts), len(prompts))
-        return [found.outputs[0].text.strip() for found in made]
+        said = {i: found.outputs[0].text.strip() for i, found in zip(asked, made, strict=True)}
+        return [said.get(i, "") for i in range(len(prompts))]
     finally:
         del model
         cleanup_dist_env_and_memory()

@@ -162,9 +162,20 @@ def _local(
         )
         message = f"there is no folder `{model}`"
         diagnostics.error("E601", message, span, remedy or "correct the path")
+    elif (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+        diagnostics.error(
+            "E601",
+            f"`{model}` is an adapter, and no model that it is added to",
+            span,
+            "merge it into its base with PEFT's `merge_and_unload`, and save that",
+        )
     elif not (folder / "config.json").is_file():
         diagnostics.error(
             "E601", f"`{model}` holds no model: no config.json", span, "name a model's own folder"
+        )
+    elif not _is_object(folder / "config.json"):
+        diagnostics.error(
+            "E601", f"`{model}/config.json` is no JSON object", span, "save the model again"
         )
     elif not any(folder.glob("*.safetensors")):
         pickled = any(p for pattern in _PICKLES for p in folder.glob(pattern))
@@ -181,6 +192,13 @@ def _local(
     else:
         diagnostics.error("E601", f"`{model}`: {wrong[0]}", span, wrong[1])
     return StudentFacts(None, None)
+
+
+def _is_object(file: Path) -> bool:
+    try:
+        return isinstance(json.loads(file.read_text(encoding="utf-8")), dict)
+    except ValueError:
+        return False
 
 
 def _facts(folder: Path, settings: Settings) -> StudentFacts:
@@ -217,8 +235,5 @@ def _hub(student: Student, span: Span, diagnostics: Diagnostics, pinned_by: str)
 
 
 def _shape(folder: Path, parameters: float | None) -> Shape | None:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except ValueError:
-        return None
-    return shape_of_config(config, parameters) if parameters and isinstance(config, dict) else None
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return shape_of_config(config, parameters) if parameters else None

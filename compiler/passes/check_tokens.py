@@ -59,7 +59,8 @@ def _check_lengths(spec: Spec, holds: int, diagnostics: Diagnostics) -> None:
     """What is cut to more than the context is not cut enough; rows may be short all the same."""
     for index, stage in enumerate(spec.train):
         longest = stage.args.get("max_length")
-        if isinstance(longest, int) and longest > holds:
+        packed = stage.args.get("packing")  # then it is the length of several rows together
+        if isinstance(longest, int) and longest > holds and not packed:
             diagnostics.warn(
                 "E618",
                 f"rows are cut to {longest:,} tokens, and the context of `{spec.student.model}` "

@@ -301,6 +301,14 @@ CODES = {
         "$ dagent execute  # with a model that is newer than the installed transformers",
         "Upgrade transformers, trust the code that the model brings, or take another model.",
     ),
+    "E876": Code(
+        "tokenizer that is missing or never ends",
+        "The student comes without a tokenizer, or its tokenizer has neither an `eos_token` nor a "
+        "chat template.",
+        "Texts become tokens by it, and a student learns where its answers end by that token.",
+        "$ dagent execute  # with a folder that holds weights alone",
+        "Save the tokenizer into the model's folder, or name the token in `tokenizer_config.json`.",
+    ),
     "E880": Code(
         "no such execution",
         "No execution of this folder has an id that begins so, or several do.",

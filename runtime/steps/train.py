@@ -18,6 +18,7 @@ from dagent.runtime.step import Artifact, Context, Params, StepOutput
 kind = "train"
 version = 2
 DIVERGED = "E870"
+SHORT = ("sft", "gkd", "grpo", "rloo", "distillation")  # these take every row that fits
 CHECKPOINT_SECONDS = 300  # what a killed training loses at most, and one step
 
 
@@ -57,6 +58,8 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         for number, stage in enumerate(done["stages"], 1):
             metrics[f"rows/{number}.{stage['stage']}"] = stage["rows"]
         note += ": " + ", then ".join(f"{s['stage']} on {s['rows']}" for s in done["stages"])
+        if any(s["stage"] in SHORT and s["rows"] < done["rows"] for s in done["stages"]):
+            note += "; the others are too long for `max_length` or the student's context"
     outcome = write_json(context.scratch / "outcome.json", {"failed": None})
     return StepOutput({"model": model, "log": log, "outcome": outcome}, metrics, note)
 

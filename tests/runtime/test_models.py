@@ -151,6 +151,28 @@ def test_a_student_without_a_pad_token_learns_where_to_stop(
     assert said == [row["answer"] for row in rows[:8]]
 
 
+def test_a_tokenizer_that_is_missing_or_never_ends_is_told_in_words(
+    base: Path, tmp_path: Path
+) -> None:
+    from dagent.runtime.answering import load_tokenizer
+
+    folder = tmp_path / "endless"
+    shutil.copytree(base, folder)
+    (folder / "chat_template.jinja").unlink()
+    file = folder / "tokenizer_config.json"
+    config = json.loads(file.read_text())
+    config.pop("eos_token")
+    file.write_text(json.dumps(config))
+    with pytest.raises(
+        Refused, match="E876: the tokenizer of the model endless has no `eos_token`"
+    ):
+        load_tokenizer(str(folder))
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    with pytest.raises(Refused, match="E876: the model endless comes without a tokenizer"):
+        load_tokenizer(str(folder))
+
+
 class Engine:
     """vLLM's ``LLM`` at its interface, answering by transformers."""
 

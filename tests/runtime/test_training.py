@@ -330,3 +330,45 @@ def test_options_of_trl_have_their_effect(
     assert tiny.curve(noisy, "1.sft")[0]["loss"] > tiny.curve(plain, "1.sft")[0]["loss"]
     told = read_json(tmp_path / "plain.checkpoints" / "1.sft" / "done.json")
     assert told["rows"] == len(tiny.ROWS)
+
+
+def test_what_the_students_context_does_not_hold_is_neither_learned_nor_answered(
+    tiny: Any, base: Path, tmp_path: Path
+) -> None:
+    """It holds 128 tokens, and a letter is one."""
+    from dagent.runtime import training
+    from dagent.runtime.answering import load_tokenizer
+    from dagent.runtime.prompting import prompt_texts
+
+    rows = [*tiny.ROWS, {"prompt": "a" * 130, "answer": "B"}]
+    short = {"num_train_epochs": 1, "max_steps": 1}
+    asked = tiny.request(base, tmp_path / "out", (("sft", short), ("grpo", short)), rows=rows)
+    done = training.run(asked, lambda *_, **__: None)
+    assert [stage["rows"] for stage in done["stages"]] == [len(tiny.ROWS)] * 2
+    tokenizer = load_tokenizer(str(base))
+    (empty,) = tokenizer(prompt_texts(tokenizer, [""], None, None))["input_ids"]
+    tight = "a" * (128 - len(empty) - 2)  # leaves room for two tokens
+    alone = tiny.answers(base, ["ab"])
+    both = tiny.answers(base, ["ab", "a" * 130, tight])
+    assert [both[0], both[1]] == [*alone, ""]
+    assert both[2] == tiny.answers(base, [tight], max_new_tokens=2)[0]
+
+
+def test_packed_rows_are_counted_one_by_one(tiny: Any, base: Path, tmp_path: Path) -> None:
+    from dagent.runtime import training
+
+    stage = ("sft", {"packing": True, "max_length": 64, "max_steps": 1})
+    done = training.run(tiny.request(base, tmp_path / "out", (stage,)), lambda *_, **__: None)
+    assert done["stages"] == [{"stage": "sft", "rows": len(tiny.ROWS)}]
+
+
+def test_answers_end_with_the_token_that_a_stage_names(base: Path) -> None:
+    from dagent.runtime.answering import load_tokenizer
+    from dagent.runtime.prompting import pair_texts
+    from dagent.runtime.training import _end_with
+
+    tokenizer = load_tokenizer(str(base))
+    with pytest.raises(Refused, match="E619: the student's tokenizer has no token"):
+        _end_with(tokenizer, "<|nope|>")
+    _end_with(tokenizer, "<|user|>")
+    assert pair_texts(tokenizer, [("a", "B")], "{prompt}:", None) == [("a:", "B<|user|>")]
