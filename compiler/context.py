@@ -60,6 +60,16 @@ def vocabulary(model: Path) -> set[str] | None:
     return None if tokenizer is None else {*tokenizer.get_vocab(), *_added(model)}
 
 
+def share_vocabulary(model: Path, other: Path) -> bool | None:
+    """Whether the tokenizers of two folders give every token the same number; ``None`` where that
+    cannot be told."""
+    both = [_tokenizer(folder) for folder in (model, other)]
+    if None in both:
+        return None
+    mine, its = (tokenizer.get_vocab() for tokenizer in both)
+    return bool(mine == its)
+
+
 def _added(model: Path) -> list[str]:
     """Tokens that transformers adds to those of ``tokenizer.json``."""
     try:

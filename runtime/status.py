@@ -55,6 +55,7 @@ def status(events: Sequence[Event], *, alive: bool) -> dict[str, Any]:
     return {
         "plan": started["plan_id"],
         "state": end["state"] if end else "running" if alive else "interrupted",
+        **_why(end),
         "base": {"select": base, "test": finished["base"]["test"] if finished else None},
         "champion": {
             "round": champion["round"] if champion else None,
@@ -74,6 +75,12 @@ def status(events: Sequence[Event], *, alive: bool) -> dict[str, Any]:
             "reused": len(_steps(events, reused=True)),
         },
     }
+
+
+def _why(end: Event | None) -> dict[str, str]:
+    """Why an execution failed, for who did not see it."""
+    failed = end is not None and end["state"] == "failed"
+    return {"reason": end["reason"]} if end and failed else {}
 
 
 def _compared(
@@ -100,6 +107,7 @@ def _compared(
     return {
         "plan": next(e for e in events if e["event"] == "execution_started")["plan_id"],
         "state": end["state"] if end else "running" if alive else "interrupted",
+        **_why(end),
         **{k: each[chosen][k] for k in ("base", "champion", "gain", "rounds")},
         "spent": spent(events, adopted=False),
         "steps": {

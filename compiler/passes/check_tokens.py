@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from dagent.compiler.context import context, count_tokens, vocabulary
+from dagent.compiler.context import context, count_tokens, share_vocabulary, vocabulary
 from dagent.compiler.facts import DataFacts, StudentFacts
 from dagent.compiler.settings import Settings
 from dagent.compiler.spec import Spec
+from dagent.compiler.stages import TEACHER
 from dagent.dsl.diagnostics import Diagnostics
 from dagent.dsl.nearest import did_you_mean
 
@@ -23,6 +24,7 @@ def check_tokens(
     spec: Spec,
     data: Mapping[str, DataFacts],
     student: StudentFacts,
+    teachers: Mapping[int, StudentFacts],
     settings: Settings,
     diagnostics: Diagnostics,
 ) -> None:
@@ -35,6 +37,15 @@ def check_tokens(
         if spec.student.max_new_tokens < holds:
             _check_questions(spec, data, student, holds, settings, diagnostics)
     _check_known(spec, student, settings, diagnostics)
+    for number, teacher in teachers.items():
+        if teacher.folder and share_vocabulary(student.folder, teacher.folder) is False:
+            diagnostics.error(
+                "E645",
+                f"the teacher has another vocabulary than `{spec.student.model}`",
+                spec.at("train", number - 1, TEACHER[0]),
+                "name a teacher of the student's own family, or let a language model that you name "
+                "as `engineer.generator` teach by its answers",
+            )
 
 
 def _check_answers(spec: Spec, holds: int, diagnostics: Diagnostics) -> None:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from dagent.compiler.facts import StudentFacts
 from dagent.compiler.passes.check_student import check_model
+from dagent.compiler.quantity import how_many
 from dagent.compiler.settings import Settings
 from dagent.compiler.spec import Spec, Stage
 from dagent.compiler.stages import EXPERIMENTAL, GRADED, IN_WORKER, REWARDED, TEACHER, TEACHES
@@ -77,6 +78,16 @@ def _check_sizes(spec: Spec, index: int, diagnostics: Diagnostics) -> None:
         )
     if stage.stage not in REWARDED:
         return
+    weights = stage.args.get("reward_weights")
+    rewards = 1 + any(earlier.stage == "reward" for earlier in spec.train[:index])
+    if isinstance(weights, list) and len(weights) != rewards:
+        diagnostics.error(
+            "E644",
+            f"{how_many(len(weights), 'weights')} for {how_many(rewards, 'rewards')}: the first "
+            "metric's grader, and the reward model of an earlier `train reward`, if there is one",
+            spec.at("train", index, "reward_weights"),
+            f"write {how_many(rewards, 'numbers')}, or remove it",
+        )
     drawn = stage.args.get("generation_batch_size")
     if isinstance(drawn, int) and (drawn < batch or drawn % batch):
         diagnostics.error(

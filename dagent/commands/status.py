@@ -47,6 +47,8 @@ def _text(found: dict[str, Any]) -> str:
     from dagent.runtime.wording import two_sided
 
     lines = [f"plan {found['plan'][:12]}: {found['state']}"]
+    if "reason" in found:
+        lines.append(f"  {found['reason']}\n  `dagent execute` goes on where it stopped")
     if "arms" in found and found["base"]["test"] is not None:
         lines.append(f"  base: {100 * found['base']['test']:.1f} % on test")
     for arm in found.get("arms", ()):

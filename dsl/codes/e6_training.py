@@ -185,6 +185,14 @@ CODES = {
         "train grpo { per_device_train_batch_size = 6  num_generations = 4 }",
         "Follow the message; the batch is a multiple of `num_generations`.",
     ),
+    "E645": Code(
+        "teacher that writes in other tokens",
+        "The teacher of a `distillation` or `gkd` stage, whose files are here, has another "
+        "vocabulary than the student.",
+        "Its probabilities would say nothing about the student's tokens.",
+        "$ dagent check spec-with-a-teacher-of-another-family.dagent",
+        "Name a teacher of the student's own family.",
+    ),
     "E650": Code(
         "setting of a model that is not named",
         "A setting of a language model stands where no model is named.",

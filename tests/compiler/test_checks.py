@@ -172,7 +172,9 @@ CASES = [
     (stage("grpo", num_generations="many"), ["E603"]),
     (train(include_for_metrics=["loss", 3]), ["E603"]),
     (train(parallelism_config={"tp_size": 2}), ["E610"]),
-    (stage("grpo", num_generations=8, reward_weights=[1, 0.5]), []),
+    (stage("grpo", num_generations=8, reward_weights=[1]), []),
+    (stage("grpo", num_generations=8, reward_weights=[1, 0.5]), ["E644"]),
+    ({"train": [{"stage": "reward"}, {"stage": "grpo", "reward_weights": [1, 0.5]}]}, []),
     (stage("grpo", num_generation=8), ["E602"]),
     (stage("dpo", beta="high"), ["E603"]),
     (stage("dpo", dataset_text_field="text"), ["E602"]),  # SFT has it, DPO has not

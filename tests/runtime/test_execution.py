@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 
 from dagent import specs
+from dagent.cli import main
 from dagent.compiler.digests import content_digest
 from dagent.compiler.pipeline import compile
 from dagent.dsl.diagnostics import Diagnostic, Refused
@@ -177,7 +178,9 @@ def test_a_training_that_diverges_costs_its_round_alone(stub: ModuleType, tmp_pa
     assert rounds[3]["accepted"]
 
 
-def test_a_program_that_raises_is_named_with_its_line(stub: ModuleType, tmp_path: Path) -> None:
+def test_a_program_that_raises_is_named_with_its_line(
+    stub: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = stub.make_project(tmp_path / "p")
     program = folder / "sums.py"
     program.write_text(program.read_text().replace("rows = []", "rows = [1 / 0]"))
@@ -188,6 +191,8 @@ def test_a_program_that_raises_is_named_with_its_line(stub: ModuleType, tmp_path
     assert "ZeroDivisionError" in finding.message
     assert "sums.py:6" in finding.notes[0].message
     assert journal(folder)[-1]["event"] == "execution_stopped"
+    assert main(["status", str(folder)]) == 0
+    assert f"  E815: {finding.message}" in capsys.readouterr().out
 
 
 def killed_after(folder: Path, events: int) -> bool:
