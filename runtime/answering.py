@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from transformers import __version__ as VERSION
 from transformers.utils import logging as transformers_logging
 
 from dagent.compiler.context import context_of
-from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.dsl.diagnostics import Diagnostic, Failed, Refused
 from dagent.runtime import together
 from dagent.runtime.prompting import prompt_texts
 
@@ -50,17 +51,14 @@ def load_tokenizer(path: str, revision: str | None = None, trust: bool = False) 
     """
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=trust)
+    except json.JSONDecodeError as error:
+        raise _no_tokenizer(
+            f"the tokenizer of the model{_named(path)} cannot be read: {error}"
+        ) from None
     except ValueError as error:
         if "instantiate the backend tokenizer" not in str(error):
             raise
-        raise Refused(
-            Diagnostic(
-                "E876",
-                f"the model{_named(path)} comes without a tokenizer",
-                suggestion="save the tokenizer of the model that it was made from into its folder, "
-                "by `save_pretrained`, which writes `tokenizer.json`",
-            )
-        ) from None
+        raise _no_tokenizer(f"the model{_named(path)} comes without a tokenizer") from None
     if tokenizer.eos_token is None and not tokenizer.chat_template:
         raise Refused(
             Diagnostic(
@@ -74,6 +72,17 @@ def load_tokenizer(path: str, revision: str | None = None, trust: bool = False) 
     if tokenizer.pad_token is None:  # what it stands for is masked, so that any will do
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
     return tokenizer
+
+
+def _no_tokenizer(what: str) -> Refused:
+    return Refused(
+        Diagnostic(
+            "E876",
+            what,
+            suggestion="save the tokenizer of the model that it was made from into its folder, by "
+            "`save_pretrained`, which writes `tokenizer.json`",
+        )
+    )
 
 
 def _named(path: str) -> str:
@@ -264,7 +273,22 @@ def _batches(
 
 
 def fetch(request: dict[str, Any], progress: Callable[..., None]) -> None:
-    """Save a hub model as a plain folder: ``{model, revision, out, trust_remote_code}``."""
-    model, tokenizer = load(request["model"], request["revision"], request["trust_remote_code"])
+    """Save a hub model as a plain folder: ``{model, revision, out, trust_remote_code}``.
+
+    Raises:
+        Failed: E877 where it cannot be had from there.
+    """
+    try:
+        model, tokenizer = load(request["model"], request["revision"], request["trust_remote_code"])
+    except OSError as error:
+        raise Failed(
+            Diagnostic(
+                "E877",
+                f"the model {request['model']} cannot be fetched: {str(error).splitlines()[0]}",
+                suggestion="correct its name or revision, or see to the network; a private or "
+                "gated model wants `HF_TOKEN` in the environment; or download it into a folder and name "
+                "that. The same command continues the run",
+            )
+        ) from error
     model.save_pretrained(Path(request["out"]))
     tokenizer.save_pretrained(Path(request["out"]))

@@ -303,11 +303,18 @@ CODES = {
     ),
     "E876": Code(
         "tokenizer that is missing or never ends",
-        "The student comes without a tokenizer, or its tokenizer has neither an `eos_token` nor a "
-        "chat template.",
+        "The student comes without a tokenizer that can be read, or its tokenizer has neither "
+        "an `eos_token` nor a chat template.",
         "Texts become tokens by it, and a student learns where its answers end by that token.",
         "$ dagent execute  # with a folder that holds weights alone",
         "Save the tokenizer into the model's folder, or name the token in `tokenizer_config.json`.",
+    ),
+    "E877": Code(
+        "model that cannot be fetched",
+        "The hub has no model of that name or revision for you, or cannot be reached.",
+        "The student is taken from there when the plan runs.",
+        "$ dagent execute  # without a network",
+        "Correct the name, see to the network or to `HF_TOKEN`, or download it into a folder.",
     ),
     "E880": Code(
         "no such execution",

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dagent.compiler.plan import Step
-from dagent.dsl.diagnostics import Refused
+from dagent.dsl.diagnostics import Failed, Refused
 
 pytestmark = pytest.mark.xdist_group("training")
 CODE = """
@@ -151,10 +151,16 @@ def test_a_student_without_a_pad_token_learns_where_to_stop(
     assert said == [row["answer"] for row in rows[:8]]
 
 
-def test_a_tokenizer_that_is_missing_or_never_ends_is_told_in_words(
-    base: Path, tmp_path: Path
-) -> None:
+def test_a_tokenizer_that_cannot_serve_is_told_in_words(base: Path, tmp_path: Path) -> None:
     from dagent.runtime.answering import load_tokenizer
+
+    def refused() -> str:
+        with pytest.raises(Refused) as told:
+            load_tokenizer(str(folder))
+        (found,) = told.value.diagnostics
+        assert found.code == "E876"
+        assert found.suggestion
+        return found.message
 
     folder = tmp_path / "endless"
     shutil.copytree(base, folder)
@@ -163,14 +169,28 @@ def test_a_tokenizer_that_is_missing_or_never_ends_is_told_in_words(
     config = json.loads(file.read_text())
     config.pop("eos_token")
     file.write_text(json.dumps(config))
-    with pytest.raises(
-        Refused, match="E876: the tokenizer of the model endless has no `eos_token`"
-    ):
-        load_tokenizer(str(folder))
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        (folder / name).unlink()
-    with pytest.raises(Refused, match="E876: the model endless comes without a tokenizer"):
-        load_tokenizer(str(folder))
+    assert "the tokenizer of the model endless has no `eos_token`" in refused()
+    words = folder / "tokenizer.json"
+    words.write_text(words.read_text()[:300])
+    assert "the tokenizer of the model endless cannot be read" in refused()
+    file.unlink()
+    words.unlink()
+    assert refused() == "the model endless comes without a tokenizer"
+
+
+def test_a_model_that_cannot_be_fetched_is_told_with_what_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dagent.runtime import answering
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    request = {"model": "nobody/no-such", "revision": None, "out": str(tmp_path / "out")}
+    with pytest.raises(Failed) as told:
+        answering.fetch({**request, "trust_remote_code": False}, lambda *_, **__: None)
+    (found,) = told.value.diagnostics
+    assert found.code == "E877"
+    assert "nobody/no-such" in found.message
+    assert "HF_TOKEN" in str(found.suggestion)
 
 
 class Engine:
