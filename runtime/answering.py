@@ -286,8 +286,8 @@ def fetch(request: dict[str, Any], progress: Callable[..., None]) -> None:
                 "E877",
                 f"the model {request['model']} cannot be fetched: {str(error).splitlines()[0]}",
                 suggestion="correct its name or revision, or see to the network; a private or "
-                "gated model wants `HF_TOKEN` in the environment; or download it into a folder and name "
-                "that. The same command continues the run",
+                "gated model wants `HF_TOKEN` in the environment; or download it into a folder and "
+                "name that. The same command continues the run",
             )
         ) from error
     model.save_pretrained(Path(request["out"]))
