@@ -25,6 +25,9 @@ LIFELINE = "DAGENT_LIFELINE"  # set for processes whose standard input ends when
 REQUEST = "request.json"
 MARK = "dagent:"  # begins a line of theirs that is a reply; others are what libraries print
 
+# How the others say that one of them is gone, by gloo and by NCCL: what ended it says nothing.
+GONE = ("connection reset by peer", "connection closed by peer", "broken pipe", "remote process")
+
 
 class Reported(Exception):
     """An error as a process described it: the ``error`` of the worker's replies."""
@@ -67,8 +70,8 @@ def launch(task: str, config: str, request: dict[str, Any], progress: Callable[.
                 progress(*reply["progress"], **reply["shown"])
             elif "result" in reply:
                 result.append(reply["result"])
-            else:  # what the others say after the first is what its end did to them
-                error = error or reply["error"]
+            elif not _says_gone(reply["error"]["message"]):
+                error = error or reply["error"]  # what the others say then is what its end did
         code = process.wait()
         assert process.stdin is not None
         process.stdin.close()
@@ -86,6 +89,10 @@ def launch(task: str, config: str, request: dict[str, Any], progress: Callable[.
             )
         )
     return result[0]
+
+
+def _says_gone(text: str) -> bool:
+    return any(words in text.lower() for words in GONE)
 
 
 def command(config: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -17,7 +18,8 @@ import torch
 
 from dagent.compiler.digests import content_digest
 from dagent.dsl.diagnostics import Failed
-from dagent.runtime.launching import launch
+from dagent.runtime import launching
+from dagent.runtime.launching import MARK, launch
 from dagent.runtime.worker import ProcessWorker
 
 pytestmark = pytest.mark.xdist_group("training")
@@ -113,6 +115,30 @@ def test_a_killed_process_ends_the_training_which_goes_on_from_its_checkpoint(
     assert list(tmp_path.glob("out.checkpoints/1.sft/checkpoint-*"))
     worker.call("train", **request)
     assert content_digest(tmp_path / "out") == content_digest(tmp_path / "whole")
+
+
+def test_what_a_process_is_told_of_anothers_end_is_not_the_cause(
+    two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is killed says nothing; the others say that their connection is gone."""
+    gone = {
+        "code": "E814",
+        "message": "RuntimeError: [pair.cc:537] Connection reset by peer. GLHF!",
+    }
+    cause = {"code": "E870", "message": "the loss is nan"}
+
+    def ends_with(*errors: dict[str, str]) -> None:
+        said = "".join(f"print({MARK + json.dumps({'error': e})!r});" for e in errors)
+        monkeypatch.setattr(
+            launching, "command", lambda _: [sys.executable, "-c", said + "exit(1)"]
+        )
+        request = {"checkpoints": str(tmp_path), "project": str(tmp_path)}
+        launching.launch("train", str(two), request, lambda *_, **__: None)
+
+    with pytest.raises(Failed, match="E814: a process that accelerate launched died"):
+        ends_with(gone)
+    with pytest.raises(launching.Reported, match="the loss is nan"):
+        ends_with(gone, cause)
 
 
 def working_in(process: int) -> str:
