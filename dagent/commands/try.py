@@ -76,7 +76,7 @@ def too_long(found: Outcome, prompt: str) -> str | None:
         return None
     return (
         f"the prompt takes {asked:,} tokens and an answer up to {answer:,}, and the student's "
-        f"context holds {holds:,}: what it says beyond that means nothing"
+        f"context holds {holds:,}: the answer ends there"
     )
 
 
