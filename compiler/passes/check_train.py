@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,13 @@ from dagent.compiler.spec import Spec, Stage
 from dagent.compiler.stages import EXPERIMENTAL, GRADED, IN_WORKER, REWARDED, TEACHER, TEACHES
 from dagent.compiler.tables import table
 from dagent.dsl.diagnostics import Diagnostics
+
+# What a schedule of transformers takes from `lr_scheduler_kwargs`: one of these.
+SCHEDULES: Mapping[str, tuple[str, ...]] = {
+    "cosine_with_min_lr": ("min_lr", "min_lr_rate"),
+    "cosine_warmup_with_min_lr": ("min_lr", "min_lr_rate"),
+    "warmup_stable_decay": ("num_decay_steps",),
+}
 
 
 def check_train(
@@ -33,6 +41,7 @@ def check_train(
         _check_reward(spec, index, diagnostics)
         _check_grader(spec, index, diagnostics)
         _check_sizes(spec, index, diagnostics)
+        _check_together(spec, index, diagnostics)
         if stage.stage in TEACHES:
             teachers[index + 1] = _teacher(spec, index, project, settings, diagnostics)
     return teachers
@@ -124,6 +133,30 @@ def _check_sizes(spec: Spec, index: int, diagnostics: Diagnostics) -> None:
             spec.at("train", index, "num_generations"),
             "make `per_device_train_batch_size` a multiple of `num_generations`",
         )
+
+
+def _check_together(spec: Spec, index: int, diagnostics: Diagnostics) -> None:
+    """Arguments that transformers takes only with another, or without one."""
+    args = spec.train[index].args
+    schedule, more = args.get("lr_scheduler_type"), args.get("lr_scheduler_kwargs") or {}
+    found: list[tuple[str, str, str]] = []
+    if isinstance(schedule, str) and isinstance(more, Mapping):
+        wanted = SCHEDULES.get(schedule, ())
+        if wanted and not set(wanted) & set(more):
+            names = " or ".join(f"`{name}`" for name in wanted)
+            remedy = f"add `lr_scheduler_kwargs {{ {wanted[0]} = … }}`"
+            message = f"`{schedule}` asks for {names} in `lr_scheduler_kwargs`"
+            found.append(("lr_scheduler_type", message, remedy))
+    if schedule == "reduce_lr_on_plateau":
+        message = "`reduce_lr_on_plateau` follows a score, and dagent evaluates between rounds"
+        found.append(("lr_scheduler_type", message, "write `cosine` or `linear`"))
+    if args.get("bf16") is True and args.get("fp16") is True:
+        found.append(("fp16", "`bf16` and `fp16` are both on", "keep one of the two"))
+    if args.get("dataloader_prefetch_factor") and not args.get("dataloader_num_workers"):
+        message = "nothing is fetched ahead without `dataloader_num_workers`"
+        found.append(("dataloader_prefetch_factor", message, "add it, or remove this"))
+    for name, message, remedy in found:
+        diagnostics.error("E646", message, spec.at("train", index, name), remedy)
 
 
 def _number(stage: Stage, name: str) -> Any:

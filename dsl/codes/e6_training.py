@@ -193,6 +193,13 @@ CODES = {
         "$ dagent check spec-with-a-teacher-of-another-family.dagent",
         "Name a teacher of the student's own family.",
     ),
+    "E646": Code(
+        "argument that wants another",
+        "transformers takes the argument of a stage only with another one, or without one.",
+        "It would refuse it after the data have been paid for.",
+        "train sft { lr_scheduler_type = cosine_with_min_lr }",
+        "Add what the message names, or remove the argument.",
+    ),
     "E650": Code(
         "setting of a model that is not named",
         "A setting of a language model stands where no model is named.",

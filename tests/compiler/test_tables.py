@@ -11,6 +11,7 @@ import pytest
 from dagent.compiler import arguments
 from dagent.compiler.passes import check_arguments
 from dagent.compiler.passes.check_arguments import problem
+from dagent.compiler.passes.check_train import SCHEDULES
 from dagent.compiler.tables import FILE, Table, table
 from dagent.dsl.schema import load
 
@@ -106,3 +107,7 @@ def test_transformers_refuses_what_the_bounds_refuse(name: str, value: float) ->
 def test_bounds_of_one_stage_are_of_a_stage_that_is_there() -> None:
     known = {t.config: t for t in TRL}
     assert all(name in known[config].arguments for config, name in arguments.OF_STAGE)
+
+
+def test_schedules_that_want_more_are_some_of_transformers() -> None:
+    assert set(SCHEDULES) <= set(table("sft").arguments["lr_scheduler_type"].choices)
