@@ -50,7 +50,7 @@ KINDS: dict[str, Kind] = {
         Kind(
             "refine", 1, ("verified", "rejects"), ("verified", "rejects"), "repairs rejected rows"
         ),
-        Kind("dedupe", 2, ("rows", "kept"), ("rows", "duplicates"), "drops near-duplicates"),
+        Kind("dedupe", 3, ("rows", "kept"), ("rows", "duplicates"), "drops near-duplicates"),
         Kind(
             "decontaminate",
             3,

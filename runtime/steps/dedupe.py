@@ -19,10 +19,13 @@ from dagent.runtime.rows import Row, collapsed, read_rows, write_rows
 from dagent.runtime.step import Artifact, Context, StepOutput
 
 kind = "dedupe"
-version = 2
+version = 3
 SHINGLE = 3  # tokens; one changed token changes three shingles
 PERMUTATIONS = 128  # datasketch's default; its seed is fixed, so that equal rows fall alike
 HIGHEST = 0.9  # threshold that so many permutations can tell; the comparison in full does the rest
+# What a miss costs against a needless comparison: of pairs just at the threshold 98 % are proposed,
+# where datasketch's even weights propose 40 %.
+WEIGHTS = (0.01, 0.99)  # of false positives, of false negatives
 
 Shingles = frozenset[tuple[str, ...]]
 
@@ -84,7 +87,7 @@ def _bands(threshold: float) -> tuple[int, int]:
     """Bands and their rows, which datasketch integrates anew for every index: 25 ms each."""
     from datasketch import MinHashLSH
 
-    index = MinHashLSH(threshold=min(threshold, HIGHEST), num_perm=PERMUTATIONS)
+    index = MinHashLSH(threshold=min(threshold, HIGHEST), num_perm=PERMUTATIONS, weights=WEIGHTS)
     return index.b, index.r
 
 
