@@ -13,7 +13,8 @@ from typing import Any
 # Markdown's fences (CommonMark 0.31, 4.5), opened after text on the same line as well, as models
 # do; what is indented further is part of a text, such as the example in a docstring.
 _FENCED = re.compile(
-    r"(?:^[ ]{0,3}|(?<=\S)[ \t]*)(?P<fence>`{3,}|~{3,})[^\n`]*\n"
+    # A fence is a whole run of its sign: every part of a long one would be tried else.
+    r"(?:^[ ]{0,3}|(?<=\S)[ \t]*)(?P<fence>(?<!`)`{3,}(?!`)|(?<!~)~{3,}(?!~))[^\n`]*\n"
     r"(?P<block>.*?)(?:(?<![ ]{4})(?<!\t)(?P=fence)|\Z)",
     re.DOTALL | re.MULTILINE,
 )

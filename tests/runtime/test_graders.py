@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -367,6 +368,15 @@ FENCES = {
 def test_code_is_read_from_its_fence_whatever_stands_in_it(form: str) -> None:
     code = 'def f():\n    """As in\n\n    ```\n    f()\n    ```\n    """'
     assert unfenced(form.format(code)).strip() == code
+
+
+@pytest.mark.parametrize("flood", ["`" * 100_000, "~" * 100_000, "1 " * 50_000, "{" * 100_000])
+def test_an_answer_that_is_a_flood_is_read_at_once(flood: str) -> None:
+    started = time.process_time()
+    unfenced(flood)
+    for metric in ({"grader": "numeric"}, {"grader": "json", "fields": ["*"]}):
+        assert grader(metric, Path())(flood, {"answer": '"7"'}).score == 0
+    assert time.process_time() - started < 5  # a minute, when every part of a run was tried
 
 
 def test_a_regex_compares_what_it_finds_without_the_space_around_it() -> None:
