@@ -10,20 +10,36 @@ from typing import Any
 
 from dagent.compiler import rates
 from dagent.compiler.plan import Plan, Step, dumps, from_json
-from dagent.compiler.totals import span, totals
+from dagent.compiler.totals import span
 from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime.journal import Event, read_events
 from dagent.runtime.status import RUNS, execution_id, journal_path, latest, plan_path
 from dagent.runtime.store import write_atomically
 
 STORE = Path(".dagent/store")
+EXPECTED = "expected.json"
 
 
 def keep_plan(plan: Plan, project: Path) -> None:
-    """Keep the plan with its execution, so that later ones can be compared with it."""
+    """Keep the plan with its execution, so that later ones can be compared with it, and how long
+    its steps were expected to take, so that what happened can be."""
     path = plan_path(project, execution_id(plan.id))
     if not path.exists():
         write_atomically(path, dumps(plan))
+    expected = path.with_name(EXPECTED)
+    if not expected.exists():
+        steps = rates.foreseen(plan, project).steps
+        write_atomically(expected, json.dumps(steps, sort_keys=True) + "\n")
+
+
+def expected(plan: Plan, project: Path) -> Mapping[str, rates.Span]:
+    """What was expected when the plan was first executed, by step; where an earlier version of
+    dagent did not keep it, what would be now."""
+    path = plan_path(project, execution_id(plan.id)).with_name(EXPECTED)
+    with suppress(OSError, ValueError):
+        found: Mapping[str, rates.Span] = json.loads(path.read_text(encoding="utf-8"))
+        return found
+    return rates.foreseen(plan, project).steps
 
 
 def executed(plan: Plan, step: Step, project: Path) -> dict[str, Any] | None:
@@ -103,17 +119,19 @@ def learn(plan: Plan, project: Path) -> None:
     write_atomically(path, json.dumps(body, sort_keys=True, indent=1) + "\n")
 
 
-def compared(plan: Plan, events: Sequence[Event]) -> dict[str, Any]:
-    """Seconds of the steps that ran and were not reused: as estimated (low, high), and as taken."""
+def compared(plan: Plan, events: Sequence[Event], project: Path) -> dict[str, Any]:
+    """Seconds of the steps that ran and were not reused: as estimated (low, likely, high), and as
+    taken."""
     took = seconds_of(events)
-    low, high = totals(step for step in plan.steps if step.id in took).seconds
-    return {"estimated": [round(low, 1), round(high, 1)], "actual": round(sum(took.values()), 1)}
+    ends = rates.together(e for id, e in expected(plan, project).items() if id in took)
+    return {"estimated": [round(x, 1) for x in ends], "actual": round(sum(took.values()), 1)}
 
 
 def compared_words(found: dict[str, Any]) -> str:
-    low, high = found["estimated"]
+    low, likely, high = found["estimated"]
     actual = span((found["actual"], found["actual"]), "time")
-    return f"estimated {span((low, high), 'time')} for the steps that ran; they took {actual}"
+    guess = rates.about((low, likely, high))
+    return f"estimated {guess} for the steps that ran; they took {actual}"
 
 
 def kept_plan(project: Path, execution: str) -> Plan | None:

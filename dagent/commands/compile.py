@@ -20,7 +20,7 @@ from dagent.compiler.lock import lock_at, lock_path
 from dagent.compiler.pipeline import Compiled, compile, find_spec
 from dagent.compiler.plan import Plan, Step, input_step
 from dagent.compiler.quantity import CAPPED, shown
-from dagent.compiler.rates import with_rates
+from dagent.compiler.rates import Foreseen, foreseen, with_rates
 from dagent.compiler.settings import Settings
 from dagent.compiler.spec import place
 from dagent.compiler.totals import ADDS, Totals, span, totals
@@ -114,12 +114,13 @@ def run(args: argparse.Namespace) -> int:
     lock = lock_path(output)
     write(output, plans.dumps(compiled.plan))
     write(lock, dump_lock(lock_at(compiled.lock, spec, output.parent)))
-    summary = summarise(replace(compiled, plan=here)) | {"written": [str(output), str(lock)]}
+    time = foreseen(compiled.plan, spec.parent)
+    summary = summarise(replace(compiled, plan=here), time) | {"written": [str(output), str(lock)]}
     if args.json:  # one document: what reads it must not have to split it
         print(json.dumps(summary, indent=1, ensure_ascii=False))
         return 0
     report(compiled.warnings, args.format)
-    text = _text(summary, output, beside=output.parent.resolve() == spec.parent.resolve())
+    text = _text(summary, time, output, beside=output.parent.resolve() == spec.parent.resolve())
     text = "\n".join((*arms_view.lines(compiled.plan), text))
     print(text, file=sys.stderr if args.format in DOCUMENTS else sys.stdout)
     return 0
@@ -138,10 +139,9 @@ def write(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def summarise(compiled: Compiled) -> dict[str, Any]:
+def summarise(compiled: Compiled, time: Foreseen) -> dict[str, Any]:
     plan = compiled.plan
     estimates = [step.estimate for step in plan.steps]
-    seconds = [e.seconds for e in estimates if e.seconds]
     calls = [e.calls for e in estimates if e.calls]
     rows = [s.estimate.rows for s in plan.steps if s.kind in ADDS and s.estimate.rows]
     whole = totals(plan.steps).to_json()
@@ -154,7 +154,11 @@ def summarise(compiled: Compiled) -> dict[str, Any]:
         "calls": _sum(calls),
         "tokens": whole["tokens"],
         "money": whole["money"] if plan.prices else None,
-        "seconds": [float(f"{x:.2g}") for x in _sum(seconds)],
+        "seconds": {
+            **dict(zip(("low", "likely", "high"), map(_tidy, time.whole), strict=True)),
+            "mostly": time.mostly,
+            "learned": time.learned,
+        },
         "gate": _gate(plan, compiled.effective),
         "arms": [asdict(arm) for arm in plan.arms],
         "merged": plan.merged,
@@ -181,12 +185,15 @@ def _gate(plan: Plan, effective: float | None) -> dict[str, float]:
     }
 
 
+def _tidy(seconds: float) -> float:
+    return float(f"{seconds:.2g}")
+
+
 def _sum(ranges: list[Any]) -> list[Any]:
     return [sum(r[0] for r in ranges), sum(r[1] for r in ranges)]
 
 
-def _text(summary: dict[str, Any], output: Path, *, beside: bool) -> str:
-    low, high = summary["seconds"]
+def _text(summary: dict[str, Any], time: Foreseen, output: Path, *, beside: bool) -> str:
     written = " and ".join(summary["written"])
     after = "" if output.name == PLAN and output.parent == Path() else f" {output}"
     # Data and programs are found from the plan's folder, so elsewhere it can only be read.
@@ -196,8 +203,8 @@ def _text(summary: dict[str, Any], output: Path, *, beside: bool) -> str:
     return (
         f"{summary['name']}: {summary['steps']} steps in {shown(summary['rounds'], 'rounds')}, "
         f"at most {shown(summary['rows'][1], 'rows')} and about "
-        f"{shown(summary['calls'][1], 'calls')}, "
-        f"between {shown(low, 'time')} and {shown(high, 'time')}\n"
+        f"{shown(summary['calls'][1], 'calls')}\n"
+        f"{time}\n"
         f"{_models(summary['tokens'], summary['money'])}"
         f"{_seen(summary['gate'])}"
         f"plan {summary['plan'][:12]} written to {written}\n"

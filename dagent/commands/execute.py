@@ -63,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
         print("this plan was executed already; --force STEP runs a step again", file=sys.stderr)
     print(summary(outcome.event, plan))
     if not outcome.already:
+        print(f"  {compared_words(compared(plan, last_events(project), project))}")
         learn(plan, project)
-        print(f"  {compared_words(compared(plan, last_events(project)))}")
     if outcome.behind:
         print(outcome.behind, file=sys.stderr)
     return 0 if outcome.event["met"] else 1

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dagent.compiler.plan import Plan, Step, to_json
-from dagent.compiler.rates import with_rates
+from dagent.compiler.rates import foreseen, with_rates
 from dagent.compiler.stale import read_plan
 from dagent.compiler.step_view import describe, executed_lines, program_lines
 from dagent.compiler.step_view import lines as step_lines
@@ -49,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
     here = with_rates(plan, path.parent)
     if words:
         return _step(here, find_step(here, words[0]), path.parent, as_json=args.json)
-    _print(to_json(plan), [*lines(here), "", f"in all: {totals(here.steps)}"], as_json=args.json)
+    together = [f"in all: {totals(here.steps)}", str(foreseen(plan, path.parent))]
+    _print(to_json(plan), [*lines(here), "", *together], as_json=args.json)
     return 0
 
 

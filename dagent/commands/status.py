@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         found["batches"] = waited_for(log, last_events(args.folder))
     plan = kept_plan(args.folder, execution)
     if plan is not None:
-        found["seconds"] = compared(plan, last_events(args.folder))
+        found["seconds"] = compared(plan, last_events(args.folder), args.folder)
     print(json.dumps(found, indent=1, ensure_ascii=False) if args.json else _text(found))
     return 0
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from dagent.compiler.plan import Plan
 from dagent.compiler.quantity import how_many
+from dagent.compiler.rates import about, together
 from dagent.compiler.totals import Totals, span, totals
+from dagent.runtime.history import expected as of_steps
 from dagent.runtime.projection import Event, started
 from dagent.runtime.report import facts, parts, recipe
 from dagent.runtime.report.markup import Part, el
@@ -18,15 +20,19 @@ from dagent.runtime.status import spent_by_role
 TIMES = {"wall": "time", "gpu": "accelerator time"}
 
 
-def spend(past: Sequence[Event], plan: Plan | None, stands: Mapping[str, Any]) -> Part:
+def spend(
+    past: Sequence[Event], plan: Plan | None, stands: Mapping[str, Any], project: Path
+) -> Part:
     """What was used of the budget, and what steps took against what the compiler expected."""
     run_caps = dict(plan.budget.get("run", {})) if plan else {}
     spent = {**({"gpu": 0} if "gpu" in run_caps else {}), **stands["spent"]}
     expected = totals(plan.steps) if plan else None
+    spans = of_steps(plan, project) if plan else {}
+    whole = about(together(spans.values())) if spans else ""
     used = [
         (
             TIMES.get(unit, unit),
-            _expected(expected, unit),
+            whole if unit == "wall" else _expected(expected, unit),
             _amount(amount, unit),
             _amount(run_caps[unit], unit) if unit in run_caps else "none",
         )
@@ -45,17 +51,15 @@ def spend(past: Sequence[Event], plan: Plan | None, stands: Mapping[str, Any]) -
     if "short" in stands:
         told.append(el("p", f"Short of rows: {shortfall_words(stands['short'])}."))
     told.append(_asked(past))
-    took = facts.took(past, plan) if plan else []
+    took = facts.took(past, plan, spans) if plan else []
     if took:
-        low, high = (sum(t.estimated[i] for t in took) for i in (0, 1))
         shown = [
-            (t.kind, t.steps, span(t.estimated, "time"), span((t.actual, t.actual), "time"))
-            for t in took
+            (t.kind, t.steps, about(t.estimated), span((t.actual, t.actual), "time")) for t in took
         ]
         actual = sum(t.actual for t in took)
         steps = how_many(sum(t.steps for t in took), "steps")
         whole = (
-            f"estimated {span((low, high), 'time')} for {steps}, "
+            f"estimated {about(together(t.estimated for t in took))} for {steps}, "
             f"took {span((actual, actual), 'time')}"
         )
         told.append(

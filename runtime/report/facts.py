@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dagent.compiler.plan import Plan, local
-from dagent.compiler.totals import Range, totals
+from dagent.compiler.rates import Span, together
 from dagent.runtime.history import STORE, seconds_of
 from dagent.runtime.journal import read_events
 from dagent.runtime.projection import Event, output_path, rounds
@@ -85,11 +85,11 @@ class DataSet:
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """Seconds of all steps of a kind that ran: as estimated (low, high), and as taken."""
+    """Seconds of all steps of a kind that ran: as estimated (low, likely, high), and as taken."""
 
     kind: str
     steps: int
-    estimated: Range
+    estimated: Span
     actual: float
 
 
@@ -272,15 +272,21 @@ def data_sets(past: Sequence[Event], plan: Plan | None, project: Path) -> list[D
     return [found[name] for name in sorted(found)]
 
 
-def took(past: Sequence[Event], plan: Plan) -> list[Took]:
-    """By kind of step, the longest first; of steps that ran and were not reused."""
+def took(past: Sequence[Event], plan: Plan, spans: Mapping[str, Span]) -> list[Took]:
+    """By kind of step, the longest first; of steps that ran and were not reused. ``spans`` is what
+    was expected of each."""
     seconds = seconds_of(past)
     by_kind: dict[str, list[Any]] = {}
     for step in plan.steps:
         if step.id in seconds:
             by_kind.setdefault(step.kind, []).append(step)
     found = [
-        Took(kind, len(steps), totals(steps).seconds, sum(seconds[s.id] for s in steps))
+        Took(
+            kind,
+            len(steps),
+            together(spans[s.id] for s in steps if s.id in spans),
+            sum(seconds[s.id] for s in steps),
+        )
         for kind, steps in by_kind.items()
     ]
     return sorted(found, key=lambda t: -t.actual)

@@ -32,7 +32,7 @@ def render(events: Sequence[Event], project: Path, *, alive: bool = False) -> st
             if variants
             else sections.of_one(events, project)
         ),
-        closing.spend(events, plan, stands),
+        closing.spend(events, plan, stands, project),
         closing.data(events, plan, project),
         unshown(events, plan, project),
         closing.reproduce(events, project),
