@@ -39,21 +39,26 @@ Factors = Mapping[str, Span]
 
 class Foreseen(Struct, frozen=True):
     """What steps will take: each and together, what takes most of it, and whether that was learned
-    here. ``sized`` is false where nothing tells how large the student is."""
+    here. Nothing is foreseen where nothing tells how large the student is."""
 
     steps: Mapping[str, Span]
     mostly: str
     learned: bool
-    sized: bool
     accelerator: bool
 
     @property
     def whole(self) -> Span:
         return together(self.steps.values())
 
+    def to_json(self) -> dict[str, Any] | None:
+        if not self.steps:
+            return None
+        low, likely, high = (float(f"{seconds:.2g}") for seconds in self.whole)
+        told = {"low": low, "likely": likely, "high": high}
+        return {**told, "mostly": self.mostly, "learned": self.learned}
+
     def __str__(self) -> str:
-        low, likely, high = self.whole
-        if not self.sized:
+        if not self.steps:
             return (
                 "time: not known, since nothing here tells how large the student is; the first "
                 "execution shows it"
@@ -66,7 +71,7 @@ class Foreseen(Struct, frozen=True):
             + " an accelerator, which the first execution corrects"
         )
         mostly = f", most of it {self.mostly}" if self.mostly else ""
-        return f"time: {about((low, likely, high))}{mostly}; {why}"
+        return f"time: {about(self.whole)}{mostly}; {why}"
 
 
 def together(spans: Iterable[Span]) -> Span:
@@ -99,7 +104,7 @@ def foreseen(plan: Plan, project: Path) -> Foreseen:
             shares[MODELS if step.estimate.tokens else f"`{step.kind}`"] += steps[step.id][1]
     mostly = max(shares, key=shares.__getitem__) if shares else ""
     sized = bool(rates) or all(s.estimate.memory for s in plan.steps if s.kind == "train")
-    return Foreseen(steps, mostly, bool(rates), sized, fast)
+    return Foreseen(steps if sized else {}, mostly, bool(rates), fast)
 
 
 def has_accelerator(plan: Plan) -> bool:

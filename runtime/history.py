@@ -130,8 +130,8 @@ def compared(plan: Plan, events: Sequence[Event], project: Path) -> dict[str, An
 def compared_words(found: dict[str, Any]) -> str:
     low, likely, high = found["estimated"]
     actual = span((found["actual"], found["actual"]), "time")
-    guess = rates.about((low, likely, high))
-    return f"estimated {guess} for the steps that ran; they took {actual}"
+    guess = f"estimated {rates.about((low, likely, high))}" if high else "no estimate"
+    return f"{guess} for the steps that ran; they took {actual}"
 
 
 def kept_plan(project: Path, execution: str) -> Plan | None:

@@ -154,11 +154,7 @@ def summarise(compiled: Compiled, time: Foreseen) -> dict[str, Any]:
         "calls": _sum(calls),
         "tokens": whole["tokens"],
         "money": whole["money"] if plan.prices else None,
-        "seconds": {
-            **dict(zip(("low", "likely", "high"), map(_tidy, time.whole), strict=True)),
-            "mostly": time.mostly,
-            "learned": time.learned,
-        },
+        "seconds": time.to_json(),
         "gate": _gate(plan, compiled.effective),
         "arms": [asdict(arm) for arm in plan.arms],
         "merged": plan.merged,
@@ -183,10 +179,6 @@ def _gate(plan: Plan, effective: float | None) -> dict[str, float]:
         "detectable": gain,
         "changed": changed,
     }
-
-
-def _tidy(seconds: float) -> float:
-    return float(f"{seconds:.2g}")
 
 
 def _sum(ranges: list[Any]) -> list[Any]:

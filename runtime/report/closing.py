@@ -54,14 +54,19 @@ def spend(
     took = facts.took(past, plan, spans) if plan else []
     if took:
         shown = [
-            (t.kind, t.steps, about(t.estimated), span((t.actual, t.actual), "time")) for t in took
+            (
+                t.kind,
+                t.steps,
+                about(t.estimated) if spans else "",
+                span((t.actual, t.actual), "time"),
+            )
+            for t in took
         ]
         actual = sum(t.actual for t in took)
         steps = how_many(sum(t.steps for t in took), "steps")
-        whole = (
-            f"estimated {about(together(t.estimated for t in took))} for {steps}, "
-            f"took {span((actual, actual), 'time')}"
-        )
+        ran = together(t.estimated for t in took)
+        guess = f"estimated {about(ran)}" if spans else "no estimate"
+        whole = f"{guess} for {steps}, took {span((actual, actual), 'time')}"
         told.append(
             el(
                 "details",

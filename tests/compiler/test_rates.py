@@ -55,7 +55,9 @@ def test_models_take_what_their_endpoint_allows(project: Any) -> None:
 
 def test_of_a_student_of_unknown_size_no_figure_is_made_up(project: Any) -> None:
     plan = project.compile({"student": {"model": "acme/unknown", "revision": "0" * 40}}).plan
-    assert str(foreseen(plan, project.folder)).startswith("time: not known, since nothing here")
+    found = foreseen(plan, project.folder)
+    assert str(found).startswith("time: not known, since nothing here")
+    assert (found.to_json(), found.steps) == (None, {})
     keep(project.folder, plan, 2.0)
     assert str(foreseen(plan, project.folder)).startswith("time: about ")
 

@@ -16,7 +16,7 @@ import pytest
 from dagent.cli import main
 from dagent.compiler.detectable import missed
 from dagent.compiler.pipeline import compile
-from dagent.compiler.rates import about, foreseen
+from dagent.compiler.rates import about
 from dagent.compiler.totals import span, totals
 from dagent.runtime.history import events_of, keep_plan
 from dagent.runtime.provenance import made_on
@@ -25,6 +25,7 @@ from dagent.runtime.report.markup import Markup, el
 from dagent.runtime.report.page import render
 from dagent.runtime.report.unshown import unshown
 from dagent.runtime.rows import read_rows
+from dagent.runtime.status import execution_id, plan_path
 
 FAULTY = """
 import sums
@@ -104,12 +105,19 @@ def test_what_was_spent_stands_beside_what_was_expected(done: Path) -> None:
     plan = compile(done / "sums.dagent").plan
     expected = totals(plan.steps)
     spent = events_of(done)[-1]["spent"]
+    told = plan_path(done, execution_id(plan.id)).with_name("expected.json")
+    assert told.read_text() == "{}\n", "of a student of unknown size nothing is expected"
+    assert "no estimate for" in render(events_of(done), done)
+    told.write_text(json.dumps({step.id: [60, 120, 180] for step in plan.steps}))
     found = tables(render(events_of(done), done))
+    told.write_text("{}\n")
     (rows,) = [body for name, body in found.items() if name.startswith("What this execution took")]
     by_unit = {row[0]: row[1:] for row in rows[1:]}
     assert by_unit["rows"] == [span(expected.rows, "rows"), f"{spent['rows']:,}", "none"]
     assert by_unit["calls"][:2] == [span(expected.calls, "calls"), f"{spent['calls']:,}"]
-    assert by_unit["time"][0] == about(foreseen(plan, done).whole)
+    assert by_unit["time"][0] == about(
+        (60 * len(plan.steps), 120 * len(plan.steps), 180 * len(plan.steps))
+    )
     assert by_unit["rounds"] == ["", "3", "3"]
 
 
