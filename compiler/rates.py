@@ -66,7 +66,7 @@ class Foreseen(Struct, frozen=True):
         why = (
             "as executions here went"
             if self.learned
-            else "a guess for a machine with"
+            else "a guess for an idle machine with"
             + ("" if self.accelerator else "out")
             + " an accelerator, which the first execution corrects"
         )

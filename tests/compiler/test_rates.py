@@ -44,7 +44,7 @@ def test_an_accelerator_is_named_or_found(project: Any, monkeypatch: pytest.Monk
     named = {"student": {"model": "builtin:tiny-python", "device": "1x24GB"}}
     there = foreseen(project.compile(named).plan, project.folder)
     assert there.whole[1] < here / 2
-    assert "for a machine with an accelerator" in str(there)
+    assert "for an idle machine with an accelerator" in str(there)
 
 
 def test_models_take_what_their_endpoint_allows(project: Any) -> None:
