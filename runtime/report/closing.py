@@ -147,7 +147,7 @@ def reproduce(past: Sequence[Event], project: Path) -> Part:
             el("summary", "All settings ", el("span", f"{len(settings)}")),
             parts.table(
                 ("setting", "value"),
-                [(k, el("code", str(v))) for k, v in settings],
+                [(el("code", k), el("code", str(v))) for k, v in settings],
                 "As the plan gives them",
             ),
         ),

@@ -37,7 +37,8 @@ class Reason:
 @dataclass(frozen=True, slots=True)
 class Flow:
     """Where a round's rows went. Every candidate is in exactly one of ``rejected``, ``duplicates``,
-    ``leaks``, ``unchosen`` and ``added``; ``trained`` counts those of earlier rounds too."""
+    ``leaks``, ``unchosen`` and ``added``; ``trained`` counts those of earlier rounds too.
+    ``repeated`` rows of a program were never candidates: others were made in their place."""
 
     round: int
     candidates: int
@@ -49,6 +50,7 @@ class Flow:
     added: int
     trained: int
     aside: int
+    repeated: int
     reasons: tuple[Reason, ...]
 
 
@@ -103,6 +105,12 @@ def test_rows(past: Sequence[Event], project: Path) -> int:
     """How many rows test has; 0 before it was opened."""
     path = stored(past, "test.champion", "answers", project)
     return _lines(path) if path else 0
+
+
+def rows_by_skill(past: Sequence[Event], step: str, project: Path) -> Counter[str]:
+    """How many rows of each skill a step had answered; empty where its answers are gone."""
+    path = stored(past, step, "answers", project)
+    return Counter(str(row.get("skill", "")) for row in read_rows(path)) if path else Counter()
 
 
 def opened_elsewhere(past: Sequence[Event], plan: Plan, project: Path) -> list[str]:
@@ -175,6 +183,7 @@ def _flow(past: Sequence[Event], project: Path, number: int) -> Flow:
         added=len(added),
         trained=len(rows("mix", "train")),
         aside=len(read_rows(aside)) if aside else 0,
+        repeated=_measured(past, f"r{number}.generate", "repeated"),
         reasons=(
             *_reasons("rejected", rejects),
             *_reasons("duplicate", duplicates, shown=False),
@@ -184,38 +193,41 @@ def _flow(past: Sequence[Event], project: Path, number: int) -> Flow:
     )
 
 
+def _measured(past: Sequence[Event], step: str, name: str) -> int:
+    done = (e["metrics"] for e in past if e["event"] == "step_finished" and e["step"] == step)
+    return round(max((metrics.get(name, 0) for metrics in done), default=0))
+
+
 def _reasons(what: str, rows: Sequence[Row], shown: bool = True) -> Iterator[Reason]:
     """The kinds of reason, most frequent first, each with its first row."""
     first: dict[str, Row] = {}
     counts: Counter[str] = Counter()
     for row in rows:
-        says = kind_of(str(row.get("reason", "")))
+        says = kind_of(str(row.get("reason", "")), str(row.get("matches", "")))
         counts[says] += 1
         first.setdefault(says, row)
     for says, n in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
         yield Reason(f"{what}: {says}", n, first[says] if shown else None)
 
 
-def kind_of(reason: str) -> str:
-    """A reason without what differs from row to row: ids, quoted texts, numbers, what follows a
-    colon.
+def kind_of(reason: str, matches: str = "") -> str:
+    """A reason without what differs from row to row: the row that it ``matches``, quoted texts,
+    numbers, what follows a colon. Rows of the user's have ids of any form.
 
-    >>> kind_of("asks the same as row 0123456789abcdef")
+    >>> kind_of("asks the same as row q-17", "q-17")
     'asks the same as another row'
-    >>> kind_of("the same question as test row 0123456789abcdef")
-    'the same question as a row of test'
+    >>> kind_of("the same question as dev row 17", "dev row 17")
+    'the same question as a row of dev'
+    >>> kind_of("near-duplicate of row 0123456789abcdef")
+    'near-duplicate of another row'
     >>> kind_of("prints 'a: b', not 21")
     'prints …, not …'
     """
-    said = re.sub(r"(\S+) row [0-9a-f]{16}\b", _other_row, reason)
+    place, at, _ = matches.partition(" row ")
+    named = (matches, f"a row of {place}") if at else (f"row {matches}", "another row")
+    said = reason.replace(*named) if matches else reason
+    said = re.sub(r"\brow [0-9a-f]{16}\b", "another row", said)
     return re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\b\d[\d.]*\b", "…", said).split(":")[0]
-
-
-def _other_row(found: re.Match[str]) -> str:
-    """Without the id: of this run's rows, or of a data set that is named before it."""
-    before = found[1]
-    own = before in ("as", "of") or before.endswith(":")
-    return f"{before} another row" if own else f"a row of {before}"
 
 
 def changes(past: Sequence[Event], project: Path) -> list[Changes]:

@@ -22,6 +22,7 @@ def trainings(past: Sequence[Event], project: Path) -> Part:
     body = [row for n in rounds(past) if n in done for row in _stages(past, project, done[n])]
     if not body:
         return None
+    columns = 6 if any(row[-1] for row in body) else 5
     return el(
         "details",
         el(
@@ -30,8 +31,8 @@ def trainings(past: Sequence[Event], project: Path) -> Part:
             el("span", f"of each of {len(done)} rounds" if len(done) > 1 else "of the round"),
         ),
         parts.table(
-            ("round", "stage", "rows", "steps", "loss", "what else the stage measures"),
-            body,
+            ("round", "stage", "rows", "steps", "loss", "what else the stage measures")[:columns],
+            [row[:columns] for row in body],
             "From the first steps that were logged to the last",
             numbers=(2, 3),
         ),

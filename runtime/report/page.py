@@ -10,7 +10,7 @@ from typing import Any
 from dagent.runtime.history import kept_plan
 from dagent.runtime.lanes import of_variant
 from dagent.runtime.projection import Event, started
-from dagent.runtime.report import closing, sections
+from dagent.runtime.report import closing, parts, sections
 from dagent.runtime.report.arms import comparison, used
 from dagent.runtime.report.facts import test_rows, trainings
 from dagent.runtime.report.markup import Markup, Part, el, join
@@ -26,7 +26,8 @@ def render(events: Sequence[Event], project: Path, *, alive: bool = False) -> st
     variants = first.get("variants") or ()
     title = f"{first['name']}: report"
     body = [
-        _head(first, stands),
+        _head(first, stands["state"]),
+        _ended_early(events[-1], stands["state"]),
         *(
             _of_arms(events, variants, first["by_variant"], project)
             if variants
@@ -58,14 +59,26 @@ def render(events: Sequence[Event], project: Path, *, alive: bool = False) -> st
     )
 
 
-def _head(first: Event, stands: Mapping[str, Any]) -> Markup:
+def _head(first: Event, state: str) -> Markup:
     when = first["time"][:16].replace("T", " ")
-    said = "" if stands["state"] == "finished" else f", {stands['state']}"
+    said = "" if state == "finished" else f", {state}"
     return el(
         "header",
         el("p", f"dagent report, execution of {when} UTC{said}", class_="kicker"),
         el("h1", first["name"]),
         el("p", first.get("goal") or None, class_="goal"),
+    )
+
+
+def _ended_early(last: Event, state: str) -> Part:
+    """What stopped an execution before its end, and how it goes on."""
+    if state not in ("failed", "interrupted"):
+        return None
+    why = f": {last['reason']}" if state == "failed" else ""
+    return el(
+        "p",
+        el("strong", state.capitalize(), class_="missed"),
+        parts.coded(f"{why}. `dagent execute` goes on where it stopped."),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,17 +15,19 @@ def table(
     body: Sequence[Sequence[Part]],
     caption: str,
     numbers: Sequence[int] | range = (),
+    spare: Sequence[int] = (),
 ) -> Markup:
-    """A table; columns in ``numbers`` stand right. The first column heads its row."""
+    """A table; columns in ``numbers`` stand right, a phone leaves out those in ``spare``. The first
+    column heads its row."""
+
+    def css(i: int) -> str | None:
+        return " ".join((*["n"] * (i in numbers), *["spare"] * (i in spare))) or None
 
     def cells(row: Sequence[Part]) -> Iterator[Markup]:
         for i, part in enumerate(row):
-            css = "n" if i in numbers else None
-            yield el("td", part, class_=css) if i else el("th", part, scope="row", class_=css)
+            yield el("td", part, class_=css(i)) if i else el("th", part, scope="row", class_=css(i))
 
-    heads = [
-        el("th", h, scope="col", class_="n" if i in numbers else None) for i, h in enumerate(head)
-    ]
+    heads = [el("th", h, scope="col", class_=css(i)) for i, h in enumerate(head)]
     whole = el(
         "table",
         el("caption", caption),
@@ -50,6 +53,11 @@ def percent(value: float) -> str:
 def p_value(p: float) -> str:
     """Two-sided, as all are but the gate's: said beside it or at the head of its table."""
     return f"p = {p:.2g}" if p >= 0.001 else "p < 0.001"
+
+
+def coded(text: str) -> list[Part]:
+    """A message, what stands between its backticks as code."""
+    return [el("code", p) if i % 2 else p for i, p in enumerate(re.split(r"`([^`]*)`", text))]
 
 
 def cut(text: object, most: int) -> str:

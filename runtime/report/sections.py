@@ -14,6 +14,8 @@ from dagent.runtime.report.authored import programs
 from dagent.runtime.report.learned import prepared, trainings
 from dagent.runtime.report.markup import Markup, Part, el
 
+DEEP = 0.775  # from here the colour of a cell asks for white on it: see page.css
+
 
 def of_one(past: Sequence[Event], project: Path) -> list[Part]:
     """All that is said of one execution, or of one variant."""
@@ -24,7 +26,7 @@ def of_one(past: Sequence[Event], project: Path) -> list[Part]:
         rounds(past, found),
         prepared(past),
         programs(past),
-        skills(past, found),
+        skills(past, found, project),
         rows(past, project),
         examples(past, project),
     ]
@@ -39,13 +41,8 @@ def answer(past: Sequence[Event], end: Event | None, project: Path) -> Part:
             "Not finished: test is opened once, at the end. What follows is how it stands.",
             class_="note",
         )
-    base, champion, gain = end["base"]["test"], end["champion"], end["gain"]
-    low, high = gain["ci"]
-    sure, css = parts.verdict(gain)
-    n = facts.test_rows(past, project)
-    number = champion["round"]
-    who = "the untouched student" if number == 0 else f"round {number}"
-    relative = "" if gain["relative"] is None else f", {100 * gain['relative']:+.0f} % relative"
+    gain, champion = end["gain"], end["champion"]
+    _, css = parts.verdict(gain)
     return el(
         "section",
         el(
@@ -58,21 +55,12 @@ def answer(past: Sequence[Event], end: Event | None, project: Path) -> Part:
             ),
             el(
                 "div",
+                _gained(end, facts.test_rows(past, project))
+                if champion["round"]
+                else _unchanged(champion, facts.test_rows(past, project)),
                 el(
                     "p",
-                    el("strong", f"{parts.percent(base)} → {parts.percent(champion['test'])}"),
-                    f" on {how_many(n, 'test rows')}{relative}." if n else f"{relative}.",
-                    class_="lead",
-                ),
-                el(
-                    "p",
-                    f"95 % interval {low:+.1f} to {high:+.1f} points, "
-                    f"{parts.how_tested(gain)}: {sure}.",
-                ),
-                el(
-                    "p",
-                    f"The champion is {who}, chosen on select ({parts.percent(champion['select'])} "
-                    f"there). {parts.looked(facts.looks(past))} Test was opened once, at the end.",
+                    f"{parts.looked(facts.looks(past))} Test was opened once, at the end.",
                     class_="note",
                 ),
             ),
@@ -82,6 +70,51 @@ def answer(past: Sequence[Event], end: Event | None, project: Path) -> Part:
         watched(end.get("watched") or ()),
         goals(end.get("requirements") or ()),
     )
+
+
+def _gained(end: Event, n: int) -> Part:
+    """The champion against the base on ``n`` rows of test."""
+    base, champion, gain = end["base"]["test"], end["champion"], end["gain"]
+    low, high = gain["ci"]
+    relative = "" if gain["relative"] is None else f", {100 * gain['relative']:+.0f} % relative"
+    return [
+        el(
+            "p",
+            el("strong", f"{parts.percent(base)} → {parts.percent(champion['test'])}"),
+            f" on {how_many(n, 'test rows')}{relative}." if n else f"{relative}.",
+            class_="lead",
+        ),
+        el(
+            "p",
+            f"95 % interval {low:+.1f} to {high:+.1f} points, "
+            f"{parts.how_tested(gain)}: {parts.verdict(gain)[0]}.",
+        ),
+        el(
+            "p",
+            f"The champion is round {champion['round']}, chosen on select "
+            f"({parts.percent(champion['select'])} there).",
+            class_="note",
+        ),
+    ]
+
+
+def _unchanged(champion: Mapping[str, Any], n: int) -> Part:
+    """A student that is compared with itself: an interval and a p-value would say nothing."""
+    return [
+        el(
+            "p",
+            el("strong", "Nothing was gained"),
+            f": {parts.percent(champion['test'])}"
+            + (f" on {how_many(n, 'test rows')}" if n else "")
+            + ", before and after.",
+            class_="lead",
+        ),
+        el(
+            "p",
+            "The gate took no round's student, so the champion is the untouched one "
+            f"({parts.percent(champion['select'])} on select). Its reasons stand below.",
+        ),
+    ]
 
 
 def further(metrics: Sequence[Mapping[str, Any]]) -> Part:
@@ -194,6 +227,7 @@ def rounds(past: Sequence[Event], found: Mapping[str, Any] | None) -> Part:
             ],
             "What the gate decided, and why",
             numbers=(1, 2, 3, 4, 5),
+            spare=(3, 4, 5),
         ),
     )
 
@@ -203,7 +237,7 @@ def _gate(event: Event) -> Part:
     return [el("span", says, class_=css), f": {event['reason']}"]
 
 
-def skills(past: Sequence[Event], found: Mapping[str, Any] | None) -> Part:
+def skills(past: Sequence[Event], found: Mapping[str, Any] | None, project: Path) -> Part:
     """Skill by round on select, with base and champion on test beside it."""
     heat = show.skill_table(past)
     if not heat.rows or heat.rows == (("", *heat.rows[0][1:]),):
@@ -216,10 +250,17 @@ def skills(past: Sequence[Event], found: Mapping[str, Any] | None) -> Part:
         for i, end in enumerate(show.ENDS)
         if ends
     ]
+    counts = [facts.rows_by_skill(past, step, project) for step in ("r0.evaluate", "test.base")]
+    counts = [by_skill for by_skill in counts if by_skill]
     body = [
         el(
             "tr",
-            el("th", row[0], scope="row"),
+            el(
+                "th",
+                f"{row[0]} ",
+                el("span", ", ".join(str(c[row[0]]) for c in counts), class_="count"),
+                scope="row",
+            ),
             [_cell(v) for v in row[1:]],
             [_cell(e.get(row[0]), "apart" if i == 0 else "") for i, e in enumerate(ends)],
         )
@@ -227,10 +268,19 @@ def skills(past: Sequence[Event], found: Mapping[str, Any] | None) -> Part:
     ]
     whole = el(
         "table",
-        el("caption", "Share of each skill's rows that is right, in %; weakest at the top"),
+        el(
+            "caption",
+            "Share of each skill's rows that is right, in %; weakest at the top. "
+            + (
+                "Beside a skill: its rows in " + " and in ".join(("select", "test")[: len(counts)])
+                if counts
+                else ""
+            ),
+        ),
         el("thead", el("tr", head)),
         el("tbody", body),
         class_="heat",
+        style=f"--n:{len(head) - 1}",
     )
     return el("section", el("h2", "Skill by skill"), parts.wide(whole, "Skill by round"))
 
@@ -238,7 +288,7 @@ def skills(past: Sequence[Event], found: Mapping[str, Any] | None) -> Part:
 def _cell(value: float | None, css: str = "") -> Markup:
     if value is None:
         return el("td", "–", class_=css or None, style="--v:0")
-    classes = " ".join(filter(None, (css, "deep" if value > 0.74 else "")))
+    classes = " ".join(filter(None, (css, "deep" if value >= DEEP else "")))
     return el("td", f"{100 * value:.0f}", class_=classes or None, style=f"--v:{100 * value:.0f}")
 
 
@@ -252,8 +302,13 @@ def rows(past: Sequence[Event], project: Path) -> Part:
         el("h2", "Where every row went"),
         el(
             "p",
-            "Candidates made in each round, and what became of them. What is added joins the "
-            "rows of earlier rounds; the student is trained on all of them, from the base.",
+            "Candidates made in each round, and what became of them. "
+            + (
+                "What is added joins the rows of earlier rounds; the student is trained on all of "
+                "them, from the base."
+                if show.started(past)["settings"].get("engineer.accumulate", True)
+                else "The student is trained on what was added in its round alone, from the base."
+            ),
         ),
         el("ul", legend, class_="legend"),
         parts.figure(
@@ -294,8 +349,21 @@ def rows(past: Sequence[Event], project: Path) -> Part:
             "The same in numbers",
             numbers=range(1, 9),
         ),
+        _repeated(flows),
         _reasons(flows),
         trainings(past, project),
+    )
+
+
+def _repeated(flows: Sequence[facts.Flow]) -> Part:
+    counts = [f"{f.repeated:,} in round {f.round}" for f in flows if f.repeated]
+    if not counts:
+        return None
+    return el(
+        "p",
+        f"Rows that the generator gave once more, word for word: {', '.join(counts)}. They are not "
+        "counted above; it was asked for others in their place.",
+        class_="note",
     )
 
 
@@ -358,6 +426,7 @@ def examples(past: Sequence[Event], project: Path) -> Part:
                 ),
                 [_change("fixed", change) for change in c.examples_fixed],
                 [_change("broken", change) for change in c.examples_broken],
+                None if c.fixed or c.broken else el("p", "No row changed.", class_="note"),
             )
             for c in changes
         ],

@@ -8,6 +8,7 @@ from pathlib import Path
 from dagent.compiler.detectable import missed
 from dagent.compiler.plan import Plan, Step
 from dagent.runtime.projection import Event, rounds
+from dagent.runtime.report import parts
 from dagent.runtime.report.facts import changes, opened_elsewhere
 from dagent.runtime.report.markup import Part, el
 
@@ -21,7 +22,7 @@ def unshown(past: Sequence[Event], plan: Plan | None, project: Path) -> Part:
     return el(
         "section",
         el("h2", "What this does not show"),
-        el("ul", [el("li", said) for said in told]),
+        el("ul", [el("li", parts.coded(said)) for said in told]),
     )
 
 

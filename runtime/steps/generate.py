@@ -66,17 +66,19 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     generator = handed(load_function(params["generator"]["program"], context.project), inputs)
     seen = {row["id"] for row in read_rows(inputs["kept"].path)}
     rows: list[Row] = []
-    calls = 0
+    calls = repeated = 0
     for item, count in zip(items, wanted, strict=True):
-        made, used = _fill(generator, item, count, seen, params, allowed - calls)
+        made, used, again = _fill(generator, item, count, seen, params, allowed - calls)
         rows += made
         calls += used
+        repeated += again
         context.progress(len(rows), most)
     context.meter.settle(step.id, calls=calls)
     return StepOutput(
         {"candidates": write_rows(context.scratch / "candidates.jsonl", rows)},
-        {"candidates": len(rows), "calls": calls},
-        f"{how_many(len(rows), 'candidates')} from {how_many(calls, 'calls')}",
+        {"candidates": len(rows), "calls": calls, "repeated": repeated},
+        f"{how_many(len(rows), 'candidates')} from {how_many(calls, 'calls')}"
+        + (f"; {how_many(repeated, 'rows')} were there already" if repeated else ""),
     )
 
 
@@ -101,10 +103,11 @@ def _fill(
     seen: set[str],
     params: Mapping[str, Any],
     calls_left: int,
-) -> tuple[list[Row], int]:
-    """Up to ``count`` rows that are new, and the calls they took. Adds to ``seen``."""
+) -> tuple[list[Row], int, int]:
+    """Up to ``count`` rows that are new, the calls they took, and how many rows that were there
+    already the generator gave besides. Adds to ``seen``."""
     rows: list[Row] = []
-    calls = 0
+    calls = repeated = 0
     options = params["generator"]["options"]
     for attempt in range(ATTEMPTS):
         ask = min(count - len(rows), calls_left - calls)
@@ -115,12 +118,14 @@ def _fill(
         calls += ask
         for raw in made:
             row = _row(raw, item, params)
-            if row["id"] not in seen:
+            if row["id"] in seen:
+                repeated += 1
+            else:
                 seen.add(row["id"])
                 rows.append(row)
         if not made:
             break
-    return rows, calls
+    return rows, calls, repeated
 
 
 def _row(raw: object, item: Mapping[str, Any], params: Mapping[str, Any]) -> Row:

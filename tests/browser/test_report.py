@@ -18,6 +18,7 @@ import pytest
 from dagent.compiler.pipeline import compile
 from dagent.runtime.history import events_of, keep_plan
 from dagent.runtime.report.page import render
+from dagent.runtime.report.sections import DEEP
 
 pytestmark = pytest.mark.browser
 
@@ -30,6 +31,29 @@ if not CHROMIUM or not shutil.which("chromedriver"):
 
 ARMS = "arms { seeds = [1, 2]  arm uniform { control = uniform } }"
 SIZES = {"wide": (1200, 900), "narrow": (520, 900)}
+PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+# The least contrast of a heat map's cells, as WCAG counts it.
+CONTRAST = """
+const paint = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+const rgb = colour => {
+  paint.fillStyle = colour;
+  paint.fillRect(0, 0, 1, 1);
+  return [...paint.getImageData(0, 0, 1, 1).data].slice(0, 3);
+};
+const light = colour => rgb(colour).map(c => c / 255)
+  .map(c => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+  .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0.05);
+const cell = document.querySelector('.heat td');
+const found = [];
+for (let v = 0; v <= 100; v++) {
+  cell.style.setProperty('--v', v);
+  cell.classList.toggle('deep', v / 100 >= arguments[0]);
+  const style = getComputedStyle(cell);
+  const both = [light(style.color), light(style.backgroundColor)].sort((a, b) => a - b);
+  found.push(both[1] / both[0]);
+}
+return Math.min(...found);
+"""
 OVERLAPS = """
 const found = [];
 for (const svg of document.querySelectorAll('svg')) {
@@ -124,8 +148,47 @@ def test_it_follows_the_readers_theme(pages: dict[str, Path], browser: Any, tmp_
     assert all(a != b for a, b in zip(seen["light"], seen["dark"], strict=True))
 
 
-def test_it_prints(pages: dict[str, Path], browser: Any) -> None:
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_number_of_the_heat_map_can_be_read(
+    pages: dict[str, Path], browser: Any, theme: str
+) -> None:
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia",
+        {"features": [{"name": "prefers-color-scheme", "value": theme}]},
+    )
     browser.get(pages["one"].as_uri())
+    assert browser.execute_script(CONTRAST, DEEP) >= 4.5
+
+
+def test_a_phone_shows_why_the_gate_decided_so(
+    pages: dict[str, Path], browser: Any, tmp_path: Path
+) -> None:
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+    try:
+        browser.get(pages["one"].as_uri())
+        widths = browser.execute_script(
+            "return [...document.querySelectorAll('.wide')].filter("
+            "e => e.getAttribute('aria-label').startsWith('What the gate decided'))"
+            ".map(e => [e.scrollWidth, e.clientWidth])"
+        )
+        assert widths
+        assert all(needed <= there for needed, there in widths)
+        keep(browser, tmp_path, "report-phone")
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_it_prints_also_what_is_folded(pages: dict[str, Path], browser: Any) -> None:
+    browser.get(pages["one"].as_uri())
+    heights = "return [...document.querySelectorAll('details')].map(d => d.clientHeight)"
+    folded = browser.execute_script(heights)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        printed = browser.execute_script(heights)
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert folded
+    assert all(after > 1.5 * before for before, after in zip(folded, printed, strict=True))
     assert base64.b64decode(browser.print_page()).startswith(b"%PDF")
 
 

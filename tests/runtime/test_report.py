@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -39,6 +40,11 @@ def generate(skill, difficulty, n, seed):
             row["prompt"], row["answer"] = f"{400 + k}+{k % 7}", str(400 + k + k % 7)
     return rows
 """
+STUCK = """
+import sums
+def generate(skill, difficulty, n, seed):
+    return sums.generate(skill, difficulty, 1, seed) * n
+"""
 ARMS = "arms { seeds = [1, 2]  arm uniform { control = uniform }  arm blind { control = blind } }"
 
 
@@ -47,6 +53,9 @@ def done(stub: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec = stub.SPEC.replace("sums.py:generate", "faulty.py:generate")
     folder: Path = stub.make_project(tmp_path_factory.mktemp("report"), spec)
     (folder / "faulty.py").write_text(FAULTY)
+    rows = [json.loads(line) for line in (folder / "test.jsonl").read_text().splitlines()]
+    own = (json.dumps({**row, "id": f"q-{i}"}) + "\n" for i, row in enumerate(rows))
+    (folder / "test.jsonl").write_text("".join(own))
     stub.run_project(folder)
     keep_plan(compile(folder / "sums.dagent").plan, folder)
     return folder
@@ -132,7 +141,59 @@ def test_every_candidate_is_somewhere(done: Path) -> None:
         assert f.leaks > 0
     assert flows[1].trained == flows[0].added + flows[1].added
     says = {r.says for f in flows for r in f.reasons}
-    assert "rejected: wrong sum" in says
+    # However many rows of test they match, and whatever the user's ids look like.
+    assert says == {"rejected: wrong sum", "leak: the same question as a row of test"}
+
+
+def test_a_student_that_stays_untouched_is_not_compared_with_itself(
+    stub: ModuleType, tmp_path: Path
+) -> None:
+    """Also: rows that a program repeats are counted, though they were never candidates."""
+    folder = stub.make_project(tmp_path / "p", stub.SPEC.replace("sums.py:gen", "stuck.py:gen"))
+    (folder / "stuck.py").write_text(STUCK)
+    stub.run_project(folder)
+    events = events_of(folder)
+    assert events[-1]["champion"]["round"] == 0
+    page = render(events, folder)
+    text = words(parsed(page))
+    base = f"{100 * events[-1]['base']['test']:.1f} %"
+    assert f"Nothing was gained: {base} on 120 test rows, before and after" in text
+    assert "95 % interval +0.0" not in text
+    assert "p = 1" not in text.partition("Round by round")[0]
+    for flow in facts.flows(events, folder):
+        step = next(e for e in events if e.get("step") == f"r{flow.round}.generate" and "note" in e)
+        assert flow.repeated == step["metrics"]["calls"] - flow.candidates > 0
+        assert f"{flow.repeated:,} in round {flow.round}" in text
+        assert f"{flow.repeated:,} rows were there already" in step["note"]
+
+
+@pytest.mark.parametrize(
+    ("event", "says"),
+    [
+        (
+            {"state": "failed", "reason": "E815: your program `sums.py:generate` raised OSError"},
+            "Failed: E815: your program sums.py:generate raised OSError. dagent execute goes on",
+        ),
+        ({"state": "interrupted", "reason": "interrupted"}, "Interrupted. dagent execute goes on"),
+    ],
+)
+def test_what_ended_early_says_why(done: Path, event: dict[str, str], says: str) -> None:
+    begun = events_of(done)[:-1]
+    stopped = {**event, "event": "execution_stopped", "time": begun[-1]["time"]}
+    assert says in words(parsed(render([*begun, stopped], done)))
+    assert "goes on where it stopped" not in words(parsed(render(events_of(done), done)))
+
+
+def test_a_skill_says_on_how_many_rows_its_shares_stand(done: Path) -> None:
+    events = events_of(done)
+    (heat,) = (body for name, body in tables(render(events, done)).items() if "weakest" in name)
+    counted = {}
+    for step, output in (("split", "select"), ("data.test", "rows")):
+        path = facts.stored(events, step, output, done)
+        assert path
+        counted[step] = Counter(row["skill"] for row in read_rows(path))
+    told = {row[0] for row in heat[1:]}
+    assert told == {f"{s} {n}, {counted['data.test'][s]}" for s, n in counted["split"].items()}
 
 
 def test_what_a_round_fixed_and_broke_is_what_its_gate_counted(done: Path) -> None:
