@@ -20,13 +20,13 @@ from dagent.runtime.report.parts import how_tested, looked, p_value, verdict
 from dagent.runtime.rows import Row
 
 
-def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
+def model_card(found: Outcome, name: str, *, adapter: bool, hub: str = "") -> str:
+    """``hub`` is the repository that it is for, if it is for one."""
     start, end = found.start, found.end
     assert end is not None
     settings, metric = start["settings"], start["metric"]
     base = str(settings.get("student.model", ""))
     rows = facts.test_rows(found.past, found.project)
-    low, high = end["gain"]["ci"]
     licence = recipe.licence(found.base)
     head: dict[str, Any] = {
         "license": licence,
@@ -37,6 +37,8 @@ def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
     }
     if not base.startswith((".", "/", "builtin:")):
         head["base_model"] = base
+    if hub:
+        head["datasets"] = [f"{hub}-data"]
     what = (
         f"`{base}`, trained on rows that were engineered for its weaknesses"
         if found.round
@@ -60,18 +62,14 @@ def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
         f"# {name}",
         f"{start.get('goal') or ''}\n\n{what}. Made by dagent {start['version']}.",
         "## How good it is",
-        f"{metric} on {how_many(rows, 'test rows')} that nothing in the making has seen; test was "
-        "opened once, at the end.",
-        "| | test |\n|---|---|\n"
-        f"| base | {100 * end['base']['test']:.1f} % |\n"
-        f"| this model | {100 * end['champion']['test']:.1f} % |\n"
-        f"| gain | {end['gain']['test_pp']:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, "
-        f"{how_tested(end['gain'])}: {verdict(end['gain'])[0]} |",
+        f"{metric} on {how_many(rows, 'test rows')} that were not trained on and not shown to what "
+        "made the rows; test was opened once, at the end.",
+        _of_test(found, end),
         _further(end.get("metrics") or ()),
         _watched(watched),
         "\n".join(goals),
         "## How to use it",
-        _usage(found, adapter=adapter, base=base),
+        _usage(found, adapter=adapter, base=base, hub=hub),
         "## How it was made",
         (
             f"In rounds; round {found.round} was chosen, on select rows. "
@@ -98,6 +96,30 @@ def model_card(found: Outcome, name: str, *, adapter: bool) -> str:
         + "\n- What is wrong or unfair in the base was not looked for.",
         "## Licence",
         _licence_says(licence, "the base model"),
+    )
+
+
+def _of_test(found: Outcome, end: Mapping[str, Any]) -> str:
+    """Base, model and gain with their intervals; a base that stayed is not compared with itself."""
+    scores = facts.result(found.past, found.project) or {}
+    low, high = end["gain"]["ci"]
+
+    def score(which: str) -> str:
+        said = f"{100 * end[which]['test']:.1f} %"
+        if which not in scores:
+            return said
+        at_least, at_most = scores[which]["interval"]
+        return f"{said}, 95 % interval {100 * at_least:.1f} to {100 * at_most:.1f}"
+
+    gained = (
+        f"{end['gain']['test_pp']:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, "
+        f"{how_tested(end['gain'])}: {verdict(end['gain'])[0]}"
+        if found.round
+        else "none: this is the base"
+    )
+    return (
+        f"| | test |\n|---|---|\n| base | {score('base')} |\n"
+        f"| this model | {score('champion')} |\n| gain | {gained} |"
     )
 
 
@@ -145,7 +167,13 @@ def _watched(watched: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def data_card(found: Outcome, name: str, kept: Sequence[Row], rejects: Sequence[Row] | None) -> str:
+def data_card(
+    found: Outcome,
+    name: str,
+    kept: Sequence[Row],
+    rejects: Sequence[Row] | None,
+    hub: str = "",
+) -> str:
     head: dict[str, Any] = {
         "license": recipe.UNKNOWN,
         "task_categories": ["text-generation"],
@@ -168,6 +196,8 @@ def data_card(found: Outcome, name: str, kept: Sequence[Row], rejects: Sequence[
         )
     origins = Counter(str(row.get("origin")) for row in kept)
     used = sum(bool(row["in_champion"]) for row in kept)
+    by_round = Counter(row.get("round") for row in kept)
+    where = f"{hub}-data" if hub else "data"
     start = found.start
     return _card(
         head,
@@ -175,6 +205,8 @@ def data_card(found: Outcome, name: str, kept: Sequence[Row], rejects: Sequence[
         f"{start.get('goal') or ''}\n\n{how_many(len(kept), 'rows')} that were generated, "
         "verified, freed of duplicates and of overlap with dev and test, and kept; "
         f"{used:,} of them trained the champion, of round {found.round}.",
+        "```python\nfrom datasets import load_dataset\n\n"
+        f'rows = load_dataset("{where}", split="train")\n```',
         "## Columns",
         "| column | says |\n|---|---|\n"
         "| `id` | the first 16 hex digits of the SHA-256 of the prompt |\n"
@@ -186,6 +218,8 @@ def data_card(found: Outcome, name: str, kept: Sequence[Row], rejects: Sequence[
         "| `in_champion` | whether the champion was trained on it |",
         "## Where they come from",
         "\n".join(f"- `{origin}`: {how_many(n, 'rows')}" for origin, n in origins.most_common()),
+        "| round | rows kept |\n|---|---|\n"
+        + "\n".join(f"| {n} | {rows:,} |" for n, rows in sorted(by_round.items(), key=str)),
         f"{_plan(start)} dagent {start['version']}."
         + (f" {len(rejects):,} rejected rows are in the config `rejects`, with `reason`; rows that "
            "overlap with dev or test are not among them." if rejects else ""),
@@ -216,18 +250,19 @@ def _index(found: Outcome, name: str, rows: int) -> dict[str, Any]:
     }
 
 
-def _usage(found: Outcome, *, adapter: bool, base: str) -> str:
+def _usage(found: Outcome, *, adapter: bool, base: str, hub: str) -> str:
     template, system = found.answering["template"], found.answering["system"]
-    where = "FOLDER OF THE BASE" if base.startswith((".", "/", "builtin:")) else base
+    local = base.startswith((".", "/", "builtin:"))
+    where, model = "FOLDER OF THE BASE" if local else base, hub or "model"
     trust = ", trust_remote_code=True" if found.answering.get("trust_remote_code") else ""
     loading = (
         "from peft import PeftModel\n"
         "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
         f'base = AutoModelForCausalLM.from_pretrained("{where}"{trust})\n'
-        'model = PeftModel.from_pretrained(base, "model")\n'
+        f'model = PeftModel.from_pretrained(base, "{model}")\n'
         if adapter
         else "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-        f'model = AutoModelForCausalLM.from_pretrained("model"{trust})\n'
+        f'model = AutoModelForCausalLM.from_pretrained("{model}"{trust})\n'
     )
     asked = (
         f"text = {template!r}.replace('{{prompt}}', question)\n"
@@ -239,11 +274,13 @@ def _usage(found: Outcome, *, adapter: bool, base: str) -> str:
         if _has_chat_template(found.champion)
         else 'text = question + "\\n"\n'
     )
-    note = "" if not adapter else f"The adapter belongs on `{base}`.\n\n"
+    note = "" if not adapter else f"The adapter belongs on `{base}`"
+    if adapter:
+        note += ", which is no model of a hub: name its folder.\n\n" if local else ".\n\n"
     note += "" if not trust else "It runs Python code that the base brought: read it first.\n\n"
     return (
         f"{note}```python\n{loading}"
-        'tokenizer = AutoTokenizer.from_pretrained("model")\n'
+        f'tokenizer = AutoTokenizer.from_pretrained("{model}")\n'
         'question = "…"\n'
         f"{asked}"
         'ids = tokenizer(text, add_special_tokens=False, return_tensors="pt")\n'

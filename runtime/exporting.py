@@ -61,11 +61,17 @@ def adapter_kind(found: Outcome) -> str | None:
 
 
 def export(
-    found: Outcome, folder: Path, *, worker: Worker | None, rejects: bool, name: str
+    found: Outcome,
+    folder: Path,
+    *,
+    worker: Worker | None,
+    rejects: bool,
+    name: str,
+    hub: str = "",
 ) -> tuple[int, int]:
     """Write both folders; with a ``worker``, the adapter alone. Returns the rows kept and rejected.
 
-    The champion's folder appears whole or not at all.
+    The champion's folder appears whole or not at all. The cards name the repositories of ``hub``.
     """
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -83,8 +89,9 @@ def export(
         write_rows(data / "train.jsonl", kept)
         if rejects:
             write_rows(data / "rejects.jsonl", left)
-        _write(partial / "model", cards.model_card(found, name, adapter=worker is not None))
-        _write(data, cards.data_card(found, name, kept, left if rejects else None))
+        model_card = cards.model_card(found, name, adapter=worker is not None, hub=hub)
+        _write(partial / "model", model_card)
+        _write(data, cards.data_card(found, name, kept, left if rejects else None, hub))
         if folder.exists():
             folder.rmdir()
         partial.rename(folder)
@@ -202,7 +209,7 @@ def push(folder: Path, name: str, *, public: bool) -> list[str]:
                 "E885",
                 f"the hub did not take `{name}`: {said[0] if said else type(error).__name__}",
                 suggestion="the folders are written; set HF_TOKEN to a token that may write there, "
-                "or name a repository that does not exist yet",
+                "or name a repository that does not exist yet, and export to a new folder",
                 file=str(folder),
             )
         ) from None

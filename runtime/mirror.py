@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 EXECUTION_TAG, ROUND_TAG = "dagent.execution", "dagent.round"
 VARIANT_TAG = "dagent.variant"
+DESCRIPTION = "mlflow.note.content"
 # Without the first, MLflow's page opens on an empty view for traces of language models.
 EXPERIMENT_TAGS = {
     "mlflow.experimentKind": "custom_model_development",
@@ -114,7 +115,7 @@ class Mirror:
                 **show.made_on_tags(event),
                 "dagent.state": "running",
                 **({"dagent.unsandboxed": "true"} if event.get("unsandboxed") else {}),
-                "mlflow.note.content": first.get("goal") or "",
+                DESCRIPTION: first.get("goal") or "",
                 "mlflow.source.name": "dagent execute",
                 "mlflow.source.type": "LOCAL",
             },
@@ -154,7 +155,8 @@ class Mirror:
         self._metrics(parent, event, 0, show.by_round(event, past))
         self._metrics(run, event, number, series)
         self._params(run, show.round_params(event, self._curriculum(number, past)))
-        self._tags(run, {"dagent.accepted": str(bool(event["accepted"])).lower()})
+        accepted = str(bool(event["accepted"])).lower()
+        self._tags(run, {"dagent.accepted": accepted, DESCRIPTION: show.round_words(event)})
         self._files(parent, {"tables/skills.json": show.skill_table(past)})
         self._figures(parent, past)
         self.client.set_terminated(run, "FINISHED", show.milliseconds(event))
@@ -176,6 +178,8 @@ class Mirror:
         if not self.variant:  # the whole execution's tells of its variants
             self._files(self.runs[PARENT], {"report.html": render(past, self.target.project)})
         self._tags(self._run(PARENT, past), {"dagent.state": state})
+        if past[-1]["event"] in show.CLOSING:
+            self._tags(self.runs[PARENT], {DESCRIPTION: show.end_words(past)})
         time = show.milliseconds(past[-1])
         self.client.set_terminated(self.runs[PARENT], status, time)
         for run in self.runs.values():

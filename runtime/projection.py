@@ -166,6 +166,34 @@ def news(past: Sequence[Event]) -> dict[str, float]:
     return {k: v for k, v in final_metrics(past[-1]).items() if told.get(k) != v}
 
 
+def round_words(event: Event) -> str:
+    """What the gate decided, as the description of the round's run."""
+    return f"{'Accepted' if event['accepted'] else 'Refused'}: {event.get('reason') or ''}"
+
+
+def end_words(past: Sequence[Event]) -> str:
+    """The goal and how it ended, as the description of an execution's run, or a variant's."""
+    first, end = started(past), past[-1]
+    return "\n\n".join(filter(None, (first.get("goal") or "", _ended(first["metric"], end))))
+
+
+def _ended(metric: str, end: Event) -> str:
+    if end["event"] != "execution_finished":
+        return f"{end['state'].capitalize()}: {end.get('reason') or ''}"
+    if found := end.get("comparison"):
+        arms = ", ".join(f"{arm['arm']} {arm['test']:.1%}" for arm in found["arms"])
+        return f"{metric} on test: base {found['base']:.1%}, {arms}."
+    base, champion, gain = end["base"], end["champion"], end["gain"]
+    if not champion["round"]:
+        return f"{metric} on test: {base['test']:.1%}. The gate took no round's student."
+    low, high = gain["ci"]
+    return (
+        f"{metric} on test: {base['test']:.1%} → {champion['test']:.1%}, {gain['test_pp']:+.1f} "
+        f"points (95 % interval {low:+.1f} to {high:+.1f}). The champion is round "
+        f"{champion['round']}."
+    )
+
+
 def final_metrics(event: Event) -> dict[str, float]:
     """What the test set said, and what it cost."""
     base, champion = event.get("base") or {}, event.get("champion") or {}

@@ -184,7 +184,9 @@ def summary(event: Event, plan: Plan) -> str:
         f"  gain      {gain['test_pp']:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, "
         f"{two_sided(gain['p'])}"
         + ("" if gain["relative"] is None else f" ({100 * gain['relative']:+.0f} % relative)")
-        + (f"; {sure}" if sure.startswith("not") else ""),
+        + (f"; {sure}" if sure.startswith("not") else "")
+        if champion["round"]
+        else "  gain      none: the gate took no round's student",
         f"  champion  {_of_round(champion['round'])}, chosen on select "
         f"({100 * champion['select']:.1f} %); test was opened once, at the end",
         f"  spent     {shown(event['spent']['rounds'], 'rounds')}, "

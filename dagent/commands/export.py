@@ -43,10 +43,18 @@ def run(args: argparse.Namespace) -> int:
         if args.adapter:
             worker = ProcessWorker(project / ".dagent/export.log")
             stack.callback(worker.stop)
-        kept, left = exporting.export(found, folder, worker=worker, rejects=args.rejects, name=name)
+        kept, left = exporting.export(
+            found,
+            folder,
+            worker=worker,
+            rejects=args.rejects,
+            name=name,
+            hub=args.push_to or "",
+        )
     what = "the adapter" if args.adapter else "the champion"
     who = f"of round {found.round}" if found.round else "which is the untouched student"
-    print(f"{folder}/model  {what}, {who}; {'peft' if args.adapter else 'transformers'} loads it")
+    reader = f"peft loads it on {found.base}" if args.adapter else "transformers loads it"
+    print(f"{folder}/model  {what}, {who}; {reader}")
     rejected = f" and {left:,} rejected" if args.rejects else ""
     print(f"{folder}/data   {how_many(kept, 'rows')} kept{rejected}; datasets loads them")
     if args.push_to:

@@ -106,6 +106,9 @@ def test_the_execution_has_the_comparison(tracked: Any) -> None:
     (ahead,) = found["loop_minus"]
     assert top.data.metrics["loop_minus_pp/matched"] == pytest.approx(ahead["pp"])
     assert top.data.metrics["loop_minus_p_holm/matched"] == pytest.approx(ahead["p_holm"])
+    note = top.data.tags["mlflow.note.content"]
+    for arm in found["arms"]:
+        assert f"{arm['arm']} {arm['test']:.1%}" in note
     assert "tables/arms.json" in [f.path for f in client.list_artifacts(top.info.run_id, "tables")]
     versions = client.search_model_versions("name = 'sums'")
     assert len(versions) == 1, "only the best student of the loop is registered"

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,6 +28,7 @@ from dagent.dsl.diagnostics import Refused
 from dagent.runtime import exporting
 from dagent.runtime.history import events_of, keep_plan
 from dagent.runtime.outcome import outcome
+from dagent.runtime.report import facts
 from dagent.runtime.rows import read_rows
 
 ROOT = Path(__file__).parents[2]
@@ -115,6 +117,34 @@ def test_the_cards_say_what_the_execution_found(done: Path, tmp_path: Path) -> N
         assert said in text
     head, _ = card(tmp_path / "out/data")
     assert [c["config_name"] for c in head["configs"]] == ["default"]
+    tested = facts.result(found.past, done)
+    assert tested
+    for which, says in (("base", "base"), ("champion", "this model")):
+        low, high = (100 * end for end in tested[which]["interval"])
+        score = f"{100 * tested[which]['test']:.1f} %"
+        assert f"| {says} | {score}, 95 % interval {low:.1f} to {high:.1f} |" in text
+    kept = Counter(row["round"] for row in read_rows(tmp_path / "out/data/train.jsonl"))
+    _, rows = card(tmp_path / "out/data")
+    assert all(f"| {number} | {n} |" in rows for number, n in kept.items())
+
+
+def test_the_card_of_an_untouched_student_compares_it_with_nothing(
+    done: Path, tmp_path: Path
+) -> None:
+    found = replace(outcome(events_of(done), done), round=0)
+    exporting.export(found, tmp_path / "out", worker=None, rejects=False, name="sums")
+    _, text = card(tmp_path / "out/model")
+    assert "| gain | none: this is the base |" in text
+    assert "two-sided" not in text.partition("## How to use it")[0]
+
+
+def test_every_column_is_told_of(done: Path, tmp_path: Path) -> None:
+    found = outcome(events_of(done), done)
+    exporting.export(found, tmp_path / "out", worker=None, rejects=True, name="sums")
+    _, text = card(tmp_path / "out/data")
+    told = text.partition("## Columns")[2].partition("## Where")[0]
+    columns = set(read_rows(tmp_path / "out/data/train.jsonl")[0])
+    assert {name for name in columns if f"`{name}`" not in told} == set()
 
 
 def test_the_card_tells_of_other_executions_on_the_same_test_rows(
@@ -310,6 +340,10 @@ def test_a_push_uploads_both_folders_and_replaces_nothing(
     assert right.returncode == 0, right.stderr
     assert set(made) == {"me/sums", "me/sums-data"}
     assert made["me/sums"]["visibility"] == made["me/sums-data"]["visibility"] == b"private"
+    head, says = card(tmp_path / "b/model")
+    assert head["datasets"] == ["me/sums-data"], "the hub links the model to its rows"
+    assert 'from_pretrained("me/sums")' in says
+    assert 'load_dataset("me/sums-data", split="train")' in card(tmp_path / "b/data")[1]
     for part, name in (("model", "me/sums"), ("data", "me/sums-data")):
         for file in (tmp_path / "b" / part).iterdir():
             assert made[name][file.name] == file.read_bytes()

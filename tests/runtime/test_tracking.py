@@ -132,6 +132,15 @@ def test_an_execution_is_a_run_with_a_nested_run_for_each_round(project: Any) ->
         assert runs[name].data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert parent.data.tags["dagent.plan_id"] == events[0]["plan_id"]
     assert parent.data.tags["dagent.state"] == "finished"
+    said = {name: run.data.tags["mlflow.note.content"] for name, run in runs.items()}
+    assert said["round 1"] == "Refused: not better"
+    assert said["round 2"] == "Accepted: p = 0.001"
+    assert said[parent.info.run_name].splitlines() == [
+        events[0]["goal"],
+        "",
+        "accuracy on test: 31.0% → 59.0%, +28.0 points (95 % interval +24.0 to +32.0). The "
+        "champion is round 2.",
+    ]
     assert parent.data.params == {
         "student.model": "builtin:tiny-python",
         "engineer.planner": "error-driven",
@@ -275,6 +284,8 @@ def test_a_stop_is_told_and_a_resumed_execution_goes_on(project: Any) -> None:
     mirror(project)
     runs = runs_of(project)
     assert {run.info.status for name, run in runs.items() if name != "round 0 (base)"} == {"KILLED"}
+    told = [run.data.tags.get("mlflow.note.content", "") for run in runs.values()]
+    assert any(note.endswith("\nInterrupted: Ctrl-C") for note in told)
     again = [*begin, {**events[0], "resumed": True, "settings": {"train.epochs": 9}}, *events[cut:]]
     for i, event in enumerate(again):
         again[i] = {**event, "seq": i + 1}
@@ -285,6 +296,7 @@ def test_a_stop_is_told_and_a_resumed_execution_goes_on(project: Any) -> None:
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
     parent = next(run for name, run in runs.items() if name.startswith("quickstart-s0-"))
     assert parent.data.params["train.epochs"] == "2"  # what it began with
+    assert "Interrupted" not in parent.data.tags["mlflow.note.content"]
 
 
 def test_an_execution_that_died_without_a_word_is_closed(project: Any) -> None:
@@ -368,6 +380,13 @@ def test_the_alias_is_of_the_execution_that_ended_last(project: Any) -> None:
 def test_no_model_when_no_round_beat_the_base(project: Any) -> None:
     project.write("one", project.events((0.5, 0.4)))
     assert not mirror(project).left_out
+    (note,) = (
+        run.data.tags["mlflow.note.content"]
+        for name, run in runs_of(project).items()
+        if "round" not in name
+    )
+    assert note.endswith("The gate took no round's student.")
+    assert "→" not in note
     assert client_of(project).search_model_versions("name = 'quickstart'") == []
 
 
