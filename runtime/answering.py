@@ -18,6 +18,7 @@ from transformers.utils import logging as transformers_logging
 from dagent.compiler.context import context_of
 from dagent.dsl.diagnostics import Diagnostic, Failed, Refused
 from dagent.runtime import together
+from dagent.runtime.launching import alone
 from dagent.runtime.prompting import prompt_texts
 
 transformers_logging.set_verbosity_error()
@@ -174,12 +175,12 @@ def load_quantized(path: str, trust: bool = False) -> tuple[Any, Any]:
 def run(request: dict[str, Any], progress: Callable[..., None]) -> list[str]:
     """``{model, prompts, template, system, max_new_tokens, batch, generation, seed}``, and where
     they are asked for ``engine`` and ``trust_remote_code`` -> one answer a prompt."""
-    trust = request.get("trust_remote_code", False)
     if request.get("engine") == "vllm":
-        from dagent.runtime import vllm_answering
-
-        return vllm_answering.run(request, trust, progress)
-    model, tokenizer = load(request["model"], trust=trust)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()  # what this process keeps for its next training
+        from_vllm: list[str] = alone("vllm", request, progress)
+        return from_vllm
+    model, tokenizer = load(request["model"], trust=request.get("trust_remote_code", False))
     if torch.cuda.is_available():
         model.to("cuda")
     texts = prompt_texts(tokenizer, request["prompts"], request["template"], request["system"])

@@ -1,5 +1,6 @@
-"""One of the processes that accelerate launched: it does the task of a request together with the
-others, and tells the worker on its standard output. See ``dagent.runtime.launching``."""
+"""One of the processes that the worker started, itself or through accelerate: it does the task of a
+request, together with the others if there are any, and tells the worker on its standard output. See
+``dagent.runtime.launching``."""
 
 from __future__ import annotations
 

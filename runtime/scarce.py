@@ -17,6 +17,7 @@ TRAINING = (
     "`activation_checkpointing = true`, or `adapter = lora` (`qlora` on a GPU)"
 )
 ANSWERING = "use a smaller `batch` in `student`"
+VLLM = "write `engine = transformers`, or free the GPU: vLLM takes nine tenths of it"
 AGAIN = (
     "then compile and execute again: finished steps are kept. Where memory is free again, the same "
     "command goes on from the last checkpoint"
@@ -33,4 +34,4 @@ def says_scarce(text: str) -> bool:
 
 def advice(task: str) -> str:
     """What to change where ``task`` of the worker had too little memory."""
-    return TRAINING if task == "train" else ANSWERING
+    return {"train": TRAINING, "vllm": VLLM}.get(task, ANSWERING)

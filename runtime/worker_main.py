@@ -32,6 +32,7 @@ TASKS = {
     "extract": ("dagent.runtime.extracting", "run"),
     "fetch": ("dagent.runtime.answering", "fetch"),
     "train": ("dagent.runtime.training", "run"),
+    "vllm": ("dagent.runtime.vllm_answering", "run"),
 }
 
 

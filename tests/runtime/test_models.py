@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Failed, Refused
+from dagent.runtime.launching import Reported
 
 pytestmark = pytest.mark.xdist_group("training")
 CODE = """
@@ -193,43 +194,55 @@ def test_a_model_that_cannot_be_fetched_is_told_with_what_helps(
     assert "HF_TOKEN" in str(found.suggestion)
 
 
-class Engine:
-    """vLLM's ``LLM`` at its interface, answering by transformers."""
+# vLLM's `LLM` at its interface, answering by transformers. It says what it was given in a file.
+VLLM_STAND_IN = """
+import json, os, torch
+from types import SimpleNamespace
 
-    made: list[dict[str, Any]] = []
+SamplingParams = dict
 
-    def __init__(self, model: str, **options: Any) -> None:
+class LLM:
+    def __init__(self, model, **options):
         from dagent.runtime.answering import load
-
-        self.made.append(options)
+        if os.environ.get("STAND_IN_FAILS"):
+            raise ValueError("head size 20 is not supported")
+        alone = {"pid": os.getpid(), "alone": os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"]}
+        with open(os.environ["STAND_IN_SAYS"], "w") as file:
+            json.dump(options | alone, file)
         self.model, self.tokenizer = load(model)
 
-    def generate(self, prompts: Any, params: Any, use_tqdm: bool) -> list[Any]:
-        import torch
-
+    def generate(self, prompts, params, use_tqdm):
         assert params["temperature"] == 0.0
-        out = []
         for prompt in prompts:
             ids = torch.tensor([prompt["prompt_token_ids"]])
             made = self.model.generate(ids, max_new_tokens=params["max_tokens"], do_sample=False)
             text = self.tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True)
-            out.append(SimpleNamespace(outputs=[SimpleNamespace(text=text)]))
-        return out
+            yield SimpleNamespace(outputs=[SimpleNamespace(text=text)])
+"""
 
 
-def test_vllm_is_given_the_same_tokens_and_its_memory_is_taken_back(
-    tiny: Any, base: Path, monkeypatch: pytest.MonkeyPatch
+def test_vllm_is_given_the_same_tokens_in_a_process_of_its_own(
+    tiny: Any, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cleaned: list[bool] = []
-    vllm, distributed = ModuleType("vllm"), ModuleType("vllm.distributed")
-    vllm.LLM, vllm.SamplingParams = Engine, dict  # type: ignore[attr-defined]
-    distributed.cleanup_dist_env_and_memory = lambda: cleaned.append(True)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "vllm", vllm)
-    monkeypatch.setitem(sys.modules, "vllm.distributed", distributed)
-    prompts = [row["prompt"] for row in tiny.ROWS[:6]]
+    """Its own, because vLLM does not give back all memory of the GPU before its process ends."""
+    (tmp_path / "vllm.py").write_text(VLLM_STAND_IN)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("STAND_IN_SAYS", str(tmp_path / "says.json"))
+    prompts = [*(row["prompt"] for row in tiny.ROWS[:6]), "a" * 5000]  # more than its context
     assert tiny.answers(base, prompts, engine="vllm") == tiny.answers(base, prompts)
-    assert cleaned == [True]
-    assert Engine.made == [{"trust_remote_code": False, "load_format": "safetensors", "seed": 0}]
+    said = json.loads((tmp_path / "says.json").read_text())
+    assert said.pop("pid") != os.getpid()
+    assert said.pop("alone") == "0"  # the engine is in that process, not in one more
+    assert said == {
+        "trust_remote_code": False,
+        "load_format": "safetensors",
+        "dtype": "float32",
+        "seed": 0,
+    }
+    monkeypatch.setenv("STAND_IN_FAILS", "1")
+    with pytest.raises(Reported, match="head size 20") as caught:
+        tiny.answers(base, prompts, engine="vllm")
+    assert "engine = transformers" in caught.value.error["suggestion"]
 
 
 def test_vllm_is_refused_before_anything_runs_where_it_cannot_be(tmp_path: Path) -> None:
