@@ -20,10 +20,11 @@ OF_STRATEGY = {
     "curriculum": (
         *ROLES,
         *("explore", "optimise", "candidates", "prefer_wrong", "floor", "cap", "dedupe"),
-        *("feedback", "accumulate", "batch"),
+        *("feedback", "accumulate", "train_from", "batch"),
     ),
     "program": (*AUTHORING, "setting", "attempts", "trainings"),
 }
+STARTS = ("base", "champion")
 SETTINGS = ("iterative", "one_shot")
 ATTEMPTS, TRAININGS = 8, 1
 PLANNERS = ("error-driven", "matched", "random", "uniform")
@@ -73,6 +74,7 @@ def read_engineer(block: Reader) -> Engineer:
         cap=block.amount("cap", "fraction", 0.25),
         feedback=block.flag("feedback", True),
         accumulate=block.flag("accumulate", True),
+        train_from=block.choice("train_from", STARTS, STARTS[0]),
         verify=tuple(Check(name, *read_grading(check)) for name, check in block.named("verify")),
         duplicate=block.inner("dedupe").amount("threshold", "fraction", 0.8, least=0.1),
         templates=_templates(block),
@@ -115,6 +117,7 @@ def _read_authoring(block: Reader, common: LanguageModel | None) -> Engineer:
         cap=1.0,
         feedback=True,
         accumulate=False,
+        train_from=STARTS[0],
         templates=_templates(block),
         author=roles["author"],
         teacher=roles["teacher"],

@@ -320,6 +320,7 @@ def _engineering(engineer: Engineer) -> dict[str, Any]:
         "cap": engineer.cap,
         "feedback": engineer.feedback,
         "accumulate": engineer.accumulate,
+        "train_from": engineer.train_from,
     }
 
 

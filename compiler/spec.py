@@ -171,6 +171,7 @@ class Engineer(Struct, frozen=True):
     cap: float
     feedback: bool
     accumulate: bool
+    train_from: str
     verify: tuple[Check, ...] = ()
     duplicate: float = 0.8  # least similarity of near-duplicates
     templates: bool = True  # whether leaks with other constants are looked for

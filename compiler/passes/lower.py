@@ -234,9 +234,11 @@ class Lowering:
         yield self.gate(n, inputs)
 
     def trained(self, n: int, rows: str, count: tuple[int, int]) -> Iterator[Step]:
-        """From the base, on the rows of a round; then what the gate compares."""
+        """On the rows of a round, from where the spec says; then what the gate compares."""
         r, cost = f"r{n}", self.cost
-        inputs = {"rows": rows, "model": "student/model", **self.taught_by()}
+        goes_on = self.spec.engineer.train_from == "champion"
+        start = f"r{n - 1}.gate/champion" if goes_on else "student/model"
+        inputs = {"rows": rows, "model": start, **self.taught_by()}
         gpu = cost.gpu(cost.train(n), cost.devices)
         estimate = seconds(cost.train(n), rows=count, memory=cost.training_memory, gpu=gpu)
         yield _step(f"{r}.train", "train", self.says.training(n), inputs, n, estimate)

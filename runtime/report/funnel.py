@@ -22,16 +22,7 @@ def rows(past: Sequence[Event], project: Path) -> Part:
     return el(
         "section",
         el("h2", "Where every row went"),
-        el(
-            "p",
-            "Candidates made in each round, and what became of them. "
-            + (
-                "What is added joins the rows of earlier rounds; the student is trained on all of "
-                "them, from the base."
-                if show.started(past)["settings"].get("engineer.accumulate", True)
-                else "The student is trained on what was added in its round alone, from the base."
-            ),
-        ),
+        el("p", f"Candidates made in each round, and what became of them. {_taught(past)}"),
         el("ul", legend, class_="legend"),
         parts.figure(
             charts.rows_by_round(flows),
@@ -75,6 +66,17 @@ def rows(past: Sequence[Event], project: Path) -> Part:
         _reasons(flows),
         trainings(past, project),
     )
+
+
+def _taught(past: Sequence[Event]) -> str:
+    settings = show.started(past)["settings"]
+    start = settings.get("engineer.train_from", "base")
+    if settings.get("engineer.accumulate", True):
+        return (
+            "What is added joins the rows of earlier rounds; the student is trained on all of "
+            f"them, from the {start}."
+        )
+    return f"The student is trained on what was added in its round alone, from the {start}."
 
 
 def _repeated(flows: Sequence[facts.Flow]) -> Part:

@@ -205,6 +205,7 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
     "domain.sources": (["other.py"], model("generator")),
     "engineer.feedback": (False, {}),
     "engineer.accumulate": (False, {}),
+    "engineer.train_from": ("champion", {}),
     "engineer.planner.policy": ("uniform", {}),
     "engineer.planner.program": ("programs.py:plan", {}),
     "engineer.planner.options": (

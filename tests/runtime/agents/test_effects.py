@@ -144,15 +144,17 @@ def in_turn(task):
 def test_rows_of_earlier_rounds_are_trained_on_again_lest_they_be_forgotten(
     stub: ModuleType, tmp_path: Any, load: Any
 ) -> None:
-    """Round 1 teaches one skill, round 2 the other; without replay the first is lost."""
+    """Round 1 teaches one skill, round 2 the other; without replay the first is lost, unless the
+    student that learned it is trained further."""
     playing = load("agents/playing.py")
     scores = {}
-    for accumulate in (True, False):
+    for accumulate, start in ((True, "base"), (False, "base"), (False, "champion")):
         text = stub.SPEC.replace("policy = error-driven", 'program = "sums.py:in_turn"')
         more = f"{{ floor = 0%  cap = 50%  accumulate = {str(accumulate).lower()} "
+        more += f"train_from = {start} "
         text = text.replace("engineer {", f"engineer {more}").replace("rounds <= 3", "rounds <= 2")
         folder = stub.make_project(
-            tmp_path / str(accumulate), text.replace("rows <= 60", "rows <= 90")
+            tmp_path / f"{accumulate}-{start}", text.replace("rows <= 60", "rows <= 90")
         )
         (folder / "sums.py").write_text(stub.PROGRAM + PLANNER)
         stub.run_project(folder)
@@ -163,9 +165,11 @@ def test_rows_of_earlier_rounds_are_trained_on_again_lest_they_be_forgotten(
         )
         assert len(first) == len(second) == 90
         assert trained == (first | second if accumulate else second)
-        scores[accumulate] = played.read("r2.gate/decision")["per_skill"]
-    assert scores[True]["double"] == scores[False]["double"]
-    assert scores[True]["add"] > scores[False]["add"] + 0.3
+        scores[accumulate, start] = played.read("r2.gate/decision")["per_skill"]
+    replayed, forgotten, continued = scores.values()
+    assert replayed["double"] == forgotten["double"]
+    assert replayed["add"] > forgotten["add"] + 0.3
+    assert continued == replayed
 
 
 # --- diversity ---------------------------------------------------------------------------------
