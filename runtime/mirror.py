@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from dagent.compiler.lock import lock_path
 from dagent.compiler.plan import local
 from dagent.runtime import projection as show
+from dagent.runtime import prompts
 from dagent.runtime.lm.samples import read_samples
 from dagent.runtime.mirrored import BEFORE, DATASETS, files_of, role_of
 from dagent.runtime.projection import Event, Table
@@ -140,6 +141,9 @@ class Mirror:
             self._metrics(run, event, 0, measured)
         paths = self._outputs(event)
         self._files(run, files_of(event, paths))
+        if event["kind"] == "optimise" and "program" in paths:
+            name = show.started(past)["name"]
+            prompts.register(self.client, run, name, read_json(paths["program"]))
         self._inputs(run, event, paths)
         self._traces(run, event)
         if event["kind"] == "train" and "log" in paths:

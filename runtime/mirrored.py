@@ -54,7 +54,8 @@ def files_of(event: Event, paths: Mapping[str, Path]) -> dict[str, Path | str | 
             continue
         if name in ROWS:
             files[f"rows/{name}.jsonl"] = paths[name]
-            files[f"tables/{name}.json"] = show.row_table(read_rows(paths[name]))
+            if rows := read_rows(paths[name]):  # MLflow shows an empty table as an empty page
+                files[f"tables/{name}.json"] = show.row_table(rows)
         else:
             files[f"{name}.json"] = paths[name]
     return files

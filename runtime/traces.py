@@ -37,7 +37,7 @@ def record(
     missing = _missing(client, experiment, samples, mine)
     if not missing:
         return
-    _point_at(client.tracking_uri)
+    point_at(client.tracking_uri)
     for sample in missing:
         _trace(sample, experiment, run, mine)
     mlflow.flush_trace_async_logging()
@@ -45,9 +45,10 @@ def record(
         raise RuntimeError(f"MLflow did not take {len(left)} traces of {step}")
 
 
-def _point_at(uri: str) -> None:
-    """Traces go where MLflow's global address points, unlike all that a client does. It is also
-    written to the environment, where it would pass for the user's own."""
+def point_at(uri: str) -> None:
+    """Traces, and links to prompts, go where MLflow's global address points, unlike the rest of
+    what a client does. It is also written to the environment, where it would pass for the user's
+    own."""
     import mlflow
 
     before = os.environ.get(TRACKING_URI)

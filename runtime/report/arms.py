@@ -64,6 +64,7 @@ def comparison(end: Mapping[str, Any] | None, rows: int = 0) -> Part:
             "Points with 95 % intervals; p two-sided, adjusted by Holm's method"
             + (f" for {len(ahead)} comparisons" if len(ahead) > 1 else ""),
             numbers=(1, 5),
+            spare=(2,),
         ),
         _beside(found.get("beside", ())),
         el("p", f"{note[0].upper()}{note[1:]}.", class_="note") if note else None,

@@ -107,6 +107,7 @@ def _of_arms(
                 "details",
                 el("summary", f"{name} ", el("span", ends)),
                 *sections.of_one(mine, project),
+                class_="variant",
             )
         )
     return [*told, used(amounts)]

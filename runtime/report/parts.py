@@ -43,7 +43,7 @@ def figure(drawing: Markup, caption: str) -> Markup:
 
 def wide(content: Markup, label: str) -> Markup:
     """What may be wider than a small screen scrolls by itself, also by keyboard."""
-    return el("div", content, class_="wide", tabindex=0, role="region", aria_label=label)
+    return el("div", content, class_="wide", tabindex=0, role="group", aria_label=label)
 
 
 def percent(value: float) -> str:

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from dagent.runtime import tracking
+from dagent.runtime import prompts, tracking
 from dagent.runtime.mirror import Mirror
+from dagent.runtime.mirrored import files_of
 from dagent.runtime.projection import Table, focus, row_table, training_series
 from dagent.runtime.registry import register
 from dagent.runtime.tracking import Cursor, RunFolder
@@ -31,6 +32,12 @@ _spec.loader.exec_module(made_project)
 MadeProject = made_project.MadeProject
 
 SELECT = (0.32, 0.3, 0.61)
+DEMO = {"skill": "sums", "rows": [{"question": "1+1", "answer": "2"}]}
+PROGRAM = {
+    "role": "generator",
+    "version": "a" * 12,
+    "state": {"write": {"signature": {"instructions": "Write rows. Add."}, "demos": [DEMO]}},
+}
 GONE = threading.Event()
 GONE.set()
 
@@ -224,14 +231,19 @@ def test_where_it_ran_and_what_was_prepared_is_there(project: Any) -> None:
         "kind": "optimise",
         "step": "optimise.generator",
         "metrics": {"before": 0.5, "after": 0.8},
-        "outputs": {n: project.stored(f'{{"{n}": 1}}') for n in ("program", "report")},
+        "outputs": {
+            "program": project.stored(json.dumps(PROGRAM)),
+            "report": project.stored("{}"),
+        },
     }
     events[at + 1 : at + 1] = [prepared]
     for number, event in enumerate(events, 1):
         event["seq"] = number
     project.write("one", events)
-    assert mirror(project).error == ""
+    cursor = mirror(project)
+    assert (cursor.error, cursor.left_out) == ("", ())
     parent = next(r for n, r in runs_of(project).items() if n.startswith("quickstart-s0-"))
+    assert linked_prompts(parent) == [("quickstart.generator", "1")]
     tags = parent.data.tags
     assert tags["dagent.packages"] == "torch 2.13.0, trl 1.16.0"
     assert tags["dagent.machine"] == "Linux, 2 cores"
@@ -239,6 +251,31 @@ def test_where_it_ran_and_what_was_prepared_is_there(project: Any) -> None:
     assert parent.data.metrics["optimise.generator/after"] == 0.8
     have = set(files(client_of(project), parent.info.run_id))
     assert {"optimise.generator/program.json", "optimise.generator/report.json"} <= have
+
+
+def linked_prompts(run: Any) -> list[tuple[str, str]]:
+    """What the run's page shows under *Registered prompts*."""
+    listed = json.loads(run.data.tags["mlflow.linkedPrompts"])
+    return [(prompt["name"], prompt["version"]) for prompt in listed]
+
+
+def test_prompts_that_were_optimised_are_versions_that_runs_share(project: Any) -> None:
+    """Twice the same prompt, then another; a name that MLflow would refuse."""
+    project.write("one", project.events(SELECT))
+    mirror(project)
+    client, runs = client_of(project), [r.info.run_id for r in runs_of(project).values()]
+    other = json.loads(json.dumps(PROGRAM).replace("a" * 12, "b" * 12).replace("Add.", "Sum."))
+    for run, program in zip(runs, (PROGRAM, PROGRAM, other), strict=False):
+        prompts.register(client, run, "sums: all", program)
+    found = {v.version: v for v in client.search_prompt_versions("sums--all.generator")}
+    assert {n: v.tags["dagent.prompt"] for n, v in found.items()} == {1: "a" * 12, 2: "b" * 12}
+    assert found[1].template == (
+        "# write\n\nWrite rows. Add.\n\n## Demonstration 1\n\nskill: sums\n"
+        'rows: [{"question": "1+1", "answer": "2"}]'
+    )
+    linked = [linked_prompts(client.get_run(run)) for run in runs[:3]]
+    assert [version for ((_, version),) in linked] == ["1", "1", "2"]
+    assert client.search_model_versions("name = 'sums--all.generator'") == [], "no model"
 
 
 def test_mirroring_again_changes_nothing(project: Any) -> None:
@@ -482,6 +519,15 @@ def test_what_a_stage_measures_besides_its_loss_is_a_series_too() -> None:
     assert training_series(log)["rewards/margins/2.dpo"] == [(10, 0.1), (20, 0.4)]
     alone = training_series([{"stage": "1.grpo", "step": 10, "loss": 0.0, "reward": 0.3}])
     assert alone == {"loss/train": [(10, 0.0)], "reward/train": [(10, 0.3)]}
+
+
+def test_rows_that_are_none_make_no_table(tmp_path: Path) -> None:
+    (tmp_path / "none").write_text("")
+    (tmp_path / "one").write_text('{"prompt": "1+1", "reason": "wrong sum"}\n')
+    event = {"kind": "verify", "step": "r1.verify", "round": 1}
+    assert set(files_of(event, {"rejects": tmp_path / "none"})) == {"rows/rejects.jsonl"}
+    made = files_of(event, {"rejects": tmp_path / "one"})
+    assert set(made) == {"rows/rejects.jsonl", "tables/rejects.json"}
 
 
 def test_focus_of_odd_curricula_is_empty() -> None:
