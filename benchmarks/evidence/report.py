@@ -180,7 +180,8 @@ def cost(rows: Sequence[Mapping[str, Any]]) -> str:
     assert equal, f"the arms of a domain and seed differ in {EQUAL}"
     return (
         f"{len(rows)} runs. Within a domain and seed every arm had the same base, rows and "
-        f"trainings, and teacher calls that differ by {apart:.1%} at most.\n\n{code(rows)}"
+        f"trainings, and teacher calls that differ by {apart:.1%} at most. Every p is two-sided, "
+        f"of a paired t test over the seeds that two arms share.\n\n{code(rows)}"
     )
 
 
