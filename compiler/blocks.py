@@ -195,6 +195,7 @@ def _student(block: Reader) -> Student:
         engine=block.choice("engine", ENGINES, ENGINES[0]),
         trust_remote_code=bool(block.value("trust_remote_code")),
         accelerate=block.text("accelerate", None),
+        attn_implementation=block.text("attn_implementation", None),
     )
 
 

@@ -337,6 +337,7 @@ def _settings(spec: Spec) -> dict[str, Any]:
         "student.device": student.device,
         "student.accelerate": student.accelerate,
         "student.engine": None if student.engine == "transformers" else student.engine,
+        "student.attn_implementation": student.attn_implementation,
         "student.trust_remote_code": student.trust_remote_code or None,
         "student.max_new_tokens": student.max_new_tokens,
         "engineer.strategy": engineer.strategy,

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from dagent.compiler.diff import Change, Difference, Reason
 from dagent.compiler.plan import Plan
+from dagent.compiler.spec import place
 from dagent.dsl import document
 from dagent.dsl.source import Span
 
@@ -93,3 +94,21 @@ def _leaves(node: document.Node, key: str = "") -> Iterator[Leaf]:
         if isinstance(node, document.Sequence):
             for index, item in enumerate(node.items):
                 yield f"{key}[{index}]", document.plain(item), item.span
+
+
+def argument_place(
+    root: document.Mapping | None, block: str, at: int, name: str | None, value: Any
+) -> Span | None:
+    """Where an argument of ``block`` stands, which is ``lora``, ``generation`` or the stage number
+    ``at``: there in the spec, or in the one arm that says so. Without a ``name`` the block."""
+    if root is None:
+        return None
+    way: document.Path = ("student", block) if block in ("lora", "generation") else ("train", at)
+    if name is None:
+        return place(root, way if way[0] == "student" else (*way, "stage"))
+    if document.plain(document.locate(root, (*way, name))) == value:
+        return place(root, (*way, name))
+    # An arm says it by its path: `train.sft.tf32 = true`.
+    alike = (leaf for leaf in _leaves(root) if leaf[0].rpartition(".")[2] == name)
+    spans = {leaf[2] for leaf in alike if leaf[1] == value}
+    return spans.pop() if len(spans) == 1 else None

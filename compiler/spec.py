@@ -92,6 +92,7 @@ class Student(Struct, frozen=True):
     engine: str = "transformers"
     trust_remote_code: bool = False
     accelerate: str | None = None
+    attn_implementation: str | None = None
 
     @property
     def samples(self) -> bool:

@@ -14,6 +14,7 @@ from dagent.compiler.hub import pins_of
 from dagent.compiler.lock import LOCK_FORMAT, lock_path
 from dagent.compiler.plan import PLAN_FORMAT, Plan, content, from_json, step_key
 from dagent.compiler.settings import Settings
+from dagent.dsl import document
 from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Note, Refused
 
 COMPILE = "run `dagent compile`; what is unchanged is reused"
@@ -21,7 +22,13 @@ SHOWN = 8  # reasons that are shown
 
 
 def check_fresh(path: Path, warnings: Diagnostics | None = None) -> Plan:
-    """The plan at ``path``, once it is certain that it is what the files beside it say.
+    """As ``fresh``, the plan alone."""
+    return fresh(path, warnings)[0]
+
+
+def fresh(path: Path, warnings: Diagnostics | None = None) -> tuple[Plan, document.Mapping | None]:
+    """The plan at ``path``, once it is certain that it is what the files beside it say, and the
+    document of its spec.
 
     The spec is compared as a document: comments, spaces and the order of keys change nothing. A
     spec that is gone is no error, since the plan alone says what to do: a warning, if ``warnings``
@@ -35,13 +42,14 @@ def check_fresh(path: Path, warnings: Diagnostics | None = None) -> Plan:
     found = Diagnostics()
     for diagnostic in _files(path.parent, plan, lock):
         found.add(diagnostic)
+    spec = None
     if not found.has_errors:  # what compiling anew would find is what was found already
-        _check_spec(path, plan, lock, found)
+        spec = _check_spec(path, plan, lock, found)
     found.gate()
     if warnings is not None:
         for diagnostic in found:
             warnings.add(diagnostic)
-    return plan
+    return plan, spec
 
 
 def read_plan(path: Path) -> Plan:
@@ -145,8 +153,10 @@ def _file(project: Path, name: str, expected: str, what: str) -> Iterator[Diagno
         yield _stale(f"{what}, {name}, changed", path, notes)
 
 
-def _check_spec(path: Path, plan: Plan, lock: Mapping[str, Any], found: Diagnostics) -> None:
-    """Compile the spec again, with the same settings, and compare."""
+def _check_spec(
+    path: Path, plan: Plan, lock: Mapping[str, Any], found: Diagnostics
+) -> document.Mapping | None:
+    """Compile the spec again, with the same settings, and compare; its document."""
     spec = path.parent / str(lock["spec"])
     if not spec.exists():
         found.add(
@@ -158,7 +168,7 @@ def _check_spec(path: Path, plan: Plan, lock: Mapping[str, Any], found: Diagnost
                 file=str(spec),
             )
         )
-        return
+        return None
     # Here and not above: who only reads a plan needs no parser.
     from dagent.compiler.pipeline import compile
 
@@ -175,11 +185,12 @@ def _check_spec(path: Path, plan: Plan, lock: Mapping[str, Any], found: Diagnost
         ) from None
     difference = diff(plan, again.plan)
     if difference.same:
-        return  # what may differ still is only shown: estimates, settings, the goal
+        return again.root  # what may differ still is only shown: estimates, settings, the goal
     reasons = [line for line in lines(difference) if line]
     notes = tuple(Note(line.strip()) for line in reasons[:SHOWN])
     message = f"the spec {spec.name} gives another plan now: it changed since, or dagent did"
     found.add(_stale(message, spec, notes))
+    return again.root
 
 
 def _text(value: object) -> str:

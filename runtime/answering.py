@@ -25,23 +25,35 @@ transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
 
 
-def load(path: str, revision: str | None = None, trust: bool = False) -> tuple[Any, Any]:
+def load(
+    path: str, revision: str | None = None, trust: bool = False, attention: str | None = None
+) -> tuple[Any, Any]:
     """Model and tokenizer from a folder or the hub: safetensors only, and no code of its own unless
-    it is trusted.
+    it is trusted. ``attention`` is transformers' ``attn_implementation``.
 
     Raises:
         Refused: E873 where it cannot be loaded without; E601 where there are no safetensors; E875
-            where transformers has no causal language model of its architecture.
+            where transformers has no causal language model of its architecture; E879 where that
+            has no such attention.
     """
-    with _loading(path):
+    with _loading(path, attention):
         model = AutoModelForCausalLM.from_pretrained(
             path,
             revision=revision,
             dtype="auto" if torch.cuda.is_available() else torch.float32,
             use_safetensors=True,
             trust_remote_code=trust,
+            attn_implementation=attention,
         )
         return model, load_tokenizer(path, revision, trust)
+
+
+def loading(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What a request says of how the student is loaded, as ``load`` takes it."""
+    return {
+        "trust": request.get("trust_remote_code", False),
+        "attention": request.get("attn_implementation"),
+    }
 
 
 def load_tokenizer(path: str, revision: str | None = None, trust: bool = False) -> Any:
@@ -93,7 +105,7 @@ def _named(path: str) -> str:
 
 
 @contextmanager
-def _loading(path: str) -> Iterator[None]:
+def _loading(path: str, attention: str | None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -120,6 +132,15 @@ def _loading(path: str) -> Iterator[None]:
             ) from None
         if (found := _unknown(_named(path), str(error))) is not None:
             raise Refused(found) from None
+        if attention is not None:
+            said = " ".join(str(error).split())
+            raise Refused(
+                Diagnostic(
+                    "E879",
+                    f"the model{_named(path)} takes no `attn_implementation = {attention}`: {said}",
+                    suggestion="write `eager`, which every architecture has, or leave it out",
+                )
+            ) from None
         raise
 
 
@@ -149,7 +170,7 @@ def _unknown(name: str, error: str) -> Diagnostic | None:
     return None
 
 
-def load_quantized(path: str, trust: bool = False) -> tuple[Any, Any]:
+def load_quantized(path: str, trust: bool = False, attention: str | None = None) -> tuple[Any, Any]:
     """As ``load``, the weights in four bits (NF4) on this process's device, for a QLoRA adapter.
 
     ``dagent.runtime.steps.train`` checks beforehand that there is a GPU, and bitsandbytes.
@@ -162,25 +183,28 @@ def load_quantized(path: str, trust: bool = False) -> tuple[Any, Any]:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
     )
-    model = AutoModelForCausalLM.from_pretrained(
-        path,
-        quantization_config=four_bits,
-        device_map={"": together.device()},
-        use_safetensors=True,
-        trust_remote_code=trust,
-    )
+    with _loading(path, attention):
+        model = AutoModelForCausalLM.from_pretrained(
+            path,
+            quantization_config=four_bits,
+            device_map={"": together.device()},
+            use_safetensors=True,
+            trust_remote_code=trust,
+            attn_implementation=attention,
+        )
     return model, load_tokenizer(path, trust=trust)
 
 
 def run(request: dict[str, Any], progress: Callable[..., None]) -> list[str]:
     """``{model, prompts, template, system, max_new_tokens, batch, generation, seed}``, and where
-    they are asked for ``engine`` and ``trust_remote_code`` -> one answer a prompt."""
+    they are asked for ``engine``, ``trust_remote_code`` and ``attn_implementation`` -> one answer a
+    prompt."""
     if request.get("engine") == "vllm":
         if torch.cuda.is_available():
             torch.cuda.empty_cache()  # what this process keeps for its next training
         from_vllm: list[str] = alone("vllm", request, progress)
         return from_vllm
-    model, tokenizer = load(request["model"], trust=request.get("trust_remote_code", False))
+    model, tokenizer = load(request["model"], **loading(request))
     if torch.cuda.is_available():
         model.to("cuda")
     texts = prompt_texts(tokenizer, request["prompts"], request["template"], request["system"])

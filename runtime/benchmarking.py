@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from dagent.dsl.diagnostics import Diagnostic, Refused
-from dagent.runtime.answering import load
+from dagent.runtime.answering import load, loading
 
 SHOWN = 4000  # characters of a prompt that are kept
 
@@ -44,7 +44,7 @@ def _samples(folder: str, asked: Mapping[str, Any]) -> dict[str, list[dict[str, 
     from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
 
-    model, tokenizer = load(folder, trust=asked.get("trust_remote_code", False))
+    model, tokenizer = load(folder, **loading(asked))
     if torch.cuda.is_available():
         model.to("cuda")
     chat = bool(tokenizer.chat_template)

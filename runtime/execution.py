@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from dagent import __version__
 from dagent.compiler.plan import Plan
+from dagent.dsl import document
 from dagent.dsl.diagnostics import Diagnostic, Note, Refused
 from dagent.runtime import tracking
 from dagent.runtime.executor import Run, View
@@ -68,8 +69,10 @@ def execute(
     *,
     force: Collection[str] = (),
     make_worker: MakeWorker = _process_worker,
+    spec: document.Mapping | None = None,
 ) -> Outcome:
     """Execute a plan in its project folder, or continue where an earlier execution of it stopped.
+    ``spec`` is the document that the plan was compiled from: what is wrong has its place there.
 
     Raises:
         Refused: a finding on the user's side; what was finished is kept.
@@ -111,7 +114,7 @@ def execute(
         tracker = tracking.start(project, execution)
         try:
             with make_screen(plan, lanes) as view:
-                run = Run(plan, project, store, journal, lanes, worker, view, answers, force)
+                run = Run(plan, project, store, journal, lanes, worker, view, answers, force, spec)
                 run.walk()
             event = journal.append(
                 "execution_finished", **_finish(run, project / CHAMPION, journal.events)

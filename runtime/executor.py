@@ -14,8 +14,10 @@ from time import monotonic
 from typing import Any, Protocol
 
 from dagent.compiler.plan import Plan, Step, input_step, users
+from dagent.dsl import document
 from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime.accelerators import BASE, UNIT
+from dagent.runtime.configured import check_configs
 from dagent.runtime.frozen import check_frozen
 from dagent.runtime.journal import Event, Journal
 from dagent.runtime.lanes import Lane, Lanes, meter_of, of_variant
@@ -30,6 +32,7 @@ from dagent.runtime.worker import Worker
 
 Runners = Callable[[str], StepRunner]
 RESERVE = 1.25  # of the time that the end is expected to take
+FREE = ("data", "split")  # done while the worker imports what it needs
 MEASURE = ("evaluate", "benchmark")
 
 
@@ -55,8 +58,10 @@ class Run:
     view: View
     answers: AnswerLog
     force: Collection[str] = ()
+    spec: document.Mapping | None = None
     runners: Runners = find_runner
     outputs: dict[str, Artifact] = field(default_factory=dict)
+    configured: bool = False  # whether the libraries took the plan's arguments
 
     def check(self) -> None:
         """Ask every step what would make it fail, before the first runs.
@@ -110,6 +115,9 @@ class Run:
         self.view.step(step, reused)
         started = monotonic()
         if action is None:
+            if not self.configured and step.kind not in FREE:
+                check_configs(self.plan.steps, self.project, self.worker, self.store, self.spec)
+                self.configured = True
             self.journal.append(
                 "step_started",
                 step=step.id,

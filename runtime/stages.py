@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from datasets import Dataset
 from transformers import AutoModelForSequenceClassification, TrainerCallback
 from trl import (
@@ -35,7 +34,8 @@ from trl import (
 
 from dagent.compiler.context import context_of
 from dagent.dsl.diagnostics import Diagnostic, Refused
-from dagent.runtime.answering import load
+from dagent.runtime.answering import load, loading
+from dagent.runtime.configuring import training_arguments
 from dagent.runtime.preferences import graded, judge, pairs, verdicts
 from dagent.runtime.prompting import pair_texts, prompt_texts
 from dagent.runtime.rows import Row
@@ -75,26 +75,8 @@ class Work:
         longest = getattr(config, "max_length", None)
         if longest is not None and self.holds is not None and not self.args.get("packing"):
             defaults = {"max_length": min(longest, self.holds), **defaults}
-        return config(
-            **{
-                # TRL's default is bfloat16, which it refuses where the machine has none.
-                "bf16": torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
-                # Where there is no accelerator transformers refuses `bf16`, which a CPU can do,
-                # unless the CPU is asked for.
-                "use_cpu": not torch.accelerator.is_available(),
-                "logging_steps": 10,
-                "logging_nan_inf_filter": False,  # it would hide the loss that ends a training
-                **defaults,
-                **self.args,
-                "output_dir": str(self.folder),
-                "seed": self.request["seed"],
-                "report_to": "none",
-                **({"trust_remote_code": True} if self.trust else {}),
-                "save_strategy": "no",  # the callback decides when
-                "save_total_limit": 1,
-                "disable_tqdm": True,
-            }
-        )
+        seed = self.request["seed"]
+        return config(**training_arguments(self.args, self.folder, seed, self.trust, **defaults))
 
     def trainer(self, trainer: Any, args: Any, rows: Dataset, **more: Any) -> Any:
         """``given`` of it says how many rows it has, which TRL may pack."""
@@ -282,7 +264,7 @@ def _rewarded(work: Work, trainer: Any, config: Any) -> Any:
     reward.__name__ = work.request["metric"]["name"]
     rewards: dict[str, Any] = {"reward_funcs": [reward]}
     if work.reward is not None:
-        judge = reward_model(work.reward, work.model.dtype, work.trust)
+        judge = reward_model(work.reward, work.model.dtype, **loading(work.request))
         rewards = {
             "reward_funcs": [reward, judge],
             "reward_processing_classes": [None, work.tokenizer],
@@ -305,16 +287,23 @@ def reward(work: Work) -> Any:
         f"{name}_ids": work.tokens([p + a for p, a in zip(prompts, texts, strict=True)])
         for name, texts in answers.items()
     }
-    model = reward_model(work.source, work.model.dtype, work.trust)
+    model = reward_model(work.source, work.model.dtype, **loading(work.request))
     args = work.config(RewardConfig)
     rows = Dataset.from_dict(columns)
     return work.trainer(RewardTrainer, args, rows, model=model, peft_config=work.lora("SEQ_CLS"))
 
 
-def reward_model(folder: Path, dtype: Any = "auto", trust: bool = False) -> Any:
+def reward_model(
+    folder: Path, dtype: Any = "auto", trust: bool = False, attention: str | None = None
+) -> Any:
     """The model in ``folder`` with one number as its output; random, where it has none yet."""
     return AutoModelForSequenceClassification.from_pretrained(
-        folder, num_labels=1, dtype=dtype, use_safetensors=True, trust_remote_code=trust
+        folder,
+        num_labels=1,
+        dtype=dtype,
+        use_safetensors=True,
+        trust_remote_code=trust,
+        attn_implementation=attention,
     )
 
 

@@ -27,7 +27,7 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime import together
-from dagent.runtime.answering import load, load_quantized
+from dagent.runtime.answering import load, load_quantized, loading
 from dagent.runtime.rows import Row, read_json, read_rows, write_json, write_rows
 from dagent.runtime.stages import STAGES, Work, reward_model
 
@@ -135,9 +135,8 @@ def _stage(
     """Do one stage, or the rest of it, and leave ``model`` and ``done.json`` in ``folder``."""
     quantized = request["adapter"] == "qlora" and stage["stage"] != "reward"
     folder.mkdir(parents=True, exist_ok=True)
-    trust = request.get("trust_remote_code", False)
     read = load_quantized if quantized else load
-    model, tokenizer = read(str(source), trust=trust)
+    model, tokenizer = read(str(source), **loading(request))
     _end_with(tokenizer, stage["args"].get("eos_token"))
     set_seed(request["seed"])
     trainer = STAGES[stage["stage"]](
@@ -171,7 +170,10 @@ def _stage(
     adapted = request["adapter"] != "full"
     if adapted and (quantized or sharded):
         trained.save_pretrained(folder / "adapter", state_dict=state)
-        trained, state = _onto(folder / "adapter", source, stage["stage"] == "reward", trust), None
+        trained, state = (
+            _onto(folder / "adapter", source, stage["stage"] == "reward", request),
+            None,
+        )
     elif adapted:
         trained = trained.merge_and_unload()
     weights = trained.parameters() if state is None else state.values()
@@ -223,9 +225,10 @@ def _last_checkpoint(folder: Path) -> str | None:
     return None
 
 
-def _onto(adapter: Path, source: Path, reward: bool, trust: bool) -> Any:
+def _onto(adapter: Path, source: Path, reward: bool, request: Mapping[str, Any]) -> Any:
     """An adapter that was trained on quantised or sharded weights, merged into the whole ones."""
     from peft import PeftModel
 
-    model = reward_model(source, trust=trust) if reward else load(str(source), trust=trust)[0]
+    how = loading(request)
+    model = reward_model(source, **how) if reward else load(str(source), **how)[0]
     return PeftModel.from_pretrained(model, adapter).merge_and_unload()

@@ -29,6 +29,7 @@ from dagent.runtime.scarce import AGAIN, advice, is_scarce
 TASKS = {
     "answer": ("dagent.runtime.answering", "run"),
     "benchmark": ("dagent.runtime.benchmarking", "run"),
+    "configure": ("dagent.runtime.configuring", "run"),
     "extract": ("dagent.runtime.extracting", "run"),
     "fetch": ("dagent.runtime.answering", "fetch"),
     "train": ("dagent.runtime.training", "run"),

@@ -50,6 +50,7 @@ def check_student(
     facts = check_model(student, span, project, settings, diagnostics, "revision")
     if student.trust_remote_code:
         _check_trust(spec, project, diagnostics)
+    _check_attention(spec, facts, diagnostics)
     return facts
 
 
@@ -62,6 +63,22 @@ def _check_vllm(spec: Spec, diagnostics: Diagnostics) -> None:
                 spec.key("student", "generation", name),
                 "remove it, or write `engine = transformers`",
             )
+
+
+def _check_attention(spec: Spec, facts: StudentFacts, diagnostics: Diagnostics) -> None:
+    """Flash attention computes in half precision; four bits are computed with in half."""
+    student, attention = spec.student, spec.student.attn_implementation or ""
+    if not attention.startswith("flash") or student.adapter == "qlora" or facts.folder is None:
+        return
+    config = json.loads((facts.folder / "config.json").read_text(encoding="utf-8"))
+    if (config.get("dtype") or config.get("torch_dtype")) == "float32":
+        diagnostics.error(
+            "E622",
+            f"`{attention}` computes in half precision, and the weights of `{student.model}` are "
+            "float32",
+            spec.at("student", "attn_implementation"),
+            "write `sdpa`, or save the model in bfloat16 first",
+        )
 
 
 def _check_trust(spec: Spec, project: Path, diagnostics: Diagnostics) -> None:

@@ -25,6 +25,14 @@ SCHEDULES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+# Arguments of the processes that fetch rows, where `dataloader_num_workers` asks for any.
+FETCHING = (
+    "dataloader_prefetch_factor",
+    "dataloader_persistent_workers",
+    "dataloader_multiprocessing_context",
+)
+
+
 def check_train(
     spec: Spec, project: Path, settings: Settings, diagnostics: Diagnostics
 ) -> dict[int, StudentFacts]:
@@ -152,11 +160,20 @@ def _check_together(spec: Spec, index: int, diagnostics: Diagnostics) -> None:
         found.append(("lr_scheduler_type", message, "write `cosine` or `linear`"))
     if args.get("bf16") is True and args.get("fp16") is True:
         found.append(("fp16", "`bf16` and `fp16` are both on", "keep one of the two"))
-    if args.get("dataloader_prefetch_factor") and not args.get("dataloader_num_workers"):
-        message = "nothing is fetched ahead without `dataloader_num_workers`"
-        found.append(("dataloader_prefetch_factor", message, "add it, or remove this"))
+    for name in FETCHING:
+        if args.get(name) and not args.get("dataloader_num_workers"):
+            message = f"`{name}` is for processes that fetch rows, and there are none"
+            found.append((name, message, "add `dataloader_num_workers`, or remove this"))
+    if args.get("padding_free") is True and not args.get("packing") and _cut(spec.train[index]):
+        message = "rows without padding are not cut to `max_length`"
+        remedy = "add `packing = true`, or `max_length = null`"
+        found.append(("padding_free", message, remedy))
     for name, message, remedy in found:
         diagnostics.error("E646", message, spec.at("train", index, name), remedy)
+
+
+def _cut(stage: Stage) -> bool:
+    return stage.args.get("max_length", ...) is not None
 
 
 def _number(stage: Stage, name: str) -> Any:

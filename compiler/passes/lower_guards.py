@@ -67,7 +67,7 @@ def _benchmark(low: Lowering, id: str, guard: Guard, task: Task, model: str, n: 
         "metric": task.metric,
         "system": low.spec.student.system,
         "batch": low.spec.student.batch,
-        **low.says.trusted,
+        **low.says.loading,
     }
     gpu = low.cost.gpu(low.cost.guard(guard))
     estimate = seconds(low.cost.guard(guard), rows=(rows, rows), gpu=gpu)

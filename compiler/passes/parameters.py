@@ -38,6 +38,11 @@ class Parameters:
         student, criteria = spec.student, spec.criteria
         # What is asked for rarely stands in no parameters where it is not asked for.
         self.trusted = {"trust_remote_code": True} if student.trust_remote_code else {}
+        attention = student.attn_implementation
+        self.loading = {
+            **self.trusted,
+            **({"attn_implementation": attention} if attention is not None else {}),
+        }
         self.metrics = [self._metric(m) for m in criteria.metrics]
         self.metric = self.metrics[0]
         self.answering = {
@@ -49,7 +54,7 @@ class Parameters:
             # Without drawing nothing depends on a seed, and arms over seeds share the answers.
             "seed": derived_seed(spec.seed, "answer") if student.samples else None,
             **({"engine": student.engine} if student.engine != "transformers" else {}),
-            **self.trusted,
+            **self.loading,
         }
         dev = facts.data[spec.role("dev").name]
         domain = spec.domain
@@ -105,7 +110,7 @@ class Parameters:
             "template": student.template,
             "system": student.system,
             "seed": derived_seed(self.spec.seed, "train", n),
-            **self.trusted,
+            **self.loading,
         }
         if student.accelerate is not None:
             params["accelerate"] = {

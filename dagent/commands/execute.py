@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dagent.commands.show import find_step
 from dagent.compiler.plan import Plan
-from dagent.compiler.stale import check_fresh
+from dagent.compiler.stale import fresh
 from dagent.dsl.diagnostics import Diagnostics
 from dagent.dsl.render import report
 
@@ -42,7 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     warnings = Diagnostics()
-    plan = check_fresh(args.plan, warnings)
+    plan, spec = fresh(args.plan, warnings)
     if warnings.found:
         report(tuple(warnings), "full")
     project = args.plan.resolve().parent
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from dagent.runtime.view import Screen, summary
 
     keep_plan(plan, project)
-    outcome = execute(plan, project, args.plan.name, Screen, force=args.force)
+    outcome = execute(plan, project, args.plan.name, Screen, force=args.force, spec=spec)
     if outcome.already:
         print("this plan was executed already; --force STEP runs a step again", file=sys.stderr)
     print(summary(outcome.event, plan))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dagent.compiler.stale import check_fresh
+from dagent.compiler.stale import fresh
 
 if TYPE_CHECKING:
     from dagent.runtime.rehearsal.findings import Rehearsal
@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    plan = check_fresh(args.plan)
+    plan, spec = fresh(args.plan)
     from dagent.runtime.rehearsal.answers import MARK
     from dagent.runtime.rehearsal.rehearsal import rehearse
 
@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
         args.plan.resolve().parent,
         lambda id, how, says: say(f"{id:<{width}}  {how:<6}  {says}"),
         faults=args.faults,
+        spec=spec,
     )
     for line in _told(found, len(plan.steps)):
         say(line)

@@ -8,6 +8,7 @@ from typing import Any
 
 from dagent.compiler.formats import FORMATS
 from dagent.importers.draft import (
+    ATTENTION,
     CODE,
     LAUNCHED,
     MEASURED,
@@ -85,8 +86,8 @@ REASONS = {
     "tokens": "the tokenizer is taken as it is",
     "tokenizer_*": "the tokenizer is the model's own",
     "model_type": "the model's config.json says its class",
-    "attn_implementation": "transformers picks the attention that the machine has",
-    "*_attention": "transformers picks the attention that the machine has",
+    "attn_implementation": ATTENTION,
+    "*_attention": ATTENTION,
     "load_in_8bit": "weights in 8 bits are not offered; `qlora` is 4 bits",
     "lora_model_dir": "an adapter is trained from its start",
     "lora_*_kernel": "kernels of Axolotl's own",

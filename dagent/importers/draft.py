@@ -18,6 +18,7 @@ from dagent.importers.rows import Alpaca, Chat, convert
 # Reasons that hold for every tool.
 TEMPLATE = "the student is asked by its own chat template; `student.template` sets another format"
 MEASURED = "dagent measures on `dev` and `test`, between the rounds and at the end"
+ATTENTION = "`attn_implementation` in `student` names it; left out, transformers picks"
 CODE = "code from a model's repository does not run"
 TRACKED = "dagent tracks every run in MLflow itself"
 LAUNCHED = "how processes are spread is accelerate's to say, not the spec's"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dagent.importers.draft import (
+    ATTENTION,
     CODE,
     LAUNCHED,
     MEASURED,
@@ -57,7 +58,7 @@ REASONS = {
     "swanlab_*": TRACKED,
     "save_*": "dagent keeps the model of every round",
     "train_on_prompt": "`completion_only_loss = false` in `train` counts the question too",
-    "flash_attn": "transformers picks the attention that the machine has",
+    "flash_attn": ATTENTION,
     "deepspeed": LAUNCHED,
     "fsdp*": LAUNCHED,
     "ray_*": LAUNCHED,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dagent.importers.draft import (
+    ATTENTION,
     CODE,
     LAUNCHED,
     MEASURED,
@@ -44,7 +45,7 @@ REASONS = {
     "model.chat_template*": TEMPLATE,
     "model.trust_remote_code": CODE,
     "model.torch_dtype_str": "weights are read in the type they were saved in",
-    "model.attn_implementation": "transformers picks the attention that the machine has",
+    "model.attn_implementation": ATTENTION,
     "model.tokenizer_*": "the tokenizer is the model's own",
     "model.adapter_model": "an adapter is trained from its start",
     "data.validation": MEASURED,

@@ -149,6 +149,13 @@ CODES = {
         "$ dagent init new --from pretrain.yaml",
         "Write the spec by hand, with the stage that comes nearest.",
     ),
+    "E622": Code(
+        "attention that the weights do not fit",
+        "Flash attention takes numbers in half precision, and the student's weights are float32.",
+        "The first answers would fail on the GPU.",
+        'student { model = "builtin:tiny-python"  attn_implementation = flash_attention_2 }',
+        "Write `sdpa`, or save the model in bfloat16 first.",
+    ),
     "E640": Code(
         "experimental stage",
         "The stage's trainer stands in `trl.experimental`.",

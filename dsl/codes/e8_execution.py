@@ -316,6 +316,23 @@ CODES = {
         "$ dagent execute  # without a network",
         "Correct the name, see to the network or to `HF_TOKEN`, or download it into a folder.",
     ),
+    "E878": Code(
+        "argument that a library refuses here",
+        "TRL, PEFT or transformers does not make its config of the arguments on this machine.",
+        "The training would end when it begins, after its rows were paid for. So the configs are "
+        "made first.",
+        "$ dagent execute  # with `tf32 = true`, where no GPU can",
+        "Correct or remove the argument, or run the plan on a machine that can; compile again.",
+    ),
+    "E879": Code(
+        "attention that is not possible here",
+        "`attn_implementation` names an attention that the machine lacks a GPU or a package for, "
+        "or that the student's architecture does not have.",
+        "Another one gives other numbers, so none takes its place by itself; and none is fetched "
+        "from the hub as a compiled kernel.",
+        "$ dagent execute  # with `attn_implementation = flash_attention_2`, without a GPU",
+        "Write `sdpa` or `eager`, leave it out, or run the plan where it is possible.",
+    ),
     "E880": Code(
         "no such execution",
         "No execution of this folder has an id that begins so, or several do.",

@@ -20,6 +20,7 @@ from dagent.compiler.dataset import BRINGS
 from dagent.compiler.plan import Plan, Step, alone
 from dagent.compiler.prices import place
 from dagent.compiler.totals import span, totals
+from dagent.dsl import document
 from dagent.dsl.diagnostics import Refused
 from dagent.runtime.executor import Run
 from dagent.runtime.graders import TRUSTING
@@ -52,14 +53,22 @@ UNITS = ("calls", "tokens", "money", "rows")
 Tell = Callable[[str, str, str], None]  # a step, ``ok`` or what broke, what it says
 
 
-def rehearse(plan: Plan, project: Path, tell: Tell, *, faults: bool = False) -> Rehearsal:
-    """Walk the plan against stand-ins, and say what would break; ``tell`` hears of each step."""
+def rehearse(
+    plan: Plan,
+    project: Path,
+    tell: Tell,
+    *,
+    faults: bool = False,
+    spec: document.Mapping | None = None,
+) -> Rehearsal:
+    """Walk the plan against stand-ins, and say what would break; ``tell`` hears of each step.
+    ``spec`` is the document that the plan was compiled from."""
     found, started = Rehearsal(), monotonic()
     look_for_models(plan, found)
     (project / FOLDER).mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=project / FOLDER))
     try:
-        _walk(plan, project, folder, faults, found, tell)
+        _walk(plan, project, folder, faults, found, tell, spec)
     finally:
         _delete(folder)
         if not any((project / FOLDER).iterdir()):
@@ -69,7 +78,13 @@ def rehearse(plan: Plan, project: Path, tell: Tell, *, faults: bool = False) -> 
 
 
 def _walk(
-    plan: Plan, project: Path, folder: Path, faults: bool, found: Rehearsal, tell: Tell
+    plan: Plan,
+    project: Path,
+    folder: Path,
+    faults: bool,
+    found: Rehearsal,
+    tell: Tell,
+    spec: document.Mapping | None,
 ) -> None:
     store, journal = Store(folder / "store"), Journal(folder / "journal.jsonl")
     answers, known = AnswerLog(folder / "answers.jsonl"), _Known()
@@ -77,14 +92,15 @@ def _walk(
         acted = _against(plan, server.base)
         lanes = make_lanes(acted, journal)
         watched = _Watched(found, tell, acted, project, known)
-        student = StandInStudent(known)
-        run = Run(acted, project, store, journal, lanes, student, watched, answers)
+        student = StandInStudent(known, folder / "worker.log")
+        run = Run(acted, project, store, journal, lanes, student, watched, answers, spec=spec)
         known.outputs = run.outputs
         try:
             run.walk()
         except Refused as refused:
             for told in refused.diagnostics:
-                watched.broke(f"{told.code} {told.message}", told.suggestion or "")
+                at = f"{Path(told.span.source.name).name}:{told.span.line}: " if told.span else ""
+                watched.broke(f"{at}{told.code} {told.message}", told.suggestion or "")
         except OutOfBudget as out:
             watched.broke(f"the budget ends: {out}", CAP)
         finally:

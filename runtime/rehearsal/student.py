@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dagent.runtime.rehearsal.answers import MARK
+from dagent.runtime.worker import ProcessWorker
 
 FILE = "stand-in.json"
 TASK_ROWS = 20  # of a task of lm-evaluation-harness, half of them right
@@ -16,10 +17,11 @@ KNOWS = (30, 60)  # per cent of all questions, before and after training
 
 
 class StandInStudent:
-    """In place of ``worker.ProcessWorker``; its models hold a note that they are none."""
+    """In place of ``worker.ProcessWorker``; its models hold a note that they are none. Whether the
+    libraries take the plan's arguments is asked of the worker itself."""
 
-    def __init__(self, known: Callable[[], Mapping[str, str]]) -> None:
-        self._known = known
+    def __init__(self, known: Callable[[], Mapping[str, str]], log: Path) -> None:
+        self._known, self._log = known, log
 
     def call(self, task: str, progress: Callable[..., None] | None = None, **request: Any) -> Any:
         if task == "answer":
@@ -27,6 +29,12 @@ class StandInStudent:
         if task == "benchmark":
             name = request["asked"]["name"]
             return [{"id": str(n), MARK: task, "scores": {name: n % 2}} for n in range(TASK_ROWS)]
+        if task == "configure":
+            worker = ProcessWorker(self._log)
+            try:
+                return worker.call(task, progress, **request)
+            finally:
+                worker.stop()
         out = Path(request["out"])
         out.mkdir()
         (out / FILE).write_text(json.dumps({MARK: task}))

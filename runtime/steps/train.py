@@ -19,6 +19,8 @@ kind = "train"
 version = 2
 DIVERGED = "E870"
 SHORT = ("sft", "gkd", "grpo", "rloo", "distillation")  # these take every row that fits
+# Of an attention; without it transformers would take a compiled kernel from the hub.
+PACKAGES = {"flash_attention_2": "flash_attn", "flash_attention_3": "flash_attn_interface"}
 CHECKPOINT_SECONDS = 300  # what a killed training loses at most, and one step
 
 
@@ -26,6 +28,10 @@ def check(step: Step, project: Path) -> Iterable[Diagnostic]:
     if step.params["adapter"] == "qlora":
         yield from needs_gpu("E872", "adapter = qlora", "bitsandbytes", "adapter = lora")
     yield from missing(step.params["stages"])
+    attention = step.params.get("attn_implementation")
+    if attention in PACKAGES:
+        said = f"attn_implementation = {attention}"
+        yield from needs_gpu("E879", said, PACKAGES[attention], "attn_implementation = sdpa")
     for path, sha256 in _launched(step.params).get("sha256", {}).items():
         yield from unchanged("the accelerate config", project / path, sha256)
 

@@ -176,6 +176,7 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
     "student.lora": ({"r": 4}, {"student": {"adapter": "lora"}}),
     "student.device": ("1x24GB", {}),
     "student.engine": ("vllm", {}),
+    "student.attn_implementation": ("eager", {}),
     "student.accelerate": ("several.yaml", {}),
     "student.trust_remote_code": (True, {"student": {"model": "./coded"}}),
     "student.generation": ({"top_p": 0.9}, {}),
