@@ -113,6 +113,23 @@ GENERATION: Mapping[str, str] = {
     "max_time": "the same plan must give the same answers on a slower machine",
 }
 
+# Words that a trainer knows and its config does not check: (config, argument) -> all of them.
+WORDS: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("trl.DPOConfig", "loss_type"): (
+        "sigmoid", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot",
+        "aot_unpaired", "apo_zero", "apo_down", "discopop", "sft", "sigmoid_norm",
+    ),
+    ("trl.DPOConfig", "f_divergence_type"): (
+        "reverse_kl", "forward_kl", "js_divergence", "alpha_divergence",
+    ),
+    ("trl.GRPOConfig", "loss_type"): (
+        "grpo", "dr_grpo", "dapo", "bnpo", "cispo", "sapo", "luspo", "vespo",
+    ),
+    ("trl.GRPOConfig", "importance_sampling_level"): ("token", "sequence"),
+    ("trl.GRPOConfig", "multi_objective_aggregation"): ("sum_then_normalize", "normalize_then_sum"),
+    ("trl.GRPOConfig", "scale_rewards"): ("group", "batch", "none"),
+}  # fmt: skip
+
 # Arguments of transformers' generation that vLLM knows, by vLLM's names.
 VLLM: Mapping[str, str] = {
     **{
@@ -179,7 +196,10 @@ TRAINING: Mapping[str, Bounds] = {
     "lmbda": Bounds(0, 1),
     "temperature": _POSITIVE,
     "top_p": Bounds(0, 1, "above"),
+    "top_k": Bounds(0),  # of stages that draw answers; 0 is all
     "min_p": Bounds(0, 1),
+    "repetition_penalty": _POSITIVE,
+    "top_entropy_quantile": Bounds(0, 1),
     "r": Bounds(1),
     "lora_alpha": _POSITIVE,
     "lora_dropout": Bounds(0, 1),

@@ -89,9 +89,11 @@ def problem(name: str, value: Any, of: Table, owned: Mapping[str, str]) -> Probl
         return Problem("E603", f"`{name}` is not finite", "write a number")
     if argument.types and not any(_is(value, kind) for kind in argument.types):
         return _wrong_type(name, value, argument)
-    if isinstance(value, str) and argument.choices and not _chosen(value, argument.choices):
-        nearest = did_you_mean(value, argument.choices, "one of: " + ", ".join(argument.choices))
-        return Problem("E611", f"`{name}` takes no `{value}`", nearest)
+    words = argument.choices or arguments.WORDS.get((of.config, name), ())
+    for word in value if isinstance(value, list) else [value]:
+        if isinstance(word, str) and words and not _chosen(word, words):
+            nearest = did_you_mean(word, words, "one of: " + ", ".join(words))
+            return Problem("E611", f"`{name}` takes no `{word}`", nearest)
     return None
 
 

@@ -168,6 +168,15 @@ def _check_together(spec: Spec, index: int, diagnostics: Diagnostics) -> None:
         message = "rows without padding are not cut to `max_length`"
         remedy = "add `packing = true`, or `max_length = null`"
         found.append(("padding_free", message, remedy))
+    kind = spec.train[index].stage
+    order = args.get("train_sampling_strategy", "sequential")
+    if kind == "kto" and order != "sequential" and args.get("loss_type") != "apo_zero_unpaired":
+        message = "KTO compares a batch with its neighbours, and takes the rows in their order"
+        found.append(("train_sampling_strategy", message, "remove it"))
+    beta = args.get("beta", table(kind).arguments["beta"].default if kind in REWARDED else None)
+    if kind in REWARDED and args.get("sync_ref_model") is True and beta == 0:
+        message = "with a `beta` of 0 there is no reference model to bring up to date"
+        found.append(("sync_ref_model", message, "write a `beta` above 0, or remove it"))
     for name, message, remedy in found:
         diagnostics.error("E646", message, spec.at("train", index, name), remedy)
 

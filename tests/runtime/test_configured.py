@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dagent.compiler.arguments import WORDS
 from dagent.compiler.pipeline import compile
 from dagent.dsl.diagnostics import Refused
 from dagent.runtime.configured import _requests
@@ -73,6 +74,25 @@ def test_half_precision_is_asked_for_by_one_name(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
     assert training_arguments({}, Path("x"), 0)["bf16"] is True
     assert training_arguments({"fp16": True}, Path("x"), 0)["bf16"] is False
+
+
+TRIED = [(place, word) for place, words in WORDS.items() for word in words]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("place", "word"), TRIED, ids=[f"{n}-{w}" for (_, n), w in TRIED])
+def test_every_word_that_the_compiler_lets_pass_trains(
+    tiny: Any, tmp_path: Path, place: tuple[str, str], word: str
+) -> None:
+    config, name = place
+    stage = config.removeprefix("trl.").removesuffix("Config").lower()
+    drawn = {"num_generations": 4, "max_completion_length": 2} if stage == "grpo" else {}
+    args = {
+        "max_steps": 1,
+        **drawn,
+        name: [word] if (stage, name) == ("dpo", "loss_type") else word,
+    }
+    tiny.train(tiny.make_student(tmp_path / "base"), tmp_path / "out", (stage, args))
 
 
 class Refusing:
