@@ -47,6 +47,7 @@ TRL: Mapping[str, str] = {
         "dataset_text_field dataset_kwargs remove_unused_columns assistant_only_loss",
     ),
     **_because(_STUDENT, "model_init_kwargs chat_template_path is_encoder_decoder"),
+    "teacher_model_init_kwargs": "dagent loads the teacher, as it loads the student",
     "local_rank": "the launcher sets it",
     "trust_remote_code": "`student` says whether code from its repository runs",
 }

@@ -89,6 +89,8 @@ def problem(name: str, value: Any, of: Table, owned: Mapping[str, str]) -> Probl
         return Problem("E603", f"`{name}` is not finite", "write a number")
     if argument.types and not any(_is(value, kind) for kind in argument.types):
         return _wrong_type(name, value, argument)
+    if isinstance(value, str) and name.endswith("_kwargs"):  # JSON, from a command line
+        return Problem("E603", f"`{name}` takes a block, and `{value}` is a text", "write a block")
     words = argument.choices or arguments.WORDS.get((of.config, name), ())
     for word in value if isinstance(value, list) else [value]:
         if isinstance(word, str) and words and not _chosen(word, words):

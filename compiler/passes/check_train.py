@@ -177,6 +177,13 @@ def _check_together(spec: Spec, index: int, diagnostics: Diagnostics) -> None:
     if kind in REWARDED and args.get("sync_ref_model") is True and beta == 0:
         message = "with a `beta` of 0 there is no reference model to bring up to date"
         found.append(("sync_ref_model", message, "write a `beta` above 0, or remove it"))
+    if (
+        kind == "dpo"
+        and "exo_pair" in str(args.get("loss_type"))
+        and not args.get("label_smoothing")
+    ):
+        message = "`exo_pair` asks for `label_smoothing` above 0"
+        found.append(("loss_type", message, "add `label_smoothing = 0.001`"))
     for name, message, remedy in found:
         diagnostics.error("E646", message, spec.at("train", index, name), remedy)
 
