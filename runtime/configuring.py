@@ -120,12 +120,13 @@ def _refusal(make: Make, args: Mapping[str, Any]) -> str | None:
 def _as_it_was() -> Iterator[None]:
     """What configs set for the whole process is set again where they are used."""
     environment = dict(os.environ)
-    alone = PartialState().num_processes == 1
     try:
         yield
     finally:
         os.environ.clear()
         os.environ.update(environment)
         unset_hf_deepspeed_config()
-        if alone:  # of several, each still needs what it knows of the others
+        if (
+            PartialState().num_processes == 1
+        ):  # of several, each still needs what it knows of the others
             AcceleratorState._reset_state(reset_partial_state=True)

@@ -30,8 +30,10 @@ def main() -> None:
 
     try:
         from accelerate import PartialState
+        from accelerate.utils import parse_flag_from_env
 
-        state = PartialState()
+        # Without a GPU they find each other only where the CPU is asked for, as transformers does.
+        state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
         first = state.is_main_process
 
         def progress(done: int, total: int, **shown: object) -> None:

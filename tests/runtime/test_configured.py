@@ -161,6 +161,20 @@ def test_an_execution_ends_before_its_first_step_that_may_cost(stub: Any, tmp_pa
     assert started == {"data.dev", "data.test", "split"}
 
 
+def test_a_rehearsal_finds_it_too(
+    stub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from dagent.cli import main
+
+    monkeypatch.setattr("dagent.runtime.rehearsal.student.ProcessWorker", Refusing)
+    spec = stub.SPEC.replace("learning_rate = 1e-3", "tf32 = true")
+    monkeypatch.chdir(stub.make_project(tmp_path / "p", spec))
+    assert main(["compile"]) == 0
+    assert main(["rehearse"]) == 1
+    line = spec.splitlines().index("train sft { tf32 = true }") + 1
+    assert f"would break: student: sums.dagent:{line}: E878" in capsys.readouterr().out
+
+
 def test_plain_arguments_do_not_wait_for_the_imports(stub: Any, tmp_path: Path) -> None:
     folder = stub.make_project(tmp_path / "p")
     assert not [*_requests(compile(folder / "sums.dagent").plan.steps, folder)]

@@ -81,6 +81,41 @@ def test_two_processes_train_as_one_does_on_twice_the_batch(
     assert shown[-1][0] == shown[-1][1]
 
 
+@pytest.mark.slow
+def test_the_answers_that_a_chain_begins_with_are_shared_out(
+    tiny: Any, base: Path, two: Path, tmp_path: Path
+) -> None:
+    shown: list[tuple[int, int]] = []
+    request = tiny.request(base, tmp_path / "out", (("dpo", {"max_steps": 1}),))
+    launch("train", str(two), request, lambda *steps, **_: shown.append(steps))
+    half = len(tiny.ROWS) // 2
+    assert shown[0] == (half, half)
+
+
+@pytest.mark.slow
+def test_configs_are_made_in_the_processes_that_will_train(
+    worker: ProcessWorker, two: Path, tmp_path: Path
+) -> None:
+    """Eight answers at a time are no two batches of eight, which one process would not see."""
+    args = {"num_generations": 8, "generation_batch_size": 8}
+    request: dict[str, Any] = {
+        "stages": [{"stage": "grpo", "args": args}],
+        "lora": {},
+        "generation": {},
+        "checkpoints": str(tmp_path / "scratch"),
+        "project": str(tmp_path),
+    }
+    assert not worker.call("configure", **request)
+    (found,) = worker.call("configure", **request, accelerate=str(two))
+    assert found["names"] == ["generation_batch_size"]
+    assert "global batch size (16)" in found["error"]
+    right = {
+        **request,
+        "stages": [{"stage": "grpo", "args": {**args, "generation_batch_size": 16}}],
+    }
+    assert not worker.call("configure", **right, accelerate=str(two))
+
+
 def ranks() -> list[int]:
     """The processes that run the task."""
     found = []
