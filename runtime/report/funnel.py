@@ -13,6 +13,9 @@ from dagent.runtime.report import charts, facts, parts
 from dagent.runtime.report.learned import trainings
 from dagent.runtime.report.markup import Part, el
 
+REJECTED = "rejected"
+KINDS = 20  # of reasons for rejecting that are shown; a program may give each row one of its own
+
 
 def rows(past: Sequence[Event], project: Path) -> Part:
     flows = facts.flows(past, project)
@@ -106,15 +109,30 @@ def _reasons(flows: Sequence[facts.Flow]) -> Part:
             class_="note",
         )
     ranked = sorted(by_kind.items(), key=lambda pair: -sum(pair[1].values()))
+    rare = {says for says, _ in [pair for pair in ranked if pair[0].startswith(REJECTED)][KINDS:]}
+    others = [by_kind[says] for says in rare]
     return el(
         "details",
         el("summary", "Why rows left ", el("span", how_many(len(ranked), "reasons"))),
         parts.table(
             ("reason", *(f"round {f.round}" for f in flows), "one of them"),
             [
-                (says, *(f"{counts.get(f.round, 0):,}" for f in flows), _row(example[says]))
+                (
+                    el("bdi", parts.cut(says, 160)),
+                    *(f"{counts.get(f.round, 0):,}" for f in flows),
+                    _row(example[says]),
+                )
                 for says, counts in ranked
-            ],
+                if says not in rare
+            ]
+            + [
+                (
+                    f"{REJECTED}: {how_many(len(others), 'other reasons')}",
+                    *(f"{sum(c.get(f.round, 0) for c in others):,}" for f in flows),
+                    "",
+                )
+            ]
+            * bool(others),
             "Rows by reason and round. Of leaks none is shown: it could be a row of test.",
             numbers=range(1, len(flows) + 1),
         ),

@@ -15,6 +15,7 @@ from dagent.runtime.report.funnel import rows
 from dagent.runtime.report.learned import prepared
 from dagent.runtime.report.markup import Markup, Part, el
 
+SHOWN = 1200  # characters of a text
 DEEP = 0.775  # from here the colour of a cell asks for white on it: see page.css
 
 
@@ -258,7 +259,8 @@ def skills(past: Sequence[Event], found: Mapping[str, Any] | None, project: Path
             "tr",
             el(
                 "th",
-                f"{row[0]} ",
+                el("bdi", row[0]),
+                " ",
                 el("span", ", ".join(str(c[row[0]]) for c in counts), class_="count"),
                 scope="row",
             ),
@@ -324,24 +326,26 @@ def examples(past: Sequence[Event], project: Path) -> Part:
 
 def _change(says: str, change: facts.Change) -> Markup:
     row = change.row
-    where = ", ".join(str(row[k]) for k in ("skill", "difficulty") if k in row)
+    where = [
+        part for k in ("skill", "difficulty") if k in row for part in (", ", el("bdi", row[k]))
+    ]
     return el(
         "div",
         el(
             "p",
             el("strong", says, class_="met" if says == "fixed" else "missed"),
-            f" {where}" if where else None,
+            [" ", *where[1:]],
             class_="says",
         ),
-        el("pre", parts.cut(row["prompt"], 1200)),
+        el("pre", parts.cut(row["prompt"], SHOWN)),
         el(
             "dl",
             el("dt", "right"),
-            el("dd", el("code", row["answer"])),
+            el("dd", el("code", parts.cut(row["answer"], SHOWN))),
             el("dt", "before"),
-            el("dd", el("code", parts.cut(change.before, 300) or "(nothing)")),
+            el("dd", el("code", parts.cut(change.before, SHOWN) or "(nothing)")),
             el("dt", "after"),
-            el("dd", el("code", parts.cut(change.after, 300) or "(nothing)")),
+            el("dd", el("code", parts.cut(change.after, SHOWN) or "(nothing)")),
             class_="outcome",
         ),
         class_="example",

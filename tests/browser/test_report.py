@@ -30,6 +30,8 @@ if not CHROMIUM or not shutil.which("chromedriver"):
     pytest.skip("Chromium and its driver are not installed", allow_module_level=True)
 
 ARMS = "arms { seeds = [1, 2]  arm uniform { control = uniform } }"
+# What a user may write: a word without an end, and an override of direction.
+NASTY = ("W" * 150, "\u202e\u05e9\u05dc\u05d5\u05dd")
 SIZES = {"wide": (1200, 900), "narrow": (520, 900)}
 PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
 # The least contrast of a heat map's cells, as WCAG counts it.
@@ -75,7 +77,7 @@ return found;
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Reports of two executions of the stand-in, with and without arms."""
+    """Reports of executions of the stand-in: with and without arms, and of nasty texts."""
     path = Path(__file__).parents[1] / "runtime" / "stub.py"
     spec = importlib.util.spec_from_file_location("dagent_browser_stub", path)
     assert spec
@@ -83,8 +85,14 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     stub = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(stub)
     made = {}
-    for name, text in (("one", stub.SPEC), ("arms", stub.SPEC + ARMS)):
+    nasty = stub.SPEC.replace("Add numbers.", "Add " + " ".join(NASTY))
+    for name, text in (("one", stub.SPEC), ("arms", stub.SPEC + ARMS), ("nasty", nasty)):
         folder = stub.make_project(tmp_path_factory.mktemp(name), text)
+        for file in ("sums.py", "dev.jsonl", "test.jsonl") if name == "nasty" else ():
+            text = (folder / file).read_text()
+            for skill, other in zip(("add", "double"), NASTY, strict=True):
+                text = text.replace(f'"{skill}"', f'"{other}"')
+            (folder / file).write_text(text)
         stub.run_project(folder)
         keep_plan(compile(folder / "sums.dagent").plan, folder)
         made[name] = folder / "report.html"
@@ -116,7 +124,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("name", ["one", "arms"])
+@pytest.mark.parametrize("name", ["one", "arms", "nasty"])
 def test_nothing_overlaps_and_the_page_does_not_scroll_sideways(
     pages: dict[str, Path], browser: Any, name: str, size: str, tmp_path: Path
 ) -> None:
@@ -129,6 +137,20 @@ def test_nothing_overlaps_and_the_page_does_not_scroll_sideways(
     assert scroll <= window
     assert browser.get_log("browser") == []
     keep(browser, tmp_path, f"report-{name}-{size}")
+
+
+def test_an_override_of_direction_ends_with_its_text(pages: dict[str, Path], browser: Any) -> None:
+    """The counts beside a skill stand in their order: "20, 60", not "06 ,02"."""
+    browser.get(pages["nasty"].as_uri())
+    places = browser.execute_script(
+        "return [...document.querySelectorAll('.heat .count')].map(span => {"
+        "const text = span.firstChild, end = text.length;"
+        "const at = (i, j) => { const r = document.createRange(); r.setStart(text, i);"
+        "r.setEnd(text, j); return r.getBoundingClientRect().left; };"
+        "return [at(0, 1), at(end - 1, end)]; })"
+    )
+    assert len(places) == 2
+    assert all(first < last for first, last in places)
 
 
 def test_it_follows_the_readers_theme(pages: dict[str, Path], browser: Any, tmp_path: Path) -> None:

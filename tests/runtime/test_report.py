@@ -7,6 +7,7 @@ import platform
 import subprocess
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -22,6 +23,7 @@ from dagent.compiler.totals import span, totals
 from dagent.runtime.history import events_of, keep_plan
 from dagent.runtime.provenance import made_on
 from dagent.runtime.report import facts
+from dagent.runtime.report.funnel import _reasons
 from dagent.runtime.report.markup import Markup, el
 from dagent.runtime.report.page import render
 from dagent.runtime.report.unshown import unshown
@@ -341,6 +343,20 @@ def test_the_least_gain_counts_rows_as_the_metric_does() -> None:
     assert f"Small gains of a round: {missed(200, 200, 0.05)}." in str(unshown(past, plan, Path()))
     params["rule"] = "always"  # the gate tests nothing, so it misses nothing
     assert "Small gains" not in str(unshown(past, plan, Path()))
+
+
+def test_reasons_of_a_programs_own_do_not_fill_the_page() -> None:
+    """A verifier may say something else of each row; what the runtime found is always told."""
+    said = [facts.Reason(f"rejected: {chr(97 + i) * 300}", 30 - i, None) for i in range(26)]
+    leak = facts.Reason("leak: the same question as a row of dev", 1, None)
+    numbers = dict.fromkeys((f.name for f in fields(facts.Flow)), 0)
+    flow = facts.Flow(**{**numbers, "round": 1, "reasons": (*said, leak)})
+    (body,) = tables(f"<!doctype html>\n<html>{_reasons([flow])}</html>").values()
+    shown = {row[0]: row[1] for row in body[1:]}
+    assert len(shown) == 22
+    assert shown["rejected: 6 other reasons"] == str(sum(30 - i for i in range(20, 26)))
+    assert shown["leak: the same question as a row of dev"] == "1"
+    assert max(map(len, shown)) == 160
 
 
 def test_what_a_user_wrote_is_text() -> None:
