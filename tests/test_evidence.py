@@ -12,7 +12,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from dagent.cli import main
 
@@ -76,6 +79,40 @@ def test_the_report_is_what_the_results_say(load: Any) -> None:
     report = load("report", EVIDENCE)
     found = report.read(EVIDENCE / "results.jsonl")
     assert (EVIDENCE / "REPORT.md").read_text() == report.text(found, RESULTS)
+
+
+def test_the_figures_of_the_report_are_those_of_scipy_and_statsmodels() -> None:
+    """Worked out anew by what the report says of how, without its code."""
+    test = {(row["domain"], row["arm"], row["seed"]): row["test"] for row in RESULTS}
+    arms = list(dict.fromkeys(row["arm"] for row in RESULTS if row["arm"] != "loop"))
+    shown = (EVIDENCE / "REPORT.md").read_text().split("\n## ")[1:]
+    assert len(shown) == 4
+    for section in shown:
+        name = section.splitlines()[0]
+        domains = [name] if name in EXAMPLES else list(EXAMPLES)
+        cells = {c[1].strip(): [x.strip() for x in c] for c in map(_cells, section.splitlines())}
+        leads = {arm: _leads(test, domains, arm) for arm in arms}
+        found = {arm: stats.ttest_1samp(lead, 0) for arm, lead in leads.items()}
+        looks = [p * (2 if len(leads[arm]) > 8 else 1) for arm, (_, p) in found.items()]
+        holm = dict(
+            zip(arms, multipletests([min(1, p) for p in looks], method="holm")[1], strict=True)
+        )
+        for arm in arms:
+            low, high = found[arm].confidence_interval(0.95)
+            lead = f"{np.mean(leads[arm]):+.1f} ({low:+.1f} to {high:+.1f})"
+            assert cells[arm][4:7] == [lead, f"{found[arm].pvalue:.2g}", f"{holm[arm]:.2g}"]
+
+
+def _cells(line: str) -> list[str]:
+    return line.split("|") if line.startswith("|") else ["", ""]
+
+
+def _leads(test: dict[tuple[str, str, int], float], domains: list[str], arm: str) -> list[float]:
+    """In points, over the seeds that the arm has in all of the domains."""
+    seeds = sorted(s for d, a, s in test if (d, a) == (domains[0], arm))
+    return [
+        100 * float(np.mean([test[d, "loop", s] - test[d, arm, s] for d in domains])) for s in seeds
+    ]
 
 
 @pytest.mark.parametrize("domain", EXAMPLES)
