@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from dagent.compiler.quantity import how_many
 from dagent.runtime import projection as show
+from dagent.runtime.card_usage import is_local, usage
 from dagent.runtime.outcome import Outcome
 from dagent.runtime.report import facts, recipe
-from dagent.runtime.report.parts import how_tested, looked, p_value, verdict
+from dagent.runtime.report.parts import how_tested, looked, p_value, percent, verdict
 from dagent.runtime.rows import Row
+from dagent.runtime.wording import between
 
 
 def model_card(found: Outcome, name: str, *, adapter: bool, hub: str = "") -> str:
@@ -35,7 +36,7 @@ def model_card(found: Outcome, name: str, *, adapter: bool, hub: str = "") -> st
         "tags": ["dagent", "trl"],
         "model-index": [_index(found, name, rows)],
     }
-    if not base.startswith((".", "/", "builtin:")):
+    if not is_local(base):
         head["base_model"] = base
     if hub:
         head["datasets"] = [f"{hub}-data"]
@@ -51,10 +52,6 @@ def model_card(found: Outcome, name: str, *, adapter: bool, hub: str = "") -> st
         for n, e in show.rounds(found.past).items()
     ]
     goals = [f"- {'met' if r['met'] else '**not met**'}: {r['says']}" for r in end["requirements"]]
-    sets = [
-        f"| {d.name} | {d.role} | {d.rows:,} | `{d.digest}` |"
-        for d in facts.data_sets(found.past, found.plan, found.project)
-    ]
     watched = end.get("watched") or ()
     guards = [g for g in watched if g["max_drop_pp"] is not None]
     return _card(
@@ -69,7 +66,7 @@ def model_card(found: Outcome, name: str, *, adapter: bool, hub: str = "") -> st
         _watched(watched),
         "\n".join(goals),
         "## How to use it",
-        _usage(found, adapter=adapter, base=base, hub=hub),
+        usage(found, adapter=adapter, base=base, hub=hub),
         "## How it was made",
         (
             f"In rounds; round {found.round} was chosen, on select rows. "
@@ -77,11 +74,13 @@ def model_card(found: Outcome, name: str, *, adapter: bool, hub: str = "") -> st
             else "In rounds, none of which was chosen. "
         )
         + looked(facts.looks(found.past)),
+        _of_several(end),
         "| round | select | 95 % interval | rows added | the gate |\n|---|---|---|---|---|\n"
         + "\n".join(accepted),
         _training(found),
-        "Every trained row and where it came from is in the data set exported beside this model.",
-        "| set | role | rows | SHA-256 |\n|---|---|---|---|\n" + "\n".join(sets),
+        "Every row that was kept, and where it came from, is "
+        + (f"in the data set `{hub}-data`." if hub else "in the folder `data` beside this one."),
+        _sets(found),
         "## How to make it again",
         _again(found),
         "## Limits",
@@ -120,6 +119,28 @@ def _of_test(found: Outcome, end: Mapping[str, Any]) -> str:
     return (
         f"| | test |\n|---|---|\n| base | {score('base')} |\n"
         f"| this model | {score('champion')} |\n| gain | {gained} |"
+    )
+
+
+def _of_several(end: Mapping[str, Any]) -> str:
+    """Of how many seeds it is the best, and what the others say."""
+    compared = end.get("comparison")
+    if not compared:
+        return ""
+    loop, seeds = compared["arms"][0], compared["seeds"]
+    arm, _, seed = end["best"].rpartition("/s")
+    of = f", the best on select of {len(seeds)}" if len(seeds) > 1 else ""
+    return (
+        f"It is the student of the arm `{arm}` under seed {seed}{of}. That arm under "
+        f"{how_many(len(seeds), 'seeds')}: {percent(loop['test'])} on test on the average, "
+        f"{loop['gain']['pp']:+.1f} points over the base ({between(loop['gain'])})."
+    )
+
+
+def _sets(found: Outcome) -> str:
+    sets = facts.data_sets(found.past, found.plan, found.project)
+    return "| set | role | rows | SHA-256 |\n|---|---|---|---|\n" + "\n".join(
+        f"| {d.name} | {d.role} | {d.rows:,} | `{d.digest}` |" for d in sets
     )
 
 
@@ -196,6 +217,16 @@ def data_card(
         )
     origins = Counter(str(row.get("origin")) for row in kept)
     used = sum(bool(row["in_champion"]) for row in kept)
+    trained = (
+        f"{used:,} of them trained the champion, of round {found.round}"
+        if found.round
+        else "none of them trained the champion, which is the untouched student"
+    )
+    programs = {
+        name: digest
+        for what, name, digest in recipe.files(recipe.lock_of(found.start, found.project))
+        if what == "program"
+    }
     by_round = Counter(row.get("round") for row in kept)
     where = f"{hub}-data" if hub else "data"
     start = found.start
@@ -203,8 +234,8 @@ def data_card(
         head,
         f"# {name}: rows",
         f"{start.get('goal') or ''}\n\n{how_many(len(kept), 'rows')} that were generated, "
-        "verified, freed of duplicates and of overlap with dev and test, and kept; "
-        f"{used:,} of them trained the champion, of round {found.round}.",
+        f"verified, freed of duplicates and of overlap with dev and test, and kept; {trained}."
+        + (f" The model: [`{hub}`](https://huggingface.co/{hub})." if hub else ""),
         "```python\nfrom datasets import load_dataset\n\n"
         f'rows = load_dataset("{where}", split="train")\n```',
         "## Columns",
@@ -217,9 +248,15 @@ def data_card(
         "| `origin`, `verdicts` | what made it, and what verified it (JSON) |\n"
         "| `in_champion` | whether the champion was trained on it |",
         "## Where they come from",
-        "\n".join(f"- `{origin}`: {how_many(n, 'rows')}" for origin, n in origins.most_common()),
+        "\n".join(
+            f"- `{origin}`: {how_many(n, 'rows')}"
+            + (f", SHA-256 `{digest}`" if (digest := programs.get(origin.split(":")[0])) else "")
+            for origin, n in origins.most_common()
+        ),
         "| round | rows kept |\n|---|---|\n"
         + "\n".join(f"| {n} | {rows:,} |" for n, rows in sorted(by_round.items(), key=str)),
+        f"The sets of the execution, of which those that judge have no row in common with these:"
+        f"\n\n{_sets(found)}",
         f"{_plan(start)} dagent {start['version']}."
         + (f" {len(rejects):,} rejected rows are in the config `rejects`, with `reason`; rows that "
            "overlap with dev or test are not among them." if rejects else ""),
@@ -250,62 +287,22 @@ def _index(found: Outcome, name: str, rows: int) -> dict[str, Any]:
     }
 
 
-def _usage(found: Outcome, *, adapter: bool, base: str, hub: str) -> str:
-    template, system = found.answering["template"], found.answering["system"]
-    local = base.startswith((".", "/", "builtin:"))
-    where, model = "FOLDER OF THE BASE" if local else base, hub or "model"
-    trust = ", trust_remote_code=True" if found.answering.get("trust_remote_code") else ""
-    loading = (
-        "from peft import PeftModel\n"
-        "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-        f'base = AutoModelForCausalLM.from_pretrained("{where}"{trust})\n'
-        f'model = PeftModel.from_pretrained(base, "{model}")\n'
-        if adapter
-        else "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-        f'model = AutoModelForCausalLM.from_pretrained("{model}"{trust})\n'
-    )
-    asked = (
-        f"text = {template!r}.replace('{{prompt}}', question)\n"
-        if template is not None
-        else "turns = "
-        + (f'[{{"role": "system", "content": {system!r}}}, ' if system else "[")
-        + '{"role": "user", "content": question}]\n'
-        "text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)\n"
-        if _has_chat_template(found.champion)
-        else 'text = question + "\\n"\n'
-    )
-    note = "" if not adapter else f"The adapter belongs on `{base}`"
-    if adapter:
-        note += ", which is no model of a hub: name its folder.\n\n" if local else ".\n\n"
-    note += "" if not trust else "It runs Python code that the base brought: read it first.\n\n"
-    return (
-        f"{note}```python\n{loading}"
-        f'tokenizer = AutoTokenizer.from_pretrained("{model}")\n'
-        'question = "…"\n'
-        f"{asked}"
-        'ids = tokenizer(text, add_special_tokens=False, return_tensors="pt")\n'
-        f"out = model.generate(**ids, max_new_tokens={found.answering['max_new_tokens']})\n"
-        "print(tokenizer.decode(out[0, ids.input_ids.shape[1]:], skip_special_tokens=True))\n```"
-    )
-
-
-def _has_chat_template(model: Path) -> bool:
-    config = model / "tokenizer_config.json"
-    named = config.is_file() and '"chat_template"' in config.read_text(encoding="utf-8")
-    return named or any(model.glob("chat_template*"))
-
-
 def _training(found: Outcome) -> str:
     train = [s for s in found.plan.steps if s.kind == "train" and s.round == found.round]
     if not train:
         return ""
     params = train[0].params
     stages = "\n".join(
-        f"- `{stage['stage']}`: "
-        + ", ".join(f"`{k} = {v}`" for k, v in sorted(stage["args"].items()))
-        for stage in params["stages"]
+        f"- `{stage['stage']}`: {_settings(stage['args'])}" for stage in params["stages"]
     )
-    return f"Trained by TRL (`adapter = {params['adapter']}`):\n\n{stages}"
+    adapter = f"`adapter = {params['adapter']}`"
+    if params["lora"]:
+        adapter += f", {_settings(params['lora'])}"
+    return f"Trained by TRL ({adapter}):\n\n{stages}"
+
+
+def _settings(args: Mapping[str, Any]) -> str:
+    return ", ".join(f"`{k} = {v}`" for k, v in sorted(args.items()))
 
 
 def _opened(found: Outcome) -> str:

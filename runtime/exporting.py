@@ -9,6 +9,7 @@ FOLDER/data/    train.jsonl, rejects.jsonl if asked for, and the card that datas
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,11 +21,20 @@ from dagent.runtime.outcome import Outcome
 from dagent.runtime.rows import Row, write_rows
 from dagent.runtime.worker import Worker
 
+HUB_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 ADAPTERS = frozenset({"lora", "qlora"})
 
 
-def check(found: Outcome, folder: Path, *, adapter: bool) -> None:
+def check(found: Outcome, folder: Path, *, adapter: bool, hub: str | None = None) -> None:
     """Raises: Refused, before anything is written."""
+    if hub is not None and not re.fullmatch(rf"{HUB_NAME}/{HUB_NAME}", hub):
+        raise Refused(
+            Diagnostic(
+                "E885",
+                f"`{hub}` cannot be the name of a repository on a hub",
+                suggestion="write OWNER/NAME, of letters, digits, `-`, `_` and `.`",
+            )
+        )
     if found.end is None:
         raise Refused(
             Diagnostic(
@@ -33,11 +43,11 @@ def check(found: Outcome, folder: Path, *, adapter: bool) -> None:
                 suggestion="run `dagent execute` to its end; `dagent try` asks the champion so far",
             )
         )
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
         raise Refused(
             Diagnostic(
                 "E883",
-                f"`{folder}` is there already and not empty",
+                f"`{folder}` is there already, and is no empty folder",
                 suggestion="name a new folder, or remove this one",
                 file=str(folder),
             )
@@ -185,15 +195,19 @@ def push(folder: Path, name: str, *, public: bool) -> list[str]:
         Failed: E885 when the hub refuses, or has a repository of that name.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
+    # A missing token is an OSError. Where no hub answers, its client raises an error of its own,
+    # of whose kind this one is.
+    unheard = HfHubHTTPError.__bases__
     api = HfApi(library_name="dagent")
+    parts = (("model", "model", name), ("data", "dataset", f"{name}-data"))
     pushed = []
     try:
-        for part, kind, repository in (
-            ("model", "model", name),
-            ("data", "dataset", f"{name}-data"),
-        ):
+        for _, kind, repository in parts:  # neither, or both
+            if api.repo_exists(repository, repo_type=kind):
+                raise OSError(f"it has a {kind} `{repository}` already")
+        for part, kind, repository in parts:
             url = api.create_repo(repository, repo_type=kind, private=not public)
             api.upload_folder(
                 repo_id=repository,
@@ -202,7 +216,7 @@ def push(folder: Path, name: str, *, public: bool) -> list[str]:
                 commit_message="Export by dagent",
             )
             pushed.append(str(url))
-    except (HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OSError) as error:
+    except (*unheard, HFValidationError, OSError) as error:  # type: ignore[misc]
         said = str(error).strip().splitlines()
         raise Failed(
             Diagnostic(

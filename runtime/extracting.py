@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,16 @@ def run(request: dict[str, Any], progress: Callable[..., None]) -> dict[str, Any
     set_peft_model_state_dict(adapted, state)
     adapted.peft_config["default"].base_model_name_or_path = request["name"]
     adapted.save_pretrained(Path(request["out"]))
+    _in_order(Path(request["out"]) / "adapter_config.json")
     tokenizer.save_pretrained(Path(request["out"]))
     return {"rank": rank, "beyond": None}
+
+
+def _in_order(config: Path) -> None:
+    """PEFT writes a set in any order: equal adapters shall have equal bytes."""
+    held = json.loads(config.read_text(encoding="utf-8"))
+    held["target_modules"] = sorted(held["target_modules"])
+    config.write_text(json.dumps(held, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _thin(added: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from contextlib import ExitStack
 from pathlib import Path
+
+from dagent.files import writing
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,19 +27,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="also upload, to new private repositories OWNER/NAME and OWNER/NAME-data; the token "
         "comes from HF_TOKEN",
     )
-    parser.add_argument("--public", action="store_true", help="upload for everybody to see")
+    parser.add_argument(
+        "--public", action="store_true", help="with --push-to: upload for everybody to see"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     from dagent.compiler.quantity import how_many
     from dagent.runtime import exporting
+    from dagent.runtime.card_usage import is_local
     from dagent.runtime.history import events_of
     from dagent.runtime.outcome import outcome
     from dagent.runtime.worker import ProcessWorker
 
     project, folder = Path(), args.folder
     found = outcome(events_of(project, args.execution), project)
-    exporting.check(found, folder, adapter=args.adapter)
+    exporting.check(found, folder, adapter=args.adapter, hub=args.push_to)
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
     name = (args.push_to or found.start["name"]).rpartition("/")[2]
     with ExitStack() as stack:
         worker = None
@@ -50,6 +58,12 @@ def run(args: argparse.Namespace) -> int:
             rejects=args.rejects,
             name=name,
             hub=args.push_to or "",
+        )
+    if args.push_to and args.adapter and is_local(base := found.start["settings"]["student.model"]):
+        print(
+            f"warning: the adapter belongs on `{base}`, which is no model of a hub: its readers "
+            "need that from you. Without --adapter the whole model is pushed",
+            file=sys.stderr,
         )
     what = "the adapter" if args.adapter else "the champion"
     who = f"of round {found.round}" if found.round else "which is the untouched student"

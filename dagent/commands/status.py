@@ -62,7 +62,9 @@ def _text(found: dict[str, Any]) -> str:
             f"+{how_many(event['rows'], 'rows')}  {event['reason']}"
         )
     champion, base, gain = found["champion"], found["base"], found["gain"]
-    if gain["ci"]:
+    if gain["ci"] and not champion["round"]:
+        lines.append(f"test: {100 * base['test']:.1f} %, of the untouched student; gain none")
+    elif gain["ci"]:
         lines.append(
             f"test: {100 * base['test']:.1f} % → {100 * champion['test']:.1f} %, "
             f"gain {gain['test_pp']:+.1f} points "

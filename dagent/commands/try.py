@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -89,10 +90,17 @@ def shown(answers: Mapping[str, str], number: int) -> str:
     width = max(len(names[end]) for end in answers)
     lines = []
     for end, answer in answers.items():
-        first, *rest = (answer or "(nothing)").splitlines()
+        first, *rest = [_plain(line) for line in (answer or "(nothing)").splitlines()] or [""]
         lines.append(f"{names[end]:<{width}}  {first}")
         lines += [" " * (width + 2) + line for line in rest]
     return "\n".join(lines)
+
+
+def _plain(line: str) -> str:
+    """Without what steers a terminal: a model may answer anything."""
+    return "".join(
+        c if c == "\t" or unicodedata.category(c) != "Cc" else f"\\x{ord(c):02x}" for c in line
+    )
 
 
 def _prompts(given: str | None) -> Iterator[str]:

@@ -137,14 +137,14 @@ def _handed_over(end: Mapping[str, Any]) -> Part:
     low, high = end["gain"]["ci"]
     number = end["champion"]["round"]
     arm, _, seed = end["best"].rpartition("/s")
-    return el(
-        "p",
-        f"The model handed over is the {arm}'s of seed {seed}, "
-        + ("the untouched student" if number == 0 else f"of round {number}")
-        + f", chosen on select. Its own gain on test: {end['gain']['test_pp']:+.1f} points "
-        f"({low:+.1f} to {high:+.1f}).",
-        class_="note",
+    which = (
+        f"of round {number}, chosen on select. Its own gain on test: "
+        f"{end['gain']['test_pp']:+.1f} points ({low:+.1f} to {high:+.1f})."
+        if number
+        else "the untouched student: the gate took no other."
     )
+    told = f"The model handed over is the {arm}'s of seed {seed}, {which}"
+    return el("p", told, class_="note")
 
 
 def _point(arm: Mapping[str, Any], base: float) -> charts.ArmPoint:

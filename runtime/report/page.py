@@ -99,6 +99,8 @@ def _of_arms(
         ends = (
             "not finished"
             if test is None
+            else f"nothing gained: {100 * test:.1f} % on test, the untouched student"
+            if not stands["champion"]["round"]
             else f"{100 * stands['base']['test']:.1f} % → {100 * test:.1f} % on test, "
             f"{gain['test_pp']:+.1f} points ({gain['ci'][0]:+.1f} to {gain['ci'][1]:+.1f})"
         )

@@ -12,20 +12,21 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
 from dagent.cli import main
 from dagent.compiler.pipeline import compile
 from dagent.dsl.diagnostics import Refused
-from dagent.runtime import exporting
+from dagent.runtime import cards, exporting
 from dagent.runtime.history import events_of, keep_plan
 from dagent.runtime.outcome import outcome
 from dagent.runtime.report import facts
@@ -128,6 +129,47 @@ def test_the_cards_say_what_the_execution_found(done: Path, tmp_path: Path) -> N
     assert all(f"| {number} | {n} |" in rows for number, n in kept.items())
 
 
+def test_a_card_says_how_an_adapter_was_made_and_where_its_base_is(
+    done: Path, tmp_path: Path
+) -> None:
+    found = outcome(events_of(done), done)
+    lora = {"r": 4, "target_modules": ["q_proj"]}
+    steps = tuple(
+        msgspec.structs.replace(s, params={**s.params, "adapter": "lora", "lora": lora})
+        if s.kind == "train"
+        else s
+        for s in found.plan.steps
+    )
+    found = replace(found, plan=msgspec.structs.replace(found.plan, steps=steps))
+    text = cards.model_card(found, "sums", adapter=True, hub="me/sums")
+    assert "`adapter = lora`, `r = 4`, `target_modules = ['q_proj']`" in text
+    assert "belongs on `./student`, a folder of whoever made it" in text
+    assert "in the data set `me/sums-data`" in text
+    asked = {**found.answering, "generation": {"do_sample": False}}
+    built_in = [_with_student(e, "builtin:tiny-python") for e in found.past]
+    text = cards.model_card(replace(found, past=built_in, answering=asked), "sums", adapter=True)
+    longest = asked["max_new_tokens"]
+    assert f"max_new_tokens={longest}, do_sample=False" in text, "as it was judged"
+    command = text.partition('printed by `python -c "')[2].partition('"`')[0]
+    folder = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True)
+    assert Path(folder.stdout.strip()).samefile(STUDENT)
+
+
+def test_the_card_of_one_of_several_seeds_says_what_the_others_did(
+    stub: ModuleType, tmp_path: Path
+) -> None:
+    arms = "arms { seeds = [1, 2, 3]  arm uniform { control = uniform } }"
+    folder = stub.make_project(tmp_path / "p", stub.SPEC + arms)
+    stub.run_project(folder)
+    keep_plan(compile(folder / "sums.dagent").plan, folder)
+    found = outcome(events_of(folder), folder)
+    text = cards.model_card(found, "sums", adapter=False)
+    loop = events_of(folder)[-1]["comparison"]["arms"][0]
+    assert "under seed" in text
+    assert "the best on select of 3. That arm under 3 seeds" in text
+    assert f"{100 * loop['test']:.1f} % on test on the average" in text
+
+
 def test_the_card_of_an_untouched_student_compares_it_with_nothing(
     done: Path, tmp_path: Path
 ) -> None:
@@ -136,6 +178,30 @@ def test_the_card_of_an_untouched_student_compares_it_with_nothing(
     _, text = card(tmp_path / "out/model")
     assert "| gain | none: this is the base |" in text
     assert "two-sided" not in text.partition("## How to use it")[0]
+    assert "none of them trained the champion" in card(tmp_path / "out/data")[1]
+
+
+def test_the_rows_say_by_which_program_they_were_made_and_on_which_sets(
+    done: Path, tmp_path: Path
+) -> None:
+    found = outcome(events_of(done), done)
+    exporting.export(found, tmp_path / "out", worker=None, rejects=False, name="sums")
+    _, text = card(tmp_path / "out/data")
+    lock = json.loads((done / "dagent.lock").read_text())
+    assert f"rows, SHA-256 `{lock['programs']['sums.py']}`" in text
+    assert all(f"`{file['sha256']}`" in text for file in lock["data"].values())
+
+
+def test_what_stands_in_the_way_of_a_folder_is_told(
+    done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(done)
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name, code in (("file", "E883"), ("file/out", "E007"), ("link", "E883")):
+        assert main(["export", str(tmp_path / name)]) == 1
+        assert code in capsys.readouterr().err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "link"]
 
 
 def test_every_column_is_told_of(done: Path, tmp_path: Path) -> None:
@@ -176,6 +242,9 @@ def test_it_refuses_to_overwrite_and_to_export_what_was_not_tested(
         with pytest.raises(Refused) as refused:
             exporting.check(found, folder, adapter=adapter)
         assert refused.value.diagnostics[0].code == code
+    for name in ("no-owner", "me/a b", "me/", "a/b/c"):
+        with pytest.raises(Refused, match="name of a repository"):
+            exporting.check(outcome(events, done), tmp_path / "a", adapter=False, hub=name)
     with pytest.raises(Refused) as refused:
         outcome(events[:3], done)
     assert refused.value.diagnostics[0].code == "E881"
@@ -262,6 +331,12 @@ class Hub(BaseHTTPRequestHandler):
 
     made: dict[str, dict[str, bytes]]
 
+    def do_GET(self) -> None:
+        name = self.path.removeprefix("/api/").partition("/")[2]
+        if name in self.made:
+            return self._reply(200, {"id": name})
+        return self._reply(404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"})
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
         if self.headers["Authorization"] != "Bearer hf_mine":
@@ -293,9 +368,11 @@ class Hub(BaseHTTPRequestHandler):
             return self._reply(200, commit)
         return self._reply(200, {})
 
-    def _reply(self, status: int, body: Any) -> None:
+    def _reply(self, status: int, body: Any, head: Mapping[str, str] | None = None) -> None:
         raw = json.dumps(body).encode()
         self.send_response(status)
+        for key, value in (head or {}).items():
+            self.send_header(key, value)
         self.send_header("Content-Length", str(len(raw)))
         self.send_header("Content-Type", "application/json")
         self.end_headers()
@@ -319,16 +396,20 @@ def test_a_push_uploads_both_folders_and_replaces_nothing(
 ) -> None:
     address, made = hub
 
-    def push(out: str, token: str) -> subprocess.CompletedProcess[str]:
+    def push(
+        out: str, token: str | None, address: str = address
+    ) -> subprocess.CompletedProcess[str]:
         code = "import sys; sys.path.insert(0, sys.argv.pop(1)); import dagent.cli as c; "
+        given = {k: v for k, v in os.environ.items() if k != "HF_TOKEN"}
         return subprocess.run(
             [sys.executable, "-c", code + "sys.exit(c.main())", str(ROOT),
              "export", str(tmp_path / out), "--push-to", "me/sums"],
             cwd=done,
             capture_output=True,
             text=True,
-            env={**os.environ, "HF_ENDPOINT": address, "HF_TOKEN": token, "HF_HUB_OFFLINE": "0",
-                 "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(tmp_path / "hf")},
+            env={**given, "HF_ENDPOINT": address, "HF_HUB_OFFLINE": "0",
+                 "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(tmp_path / "hf"),
+                 **({"HF_TOKEN": token} if token else {})},
         )  # fmt: skip
 
     wrong = push("a", "hf_wrong")
@@ -349,7 +430,18 @@ def test_a_push_uploads_both_folders_and_replaces_nothing(
             assert made[name][file.name] == file.read_bytes()
     again = push("c", "hf_mine")
     assert again.returncode == 2
-    assert "E885" in again.stderr
+    assert "it has a model `me/sums` already" in again.stderr
+    del made["me/sums"]  # where the rows alone are there, no model is pushed either
+    half = push("d", "hf_mine")
+    assert "it has a dataset `me/sums-data` already" in half.stderr
+    assert set(made) == {"me/sums-data"}
+    away = push("f", "hf_mine", "http://127.0.0.1:9")
+    assert away.returncode == 2
+    assert "E885" in away.stderr
+    none = push("e", None)
+    assert none.returncode == 2
+    assert "HF_TOKEN" in none.stderr
+    assert "Traceback" not in none.stderr
 
 
 def test_base_and_champion_answer_side_by_side(
@@ -377,6 +469,16 @@ def test_base_and_champion_answer_side_by_side(
     assert main(["try", "--only", "base", "--json"]) == 0
     lines = [json.loads(line)["prompt"] for line in capsys.readouterr().out.splitlines()]
     assert lines == [prompt, base[0]["prompt"]], "a prompt a line"
+
+
+def test_an_answer_does_not_steer_the_terminal() -> None:
+    shown = importlib.import_module("dagent.commands.try").shown
+    told = shown({"base": "\x1b[2Jgone\ta", "champion": "\u05e9\u200d\U0001f642\nb\x07"}, 1)
+    assert told.splitlines() == [
+        "base                \\x1b[2Jgone\ta",
+        "champion (round 1)  \u05e9\u200d\U0001f642",
+        "                    b\\x07",
+    ]
 
 
 def test_a_prompt_beyond_the_students_context_is_warned_of() -> None:
