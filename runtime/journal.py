@@ -69,7 +69,7 @@ class Journal:
                 "event": event,
                 **fields,
             }
-            line = json.dumps(body, ensure_ascii=False, sort_keys=True).encode()
+            line = json.dumps(body, ensure_ascii=False, sort_keys=True).encode(errors="replace")
             on_disk = self._out.write(line)
             self.events.append(body)
             return body, on_disk

@@ -19,7 +19,7 @@ Cell = tuple[str, str]
 
 
 def row_id(prompt: str) -> str:
-    return hashlib.sha256(prompt.encode()).hexdigest()[:16]
+    return hashlib.sha256(prompt.encode(errors="replace")).hexdigest()[:16]
 
 
 def cell(row: Row) -> Cell:
@@ -69,8 +69,9 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> Path:
-    """One row a line, keys sorted, so that equal rows give equal bytes."""
-    with path.open("w", encoding="utf-8") as out:
+    """One row a line, keys sorted, so that equal rows give equal bytes. Half of a character, which
+    a program may return, becomes a question mark."""
+    with path.open("w", encoding="utf-8", errors="replace") as out:
         for row in rows:
             out.write(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n")
     return path

@@ -119,11 +119,12 @@ class Store:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader, or a crash, sees the old text or the new one, never half."""
+    """Write a file so that a reader, or a crash, sees the old text or the new one, never half.
+    Half of a character, which a program may have put into a reason, becomes a question mark."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        with partial.open("w", encoding="utf-8") as out:
+        with partial.open("w", encoding="utf-8", errors="replace") as out:
             out.write(text)
             out.flush()
             os.fsync(out.fileno())

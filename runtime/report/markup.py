@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
+# No page may hold control characters: each becomes the sign for it.
+SIGNS = {c: 0x2400 + c for c in range(32) if chr(c) not in "\t\n\r"}
 VOID = frozenset({"meta", "br", "line", "circle", "rect", "polyline", "polygon", "path"})
 Part = object  # a Markup, a text to escape, an iterable of parts, or None for nothing
 
@@ -17,7 +19,7 @@ class Markup(str):
 def el(name: str, /, *parts: Part, **attributes: object) -> Markup:
     """One element. ``class_`` gives ``class``, other underscores hyphens; ``None`` leaves out."""
     shown = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(_plain(value))}"'
+        f' {key.rstrip("_").replace("_", "-")}="{_escaped(_plain(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
@@ -33,9 +35,13 @@ def join(parts: Part, between: str = "") -> Markup:
     if isinstance(parts, Markup):
         return parts
     if isinstance(parts, str | int | float):
-        return Markup(escape(str(parts), quote=False))
+        return Markup(_escaped(str(parts), quote=False))
     assert hasattr(parts, "__iter__"), parts
     return Markup(between.join(join(part) for part in parts))
+
+
+def _escaped(text: str, quote: bool = True) -> str:
+    return escape(text.translate(SIGNS), quote)
 
 
 def _plain(value: object) -> str:

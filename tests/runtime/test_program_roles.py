@@ -184,3 +184,21 @@ def test_what_a_refiner_must_return(
     assert finding.code == "E815"
     assert "sums.py:refine" in finding.message
     assert said in finding.message
+
+
+def test_half_of_a_character_that_a_program_returns_ends_nothing(
+    stub: ModuleType, tmp_path: Path
+) -> None:
+    """A text cut between the halves of an emoji cannot be stored as it is."""
+    project = stub.make_project(tmp_path / "p", stub.SPEC.replace("rounds <= 3", "rounds <= 1"))
+    with (project / "sums.py").open("a") as program:
+        program.write(
+            "sound, made = verify, generate\n"
+            "def verify(row):\n"
+            "    return 'cut \\ud83d' if row['answer'].endswith('7') else sound(row)\n"
+            "def generate(*cell):\n"
+            "    return [{**row, 'note': '\\ude00'} for row in made(*cell)]\n"
+        )
+    stub.run_project(project)
+    rejects = output(project, "r1.verify", "rejects")
+    assert {(row["reason"], row["note"]) for row in rejects} == {("cut ?", "?")}

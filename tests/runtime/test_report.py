@@ -361,6 +361,7 @@ def test_reasons_of_a_programs_own_do_not_fill_the_page() -> None:
 
 def test_what_a_user_wrote_is_text() -> None:
     assert el("p", "<script>", title='"') == '<p title="&quot;">&lt;script&gt;</p>'
+    assert el("p", "\0\x1b[31m\n") == "<p>\u2400\u241b[31m\n</p>"
     assert el("p", Markup("<b>1</b>"), [1, None, "&"]) == "<p><b>1</b>1&amp;</p>"
 
 
