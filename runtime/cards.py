@@ -69,7 +69,7 @@ def model_card(found: Outcome, name: str, *, adapter: bool, hub: str = "") -> st
         usage(found, adapter=adapter, base=base, hub=hub),
         "## How it was made",
         (
-            f"In rounds; round {found.round} was chosen, on select rows. "
+            f"In rounds; round {found.round} was {_chosen(found)}. "
             if found.round
             else "In rounds, none of which was chosen. "
         )
@@ -119,6 +119,16 @@ def _of_test(found: Outcome, end: Mapping[str, Any]) -> str:
     return (
         f"| | test |\n|---|---|\n| base | {score('base')} |\n"
         f"| this model | {score('champion')} |\n| gain | {gained} |"
+    )
+
+
+def _chosen(found: Outcome) -> str:
+    """By what its round became the champion's."""
+    rules = (s.params["rule"] for s in found.plan.steps if s.kind == "gate" and s.round)
+    return (
+        "taken because it is the last: every round's student was"
+        if next(rules, "") == "always"
+        else "chosen, on select rows"
     )
 
 

@@ -204,6 +204,21 @@ def test_what_stands_in_the_way_of_a_folder_is_told(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "link"]
 
 
+def test_the_card_of_an_ungated_student_does_not_say_that_it_was_chosen(
+    stub: ModuleType, tmp_path: Path
+) -> None:
+    arms = "arms { seeds = [1]  arm ungated { control = ungated } }"
+    folder = stub.make_project(tmp_path / "p", stub.SPEC + arms)
+    stub.run_project(folder)
+    plan = compile(folder / "sums.dagent").plan
+    keep_plan(plan, folder)
+    *before, end = events_of(folder)
+    found = outcome([*before, {**end, "best": "ungated/s1"}], folder)
+    text = cards.model_card(found, "sums", adapter=False)
+    assert "round 3 was taken because it is the last" in text
+    assert "chosen, on select rows" not in text
+
+
 def test_every_column_is_told_of(done: Path, tmp_path: Path) -> None:
     found = outcome(events_of(done), done)
     exporting.export(found, tmp_path / "out", worker=None, rejects=True, name="sums")
