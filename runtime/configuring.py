@@ -23,6 +23,7 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from dagent.compiler.tables import table
 
+STEPS = 1_000_000  # of the training whose schedule is made: more than any asks for
 Make = Callable[[Mapping[str, Any]], Any]
 
 
@@ -92,9 +93,9 @@ def _training(stage: str) -> Make:
             TorchDynamoPlugin(config.torch_compile_backend, config.torch_compile_mode)
         get_scheduler(
             config.lr_scheduler_type,
-            torch.optim.SGD(model.parameters()),
-            config.get_warmup_steps(10),
-            10,
+            torch.optim.SGD(model.parameters(), lr=config.learning_rate),
+            config.get_warmup_steps(STEPS),
+            STEPS,
             config.lr_scheduler_kwargs,
         )
 

@@ -25,6 +25,10 @@ SCHEDULES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+# Losses of DPO that take another divergence than the usual one.
+DIVERGING = (
+    "sigmoid", "sigmoid_norm", "hinge", "ipo", "exo_pair", "robust", "discopop", "sft",
+)  # fmt: skip
 # Arguments of the processes that fetch rows, where `dataloader_num_workers` asks for any.
 FETCHING = (
     "dataloader_prefetch_factor",
@@ -179,13 +183,22 @@ def _check_together(spec: Spec, index: int, diagnostics: Diagnostics) -> None:
         found.append(("sync_ref_model", message, "write a `beta` above 0, or remove it"))
     if (
         kind == "dpo"
-        and "exo_pair" in str(args.get("loss_type"))
+        and "exo_pair" in _listed(args.get("loss_type"))
         and not args.get("label_smoothing")
     ):
         message = "`exo_pair` asks for `label_smoothing` above 0"
         found.append(("loss_type", message, "add `label_smoothing = 0.001`"))
+    if args.get("f_divergence_type", "reverse_kl") != "reverse_kl":
+        losses = [loss for loss in _listed(args.get("loss_type")) if loss not in DIVERGING]
+        if losses:
+            message = f"the loss `{losses[0]}` has no other divergence than `reverse_kl`"
+            found.append(("f_divergence_type", message, "remove it, or take another loss"))
     for name, message, remedy in found:
         diagnostics.error("E646", message, spec.at("train", index, name), remedy)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _cut(stage: Stage) -> bool:

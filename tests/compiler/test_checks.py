@@ -193,6 +193,8 @@ CASES = [
     (stage("gkd", teacher_model_name_or_path="./model", teacher_model_init_kwargs={}), ["E605"]),
     (stage("grpo", num_generations=8, generation_kwargs="top_h"), ["E603"]),
     (stage("dpo", f_divergence_type="kl"), ["E611"]),
+    (stage("dpo", f_divergence_type="forward_kl"), []),
+    (stage("dpo", f_divergence_type="forward_kl", loss_type=["aot"]), ["E646"]),
     (stage("grpo", num_generations=8, loss_type="dpo"), ["E611"]),
     (stage("grpo", num_generations=8, repetition_penalty=0.0, top_k=-1), ["E612", "E612"]),
     (stage("grpo", num_generations=8, sync_ref_model=True), ["E646"]),

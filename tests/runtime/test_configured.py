@@ -34,6 +34,9 @@ def stage(name: str = "sft", **args: Any) -> dict[str, Any]:
 def test_what_the_libraries_take_is_not_refused() -> None:
     assert not told()
     assert not told(lora={"r": 8, "use_dora": True}, **stage(lr_scheduler_type="cosine"))
+    ends = {"lr_scheduler_type": "polynomial", "lr_scheduler_kwargs": {"lr_end": 5e-3}}
+    assert not told(**stage(learning_rate=1e-2, **ends))
+    assert told(**stage(learning_rate=1e-3, **ends))
     assert not told(**stage(optim="adafactor", optim_target_modules=["q_proj"]))
 
 
