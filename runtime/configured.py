@@ -20,7 +20,7 @@ from dagent.compiler.plan import Step
 from dagent.compiler.stages import REWARDED
 from dagent.compiler.tables import table
 from dagent.dsl import document
-from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.dsl.diagnostics import Diagnostic, Note, Refused
 from dagent.runtime.store import Store
 from dagent.runtime.worker import Worker
 
@@ -110,9 +110,11 @@ def _finding(
     listed = ", ".join(f"`{name}`" for name in names)
     message = f"{table(block).config} refuses {listed or 'this stage'} here: {found['error']}"
     remedy = "correct or remove it" if len(names) == 1 else "correct or remove one of them"
+    others = zip(names[1:], places[1:], strict=True)
     return Diagnostic(
         "E878",
         message,
         places[0],
+        notes=tuple(Note(f"`{name}` stands beside it", place) for name, place in others),
         suggestion=(remedy if names else "see what it asks for") + ", then `dagent compile`",
     )

@@ -11,13 +11,14 @@ import importlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import PartialState
 from accelerate.state import AcceleratorState
-from accelerate.utils import TorchDynamoPlugin
+from accelerate.utils import TorchDynamoPlugin, parse_flag_from_env
 from transformers import Trainer, get_scheduler
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
@@ -31,8 +32,8 @@ def run(request: Mapping[str, Any], progress: Callable[..., None]) -> list[dict[
     """``{stages, lora, generation}`` -> what a library refuses: ``{table, at, names, error}``.
 
     ``table`` and ``at`` say whose arguments they are: of a stage its name and its number from 0.
-    ``names`` are those without any one of which the library would take the others; none where it
-    would refuse its own defaults here.
+    ``names`` are one that it refuses and those without which it would not; none where it would
+    refuse its own defaults here.
     """
     lora = {"task_type": "CAUSAL_LM"}
     blocks: list[tuple[str, int, Mapping[str, Any], Make]] = [
@@ -40,20 +41,40 @@ def run(request: Mapping[str, Any], progress: Callable[..., None]) -> list[dict[
         for number, stage in enumerate(request["stages"])
     ]
     blocks.append(("lora", 0, request["lora"], lambda args: _class("lora")(**lora, **args)))
-    blocks.append(
-        ("generation", 0, request["generation"], lambda args: _class("generation")(**args))
-    )
-    found = []
+    generation = request["generation"]
+    blocks.append(("generation", 0, generation, lambda args: _class("generation")(**args)))
     with _as_it_was():
-        for name, at, args, make in blocks:
-            error = _refusal(make, args)
-            if error is not None:
-                without = ({k: v for k, v in args.items() if k != one} for one in args)
-                blamed = [
-                    one for one, rest in zip(args, without, strict=True) if not _refusal(make, rest)
-                ]
-                found.append({"table": name, "at": at, "names": blamed, "error": error})
-    return found
+        return [
+            {"table": name, "at": at, "names": names, "error": error}
+            for name, at, args, make in blocks
+            if _refusal(make, args)
+            for names, error in _faults(make, args)
+        ]
+
+
+def _faults(make: Make, args: Mapping[str, Any]) -> Iterator[tuple[list[str], str]]:
+    """Of arguments that are refused together: which, and what the library says of each.
+
+    As many are taken as can be, in any order and two at a time, since one may want another; of what
+    is left, each is refused beside those.
+    """
+    if bare := _refusal(make, {}):
+        yield [], bare
+        return
+    taken: dict[str, Any] = {}
+    left = dict(args)
+
+    def fits(names: tuple[str, ...]) -> bool:
+        return _refusal(make, {**taken, **{name: left[name] for name in names}}) is None
+
+    while found := next(filter(fits, chain(combinations(left, 1), combinations(left, 2))), ()):
+        taken |= {name: left.pop(name) for name in found}
+    for name, value in left.items():
+        error = _refusal(make, {**taken, name: value})
+        assert error is not None
+        others = ({k: v for k, v in taken.items() if k != one} for one in taken)
+        beside = zip(taken, others, strict=True)
+        yield [name, *(o for o, rest in beside if not _refusal(make, {**rest, name: value}))], error
 
 
 def training_arguments(
@@ -127,7 +148,6 @@ def _as_it_was() -> Iterator[None]:
         os.environ.clear()
         os.environ.update(environment)
         unset_hf_deepspeed_config()
-        if (
-            PartialState().num_processes == 1
-        ):  # of several, each still needs what it knows of the others
-            AcceleratorState._reset_state(reset_partial_state=True)
+        AcceleratorState._reset_state(reset_partial_state=True)
+        if int(os.environ.get("WORLD_SIZE", 1)) > 1:  # each still needs what it knows of the others
+            PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))

@@ -45,7 +45,7 @@ def test_what_the_libraries_take_is_not_refused() -> None:
     [
         (stage("dpo", loss_weights=[1.0, 0.5]), "dpo", ["loss_weights"]),
         (stage("grpo", num_generations=8, generation_batch_size=16, steps_per_generation=2), "grpo",
-         ["generation_batch_size", "steps_per_generation"]),
+         ["steps_per_generation", "generation_batch_size"]),
         (stage(lr_scheduler_kwargs={"min_lr": 0.1}), "sft", ["lr_scheduler_kwargs"]),
         (stage(ddp_backend="gloo"), "sft", ["ddp_backend"]),
         (stage(optim_args="fast"), "sft", ["optim_args"]),
@@ -60,6 +60,17 @@ def test_the_arguments_at_fault_are_named(
     (found,) = told(**asked)
     assert (found["table"], found["at"], found["names"]) == (table, 0, names)
     assert "Error: " in found["error"]
+
+
+def test_each_of_several_is_told() -> None:
+    """One that wants another is not taken for refused because it stands before it."""
+    asked = stage(
+        optim_args="fast",
+        lr_scheduler_type="cosine_with_min_lr",
+        lr_scheduler_kwargs={"min_lr": 0.1},
+        ddp_backend="gloo",
+    )
+    assert [found["names"] for found in told(**asked)] == [["optim_args"], ["ddp_backend"]]
 
 
 def test_the_second_stage_is_the_one() -> None:
