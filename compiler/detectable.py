@@ -42,13 +42,14 @@ def missed(rows: int, counted: float, alpha: float, seen: str = "") -> str:
 
     >>> missed(200, 200, 0.05)
     'with 200 select rows a gain under 9.8 points is missed more than one time in five (if 30 % of \
-the answers change)'
+the answers turn right or wrong)'
     """
     gain, changed = detectable_gain(counted, alpha)
     weighed = "" if counted > rows - 1 else f", which count as {counted:.0f},"
     return (
         f"with {how_many(rows, 'select rows')}{weighed} a gain under {100 * gain:.2g} points is "
-        f"missed more than one time in five (if {100 * changed:.0f} % of the answers change{seen})"
+        f"missed more than one time in five (if {100 * changed:.0f} % of the answers turn right or "
+        f"wrong{seen})"
     )
 
 
@@ -56,13 +57,15 @@ def effective_rows(sizes: Iterable[float]) -> float:
     """As how many rows those of skills with ``sizes`` rows count when every skill counts the same.
 
     Rows of weight w tell as much as n = (sum of w)^2 / sum of w^2 rows of one weight (Kish 1965,
-    section 11.7); with w = 1 / size that is k^2 / sum of 1 / size for k skills.
+    section 11.7); with w = 1 / size that is k^2 / sum of 1 / size for k skills. A size below 1 is
+    the chance that the skill has a row at all.
 
-    >>> effective_rows([100, 100]), round(effective_rows([180, 20]))
-    (200.0, 72)
+    >>> effective_rows([100, 100]), round(effective_rows([180, 20])), effective_rows([0.5] * 40)
+    (200.0, 72, 20.0)
     """
-    sizes = [size for size in sizes if size > 0]
-    return len(sizes) ** 2 / sum(1 / size for size in sizes) if sizes else 0.0
+    there = [(min(1.0, size), max(1.0, size)) for size in sizes if size > 0]
+    skills = sum(chance for chance, _ in there)
+    return skills**2 / sum(chance / size for chance, size in there) if there else 0.0
 
 
 def _quantile(p: float) -> float:

@@ -41,7 +41,7 @@ def select_rows(spec: Spec, facts: Mapping[str, DataFacts]) -> tuple[int, float]
     rows = round(share * found.rows)
     if spec.criteria.metrics[0].average != "macro":
         return rows, rows
-    return rows, effective_rows(max(1, share * size) for size in found.skill_sizes.values())
+    return rows, effective_rows(share * size for size in found.skill_sizes.values())
 
 
 def _check_guards(spec: Spec, diagnostics: Diagnostics) -> None:

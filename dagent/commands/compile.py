@@ -174,7 +174,7 @@ def _gate(plan: Plan, effective: float | None) -> dict[str, float]:
     gain, changed = (round(x, 6) for x in detectable_gain(counted, alpha))
     return {
         "rows": rows[1],
-        "effective": round(counted, 1),
+        "effective": round(counted, 6),
         "alpha": alpha,
         "detectable": gain,
         "changed": changed,

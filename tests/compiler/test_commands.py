@@ -59,6 +59,18 @@ def test_what_select_can_show_where_skills_count_the_same(
     assert "is missed" not in capsys.readouterr().out, "no test, no gain that it misses"
 
 
+def test_select_counts_as_no_more_rows_than_it_has(
+    here: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half of the skills that have one row have none in select."""
+    rows = [{"prompt": f"q {i}", "answer": "x", "skill": f"s{i}"} for i in range(400)]
+    here.write_rows("dev.jsonl", rows)
+    metric = {"grader": "exact", "average": "macro"}
+    here.spec({"criteria": {"metric": {"accuracy": metric}, "gate": {"select": "25%"}}})
+    assert main(["compile"]) == 0
+    assert "with 100 select rows a gain under 14 points is missed" in capsys.readouterr().out
+
+
 def test_compile_json_and_output(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compile", "--json", "-o", "a.plan.json", "--set", "seed=3"]) == 0
     summary = json.loads(capsys.readouterr().out)

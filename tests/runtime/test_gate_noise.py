@@ -108,7 +108,7 @@ def test_what_compile_says_of_the_gains_that_are_missed_is_true(rows: int) -> No
     assert exact_power(rows, 0.8 * gain, changed) < 0.72
     words = missed(rows, rows, ALPHA)
     assert f"with {rows} select rows a gain under {100 * gain:.2g} points is missed" in words
-    assert f"(if {100 * changed:.0f} % of the answers change)" in words
+    assert f"(if {100 * changed:.0f} % of the answers turn right or wrong)" in words
     if changed == 0.3:  # where fewer change, smaller gains are seen, which the words leave open
         assert exact_power(rows, 0.8 * gain, 0.8 * gain) > 0.8
 
