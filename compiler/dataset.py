@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from dagent.compiler.formats import Fault, Raw
 from dagent.compiler.where import CannotJudge, Where
+from dagent.dsl.texts import characters
 
 COLUMNS = ("id", "prompt", "answer", "skill", "difficulty")
 # What some graders judge by; carried only where one does.
@@ -124,6 +125,10 @@ def _row(number: int, raw: Mapping[str, Any], view: View) -> Row | Fault:
         texts = not isinstance(value, list) or all(isinstance(v, str) for v in value)
         if not isinstance(value, types) or isinstance(value, bool) or not texts:
             return Fault(number, f"column `{column}` is {wrong}", column=column)
+        parts = value if isinstance(value, list) else [str(value)]
+        if any(characters(part) != part for part in parts):
+            cut = "holds half of a character (a surrogate, such as `\\ud83d`)"
+            return Fault(number, f"column `{column}` {cut}", column=column)
         if name == "prompt" and not str(value).strip():
             return Fault(number, f"column `{column}` is empty", column=column)
         values[name] = str(value) if name in ("id", "prompt", "answer") else value

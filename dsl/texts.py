@@ -38,7 +38,7 @@ def characters(text: str) -> str:
     def join(match: re.Match[str]) -> str:
         return "\ufffd" if match[1] else match[0].encode("utf-16", "surrogatepass").decode("utf-16")
 
-    return _SURROGATE.sub(join, text)
+    return text if text.isascii() else _SURROGATE.sub(join, text)
 
 
 def trim(raw: str) -> str:

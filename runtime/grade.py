@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from dagent.dsl.texts import characters
 from dagent.runtime.rows import Row
 
 _LONGEST = 300  # characters of a reason
@@ -39,4 +40,4 @@ def wrong(reason: str) -> Grade:
 
 
 def shortened(reason: str) -> str:
-    return " ".join(reason.split())[:_LONGEST]
+    return characters(" ".join(reason.split())[:_LONGEST])

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from dagent.dsl.texts import characters
+
 Row = dict[str, Any]
 Cell = tuple[str, str]
 
@@ -46,12 +48,19 @@ def is_row(value: object) -> TypeGuard[Mapping[str, Any]]:
 
 
 def own_columns(row: Mapping[str, Any]) -> Row:
-    """The columns of a program's row that can be kept: plain values, and tests as a list."""
+    """The columns of a program's row that can be kept: plain values, and tests as a list. Half of a
+    character, which no file can hold, is the replacement character, as in a model's rows."""
     return {
-        k: v
+        k: _whole(v)
         for k, v in row.items()
         if isinstance(v, str | int | float | bool) or (k == "tests" and _texts(v))
     }
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, list):
+        return [characters(item) for item in value]
+    return characters(value) if isinstance(value, str) else value
 
 
 def _texts(value: object) -> bool:

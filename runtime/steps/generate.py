@@ -139,4 +139,5 @@ def _row(raw: object, item: Mapping[str, Any], params: Mapping[str, Any]) -> Row
     if not is_row(raw):
         text = repr(raw)
         return {**cell, **lineage, "id": row_id(text), "prompt": text, "malformed": True}
-    return {**own_columns(raw), **cell, **lineage, "id": row_id(raw["prompt"])}
+    own = own_columns(raw)
+    return {**own, **cell, **lineage, "id": row_id(own["prompt"])}

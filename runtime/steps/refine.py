@@ -100,7 +100,7 @@ def read_mended(row: Row, new: Any, program: str) -> Row | str:
     changed = old | {k: v for k, v in own_columns(new).items() if k not in LINEAGE}
     if changed == old:
         return "the refiner changed nothing"
-    id = row_id(new["prompt"])
+    id = row_id(changed["prompt"])
     return {**changed, "id": id, "refined": row["reason"], "refined_from": row["id"]}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Diagnostic
+from dagent.dsl.texts import characters
 from dagent.runtime.grade import Grade, graded
 from dagent.runtime.graders import TRUSTING, grader, ready
 from dagent.runtime.locked import loads
@@ -157,7 +158,9 @@ def _failing(check: str, own: Grade) -> str | None:
 def _refused(verdict: str | bool | None) -> str | None:
     if verdict is None or verdict is True:
         return None
-    return verdict or "rejected by the verifier" if isinstance(verdict, str) else "rejected"
+    if not isinstance(verdict, str):
+        return "rejected"
+    return characters(verdict) or "rejected by the verifier"
 
 
 def program_verifier(role: Mapping[str, Any] | None, project: Path) -> Verifier | None:

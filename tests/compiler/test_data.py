@@ -137,6 +137,18 @@ def test_an_exchange_is_a_row() -> None:
     assert isinstance(second, Row)
 
 
+@pytest.mark.parametrize("column", ["prompt", "answer", "skill", "tests"])
+def test_half_a_character_is_no_text(column: str) -> None:
+    """JSON can say it, and no file can hold it."""
+    cut = json.loads('"half \\ud83d"')
+    row = {**ROW, column: [cut] if column == "tests" else cut}
+    whole = {**ROW, "answer": json.loads('"whole \\ud83d\\ude00"')}
+    fault, kept = rows_of([(1, row), (2, whole)], View({}, extra=("tests",)))
+    assert isinstance(fault, Fault)
+    assert (fault.column, "half of a character" in fault.message) == (column, True)
+    assert isinstance(kept, Row)
+
+
 @pytest.mark.parametrize(
     ("change", "codes"),
     [

@@ -186,19 +186,28 @@ def test_what_a_refiner_must_return(
     assert said in finding.message
 
 
-def test_half_of_a_character_that_a_program_returns_ends_nothing(
-    stub: ModuleType, tmp_path: Path
+HALVES = """
+def some_wrong(skill, difficulty, n, seed):
+    for i, row in enumerate(generate(skill, difficulty, n, seed)):
+        yield row | {"note": "cut \\ud83d", "prompt": row["prompt"] + "\\ud83d" * (i % 5 == 0)}
+
+def strict(row):
+    return "\\ufffd" in row["prompt"] and "odd: \\ud83d" or None
+
+def grade(answer, row):
+    return answer == row["answer"], "no \\ud83d"
+"""
+
+
+def test_half_a_character_in_what_a_program_says_ends_nothing(
+    stub: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A text cut between the halves of an emoji cannot be stored as it is."""
-    project = stub.make_project(tmp_path / "p", stub.SPEC.replace("rounds <= 3", "rounds <= 1"))
-    with (project / "sums.py").open("a") as program:
-        program.write(
-            "sound, made = verify, generate\n"
-            "def verify(row):\n"
-            "    return 'cut \\ud83d' if row['answer'].endswith('7') else sound(row)\n"
-            "def generate(*cell):\n"
-            "    return [{**row, 'note': '\\ude00'} for row in made(*cell)]\n"
-        )
-    stub.run_project(project)
-    rejects = output(project, "r1.verify", "rejects")
-    assert {(row["reason"], row["note"]) for row in rejects} == {("cut ?", "?")}
+    """No file can hold it: it is the replacement character, as in a model's rows."""
+    said = stub.SPEC.replace("sums.py:verify", "sums.py:strict")
+    grader = 'grader = program program = "sums.py:grade"'
+    monkeypatch.setattr(stub, "SPEC", said.replace("grader = exact", grader))
+    folder = engineered(stub, tmp_path / "p", "", HALVES)
+    assert {r["note"] for r in output(folder, "r1.verify", "verified")} == {"cut \ufffd"}
+    assert {r["reason"] for r in output(folder, "r1.verify", "rejects")} == {"odd: \ufffd"}
+    reasons = [r.get("reasons") for r in output(folder, "r0.evaluate", "answers")]
+    assert {"accuracy": "no \ufffd"} in reasons
