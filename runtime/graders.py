@@ -141,6 +141,8 @@ def _program(program: str, project: Path) -> Grader:
             number = float(score)
         except (TypeError, ValueError):
             number = math.nan
+        # Weights such as 0.7 + 0.2 + 0.1 do not sum to 1, and right is what scores 1.
+        number = next((end for end in (0.0, 1.0) if abs(number - end) < 1e-9), number)
         if not 0 <= number <= 1:
             raise Refused(
                 Diagnostic(

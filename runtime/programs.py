@@ -39,7 +39,7 @@ def load_module(path: Path) -> ModuleType:
     sys.modules[spec.name] = module  # where dataclasses look up the annotations of their fields
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _refused(path.name, error) from error
     finally:
         sys.path.remove(str(path.parent))
@@ -53,13 +53,13 @@ def guarded(function: Callable[..., Any], reference: str) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # what a library calls on bad input may exit
             raise _refused(reference, error) from error
 
     return call
 
 
-def _refused(reference: str, error: Exception) -> Refused:
+def _refused(reference: str, error: BaseException) -> Refused:
     frames = traceback.extract_tb(error.__traceback__)
     file = Path(reference.rpartition(":")[0] or reference).name
     own = [frame for frame in frames if Path(frame.filename).name == file]

@@ -10,7 +10,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, count
 from typing import Any
+
+from dagent.runtime.rows import named_skills
 
 Event = Mapping[str, Any]
 
@@ -132,7 +135,7 @@ def round_series(event: Event, past: Sequence[Event]) -> dict[str, float]:
         "rows/total": event.get("rows_total"),
         "spent/calls": event.get("calls"),
         "spent/seconds": event.get("seconds"),
-        **{f"skill/{skill}": value for skill, value in (event.get("per_skill") or {}).items()},
+        **{f"skill/{skill}": v for skill, v in named_skills(event.get("per_skill")).items()},
         **{f"guard/{guard}": value for guard, value in (event.get("guards") or {}).items()},
     }
     return _numbers(values)
@@ -275,7 +278,7 @@ def training_series(log: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[in
 def skill_table(past: Iterable[Event]) -> Table:
     """Skill by round, worst first in the latest round: what is still weak is at the top."""
     by_number = rounds(past)
-    cells = {n: e.get("per_skill") or {} for n, e in by_number.items()}
+    cells = {n: named_skills(e.get("per_skill")) for n, e in by_number.items()}
     last = cells[max(cells)] if cells else {}
     skills = sorted({s for c in cells.values() for s in c}, key=lambda s: (last.get(s, 0.0), s))
     return Table(
@@ -326,8 +329,15 @@ def champion_path(past: Iterable[Event]) -> str | None:
 
 
 def safe_name(text: str) -> str:
-    """MLflow allows letters, digits and ``_ - . space : /`` in names, up to 250 characters."""
-    return re.sub(r"[^\w\-. :/]", "_", text)[:250]
+    """MLflow allows letters, digits and ``_ - . space : /`` in names, up to 250 characters, and, as
+    a name may be a file's, no part between slashes that is empty or leads elsewhere.
+
+    >>> safe_name("skill/"), safe_name("skill/../a|b")
+    ('skill/_', 'skill/__/a_b')
+    """
+    parts = re.sub(r"[^\w\-. :/]", "_", text).split("/")
+    name = "/".join(part if part.strip(".") else "_" * max(1, len(part)) for part in parts)
+    return name if len(name) <= 250 else name[:250].rstrip("/.")
 
 
 def _text(value: Any) -> str:
@@ -347,4 +357,11 @@ def _number(value: Any, default: float) -> float:
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    return {safe_name(k): float(v) for k, v in values.items() if _is_number(v)}
+    """By names that MLflow takes; of several that become the same, the later ones are counted."""
+    found: dict[str, float] = {}
+    for key, value in values.items():
+        if _is_number(value):
+            name = safe_name(key)
+            names = chain([name], (f"{name[:240]} {n}" for n in count(2)))
+            found[next(n for n in names if n not in found)] = float(value)
+    return found

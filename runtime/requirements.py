@@ -9,7 +9,7 @@ from typing import Any
 
 from dagent.runtime.graders import average, by_skill
 from dagent.runtime.judging import scores
-from dagent.runtime.rows import Row
+from dagent.runtime.rows import NO_SKILL, Row
 
 OPERATORS = {
     ">=": operator.ge,
@@ -46,7 +46,7 @@ def judge(
     worst = (min if requirement["op"] in (">=", ">") else max)(values.values(), default=0.0)
     says = f"{said(requirement)}: reached {worst:.3f}"
     if requirement.get("skill") == "each" and failing:
-        says += f" ({', '.join(sorted(failing))})"
+        says += f" ({', '.join(sorted(skill or NO_SKILL for skill in failing))})"
     return Verdict(not failing, worst, says)
 
 

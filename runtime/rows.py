@@ -19,6 +19,8 @@ from dagent.dsl.texts import characters
 Row = dict[str, Any]
 Cell = tuple[str, str]
 
+NO_SKILL = "no skill"
+
 
 def row_id(prompt: str) -> str:
     return hashlib.sha256(prompt.encode(errors="replace")).hexdigest()[:16]
@@ -32,6 +34,17 @@ def cell(row: Row) -> Cell:
 def cell_name(row: Mapping[str, Any]) -> str:
     """``skill/difficulty``, or one of them where the other says nothing."""
     return "/".join(part for part in cell(dict(row)) if part) or "all rows"
+
+
+def named_skills(by_skill: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What is known of each skill, by a name that can be shown: rows without a skill have none, and
+    where no row has one there is nothing to tell.
+
+    >>> named_skills({"": 0.5, "sums": 0.2}), named_skills({"": 0.5})
+    ({'no skill': 0.5, 'sums': 0.2}, {})
+    """
+    found = by_skill or {}
+    return {skill or NO_SKILL: value for skill, value in found.items()} if any(found) else {}
 
 
 def collapsed(text: str) -> str:

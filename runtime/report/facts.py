@@ -19,7 +19,7 @@ from dagent.compiler.rates import Span, together
 from dagent.runtime.history import STORE, seconds_of
 from dagent.runtime.journal import read_events
 from dagent.runtime.projection import Event, output_path, rounds
-from dagent.runtime.rows import Row, read_json, read_rows
+from dagent.runtime.rows import Row, cell, named_skills, read_json, read_rows
 from dagent.runtime.status import RUNS, execution_id
 
 EXAMPLES = 3  # shown of each kind and round
@@ -110,7 +110,8 @@ def test_rows(past: Sequence[Event], project: Path) -> int:
 def rows_by_skill(past: Sequence[Event], step: str, project: Path) -> Counter[str]:
     """How many rows of each skill a step had answered; empty where its answers are gone."""
     path = stored(past, step, "answers", project)
-    return Counter(str(row.get("skill", "")) for row in read_rows(path)) if path else Counter()
+    skills = Counter(cell(row)[0] for row in read_rows(path)) if path else {}
+    return Counter(named_skills(skills))
 
 
 def opened_elsewhere(past: Sequence[Event], plan: Plan, project: Path) -> list[str]:

@@ -14,6 +14,7 @@ from dagent.runtime.report.authored import programs
 from dagent.runtime.report.funnel import rows
 from dagent.runtime.report.learned import prepared
 from dagent.runtime.report.markup import Markup, Part, el
+from dagent.runtime.rows import named_skills
 
 SHOWN = 1200  # characters of a text
 DEEP = 0.775  # from here the colour of a cell asks for white on it: see page.css
@@ -242,9 +243,9 @@ def _gate(event: Event) -> Part:
 def skills(past: Sequence[Event], found: Mapping[str, Any] | None, project: Path) -> Part:
     """Skill by round on select, with base and champion on test beside it."""
     heat = show.skill_table(past)
-    if not heat.rows or heat.rows == (("", *heat.rows[0][1:]),):
+    if not heat.rows:
         return None
-    ends = [found[end]["by_skill"] for end in show.ENDS] if found else []
+    ends = [named_skills(found[end]["by_skill"]) for end in show.ENDS] if found else []
     names = [n.removeprefix("round ").replace("0 (base)", "base") for n in heat.columns[1:]]
     head = [el("th", "skill", scope="col"), *(el("th", n, scope="col") for n in names)]
     head += [

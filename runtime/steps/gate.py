@@ -19,7 +19,7 @@ from dagent.runtime.comparing import Change, on_guard
 from dagent.runtime.graders import average, by_skill, weights
 from dagent.runtime.judging import scores
 from dagent.runtime.requirements import OPERATORS, judge, reached, said
-from dagent.runtime.rows import Row, read_json, read_rows, write_json, write_rows
+from dagent.runtime.rows import NO_SKILL, Row, read_json, read_rows, write_json, write_rows
 from dagent.runtime.statistics import Paired, mean_interval, paired_test
 from dagent.runtime.step import Artifact, Context, Params, StepOutput
 from dagent.runtime.wording import one_sided
@@ -215,9 +215,10 @@ def _broken_floors(params: Params, old: Sequence[Row], new: Sequence[Row]) -> li
     for floor in params["floors"]:
         metric = _named(params, floor["metric"])
         holds = OPERATORS[floor["op"]]
+        rest = NO_SKILL if floor.get("skill") else floor["metric"]
         before, after = reached(floor, old, metric), reached(floor, new, metric)
         broken += [
-            f"{said(floor)}: {skill or floor['metric']} fell {before[skill]:.3f} to {value:.3f}"
+            f"{said(floor)}: {skill or rest} fell {before[skill]:.3f} to {value:.3f}"
             for skill, value in after.items()
             if not holds(value, floor["value"]) and holds(before.get(skill, 0.0), floor["value"])
         ]

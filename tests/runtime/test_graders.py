@@ -479,6 +479,12 @@ def takes(answer, row):
 
 def beyond(answer, row):
     return 7
+
+def leaves(answer, row):
+    raise SystemExit(2)
+
+def summed(answer, row):
+    return 0.7 + 0.2 + 0.1 if answer else 1.1 - 1.0 - 0.1
 """
 
 
@@ -489,6 +495,7 @@ def test_a_users_grader_gives_a_score_and_a_reason_or_a_finding(tmp_path: Path) 
         return grader({"grader": "program", "program": f"mine.py:{name}"}, tmp_path)
 
     assert grade("fair")("a", {}) == (0.5, "half right")
+    assert [grade("summed")(answer, {}).score for answer in ("a", "")] == [1, 0]
     row = {"answer": "a"}
     assert grade("takes")("a", row) == (1, "")
     assert row == {"answer": "a"}
@@ -496,6 +503,7 @@ def test_a_users_grader_gives_a_score_and_a_reason_or_a_finding(tmp_path: Path) 
         ("fails", "raised JSONDecodeError"),
         ("odd", "returned 'good'"),
         ("beyond", "returned 7"),
+        ("leaves", "raised SystemExit: 2"),
     ):
         with pytest.raises(Refused) as refused:
             grade(name)("a", {})

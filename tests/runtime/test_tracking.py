@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -378,6 +378,29 @@ def test_a_server_that_fails_in_the_middle_is_waited_for(project: Any) -> None:
 
     assert tracking.follow(folder, gone, flaky, poll=0.01).seq == len(events)
     assert len(failures) == 2
+
+
+@pytest.mark.parametrize(
+    ("skills", "shown"),
+    [
+        (("",), []),
+        (("", "a|b", "a?b", "../..", "日本 / é"),
+         ["skill/__/__", "skill/a_b", "skill/a_b 2", "skill/no skill", "skill/日本 / é"]),
+    ],
+)  # fmt: skip
+def test_skills_of_any_name_are_series(
+    project: Any, skills: Sequence[str], shown: Sequence[str]
+) -> None:
+    """Rows may have no skill, all or some: MLflow would refuse the name, and the round with it."""
+    events = project.events(SELECT)
+    for event in events:
+        if event["event"] == "round_finished":
+            event["per_skill"] = dict.fromkeys(skills, 0.5)
+    project.write("one", events)
+    assert mirror(project).left_out == ()
+    parent = next(run for name, run in runs_of(project).items() if name.startswith("quickstart-"))
+    assert sorted(m for m in parent.data.metrics if m.startswith("skill/")) == shown
+    assert len(history(project, parent, "select/accuracy")) == len(SELECT)
 
 
 def test_an_event_that_mlflow_refuses_does_not_stop_the_rest(project: Any) -> None:
