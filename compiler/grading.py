@@ -35,7 +35,7 @@ OPTIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "code": ((), ("timeout",)),
     "sql": ((), ()),
     "judge": (("lm",), (*KEYS[1:], "rubric")),
-    "program": (("program",), ()),
+    "program": (("program",), ("timeout",)),
 }
 
 # Graders that judge otherwise than they once did, so that what was judged then is judged again.

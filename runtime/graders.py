@@ -18,9 +18,10 @@ from dagent.dsl.diagnostics import Diagnostic, Refused
 from dagent.runtime.grade import RIGHT, Grade, Grader, shortened, wrong
 from dagent.runtime.locked import loads, unchanged
 from dagent.runtime.patterns import SLOW, search
-from dagent.runtime.programs import load_function
+from dagent.runtime.programs import limited, load_function
 from dagent.runtime.rows import Row, cell, normalised
 
+LONGEST = 60.0  # seconds for an answer, unless the metric says otherwise
 TRUSTING = "trusting"
 """A key that no spec has: a rehearsal says by it that answers may be graded together."""
 
@@ -57,7 +58,7 @@ def grader(metric: Mapping[str, Any], project: Path) -> Grader:
 
             return sql_grader(metric.get("databases", {}), project)
         case "program":
-            return _program(metric["program"], project)
+            return _program(metric["program"], project, metric.get("timeout", LONGEST))
     raise ValueError(f"no grader {metric['grader']!r}")
 
 
@@ -130,9 +131,9 @@ def _regex(pattern: str) -> Grader:
     return grade
 
 
-def _program(program: str, project: Path) -> Grader:
-    """The user's function gives a score, or a score and a reason."""
-    function = load_function(program, project)
+def _program(program: str, project: Path, seconds: float) -> Grader:
+    """The user's function gives a score, or a score and a reason, within some seconds."""
+    function = limited(load_function(program, project), program, seconds)
 
     def grade(answer: str, row: Row) -> Grade:
         said = function(answer, dict(row))  # what it does to its row is its own affair

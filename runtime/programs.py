@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from functools import wraps
@@ -53,10 +55,35 @@ def guarded(function: Callable[..., Any], reference: str) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
+        except Refused:
+            raise
         except (Exception, SystemExit) as error:  # what a library calls on bad input may exit
             raise _refused(reference, error) from error
 
     return call
+
+
+def limited(function: Callable[..., Any], reference: str, seconds: float) -> Callable[..., Any]:
+    """The function, ended with a finding when a call takes longer: it would hold up the run, caps
+    on time and all. Only the main thread, where steps are at work, can be told that time is up."""
+
+    def late(*_: Any) -> None:
+        raise TimeoutError(f"{seconds:g} s are over; `timeout` of the metric allows more")
+
+    @wraps(function)
+    def call(*args: Any) -> Any:
+        if threading.current_thread() is not threading.main_thread():
+            return function(*args)
+        before = signal.signal(signal.SIGALRM, late)
+        # And again each second, where the function catches it.
+        signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+        try:
+            return function(*args)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+    return guarded(call, reference)
 
 
 def _refused(reference: str, error: BaseException) -> Refused:

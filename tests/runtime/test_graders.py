@@ -480,6 +480,13 @@ def takes(answer, row):
 def beyond(answer, row):
     return 7
 
+def hangs(answer, row):
+    while True:
+        try:
+            answer = answer or answer
+        except ValueError:
+            pass
+
 def leaves(answer, row):
     raise SystemExit(2)
 
@@ -492,7 +499,8 @@ def test_a_users_grader_gives_a_score_and_a_reason_or_a_finding(tmp_path: Path) 
     (tmp_path / "mine.py").write_text(PROGRAMS)
 
     def grade(name: str) -> Any:
-        return grader({"grader": "program", "program": f"mine.py:{name}"}, tmp_path)
+        metric = {"grader": "program", "program": f"mine.py:{name}", "timeout": 0.2}
+        return grader(metric, tmp_path)
 
     assert grade("fair")("a", {}) == (0.5, "half right")
     assert [grade("summed")(answer, {}).score for answer in ("a", "")] == [1, 0]
@@ -504,6 +512,7 @@ def test_a_users_grader_gives_a_score_and_a_reason_or_a_finding(tmp_path: Path) 
         ("odd", "returned 'good'"),
         ("beyond", "returned 7"),
         ("leaves", "raised SystemExit: 2"),
+        ("hangs", "raised TimeoutError: 0.2 s are over; `timeout` of the metric allows more"),
     ):
         with pytest.raises(Refused) as refused:
             grade(name)("a", {})
