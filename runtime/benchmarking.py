@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from dagent.dsl.diagnostics import Diagnostic, Refused
+from dagent.dsl.nearest import nearest
 from dagent.runtime.answering import load, loading
 
 SHOWN = 4000  # characters of a prompt that are kept
@@ -32,7 +33,8 @@ def run(request: dict[str, Any], progress: Callable[..., None]) -> list[dict[str
         samples = _samples(request["model"], asked)
     except Exception as error:  # whatever the library says is the user's to read
         said = str(error).strip().partition("\n")[0]
-        raise _refused(asked, f"{type(error).__name__}: {said}") from error
+        named = "" if type(error) is LookupError else f"{type(error).__name__}: "
+        raise _refused(asked, named + said) from error
     finally:
         os.chdir(here)
     return [_row(task, sample, asked) for task, found in samples.items() for sample in found]
@@ -51,6 +53,11 @@ def _samples(folder: str, asked: Mapping[str, Any]) -> dict[str, list[dict[str, 
     tasks = TaskManager(include_path=asked["tasks"], include_defaults=False)
     if asked["task"] not in tasks.all_tasks:
         tasks = TaskManager(include_path=asked["tasks"])  # reads some ten thousand files
+        if asked["task"] not in tasks.all_tasks and not Path(asked["task"]).is_file():
+            meant = nearest(asked["task"], tasks.all_tasks)
+            raise LookupError(
+                "there is none of that name" + (f"; did you mean `{meant}`?" if meant else "")
+            )
     found = lm_eval.simple_evaluate(
         HFLM(pretrained=model, tokenizer=tokenizer, batch_size=asked["batch"]),
         tasks=[asked["task"]],

@@ -84,10 +84,14 @@ def test_the_harness_runs_tasks_of_ones_own(
     two = found(task="chosen", limit=2, shots=1, metric="acc")
     assert [r["id"] for r in two] == ["chosen:0", "chosen:1"]
     assert {r["scores"]["old"] for r in two} <= {0.0, 1.0}
-    with pytest.raises(Refused) as refused:
-        found(task="chosen", metric="f1")
-    (what,) = refused.value.diagnostics
-    assert (what.code, "no metric `f1`" in what.message) == ("E329", True)
+    for wrong, said in (
+        ({"task": "chosen", "metric": "f1"}, "no metric `f1`"),
+        ({"task": "chozen"}, "there is none of that name; did you mean `chosen`?"),
+    ):
+        with pytest.raises(Refused) as refused:
+            found(**wrong)
+        (what,) = refused.value.diagnostics
+        assert (what.code, said in what.message) == ("E329", True)
 
 
 @pytest.fixture
