@@ -44,6 +44,7 @@ VERSIONS: Mapping[str, int] = {
     "code": 3,
     "json": 2,
     "numeric": 3,
+    "program": 2,
     "regex": 2,
     "sql": 2,
 }

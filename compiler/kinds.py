@@ -83,14 +83,14 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             "gate",
-            7,
+            8,
             ("model", "answers"),
             ("champion", "current", "answers", "kept", "aside", "archive", "decision"),
             "accepts the new student or keeps the champion",
         ),
-        Kind("compare", 3, (), ("comparison",), "compares the arms over their seeds"),
+        Kind("compare", 4, (), ("comparison",), "compares the arms over their seeds"),
         Kind(
-            "result", 6, ("base", "champion", "select", "archive"), ("result",), "quotes the gain"
+            "result", 7, ("base", "champion", "select", "archive"), ("result",), "quotes the gain"
         ),
     )
 }

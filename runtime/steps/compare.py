@@ -25,7 +25,7 @@ from dagent.runtime.statistics import (
 from dagent.runtime.step import Artifact, Context, StepOutput
 
 kind = "compare"
-version = 3
+version = 4
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:

@@ -25,7 +25,7 @@ from dagent.runtime.step import Artifact, Context, Params, StepOutput
 from dagent.runtime.wording import one_sided
 
 kind = "gate"
-version = 7
+version = 8
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:

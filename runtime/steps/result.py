@@ -18,7 +18,7 @@ from dagent.runtime.statistics import difference_interval, mean_interval, paired
 from dagent.runtime.step import Artifact, Context, StepOutput
 
 kind = "result"
-version = 6
+version = 7
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:

@@ -189,6 +189,37 @@ def test_rows_that_did_not_change_do_not_show_that_none_would() -> None:
     assert -low == high == pytest.approx(1 - 0.025 ** ((10 * 25 + 100 * 0.25) / 110**2))
 
 
+def test_few_rows_that_changed_do_not_show_that_no_others_would() -> None:
+    """One of 100 went up: that none would go down is not seen."""
+    low, high = difference_interval([0.0] * 100, [1.0] + [0.0] * 99)
+    assert -0.04 < low < -0.01
+    assert 0.03 < high < 0.07
+    low, high = difference_interval([0.5] * 100, [0.6] + [0.5] * 99)
+    assert -0.004 < low < 0 < high < 0.007, "by no more than those that did"
+    low, high = difference_interval([0.0] * 100, [0.0] * 99 + [1.0], [50 / 99] * 99 + [50.0])
+    assert -1 <= low < 0.5 < high == 1.0, "no gain is above 100 points"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rows", "up", "down"), [(40, 0.05, 0.05), (100, 0.02, 0.01)])
+def test_the_interval_holds_the_truth_where_few_rows_change(
+    rows: int, up: float, down: float
+) -> None:
+    """A plain bootstrap does 88 and 89 times in a hundred."""
+    drawn, held = np.random.default_rng(2), 0
+    for _ in range(200):
+        moves = drawn.choice([1.0, -1.0, 0.0], p=[up, down, 1 - up - down], size=rows)
+        low, high = difference_interval(list(moves == -1.0), list(moves == 1.0))
+        held += low <= up - down <= high
+    assert held >= 0.92 * 200
+
+
+def test_a_rounding_error_is_no_difference() -> None:
+    sums, same = [0.1 + 0.2] * 10, [0.3] * 10
+    test = paired_test(sums, same)
+    assert (test.better, test.worse, test.fixed, test.broken) == (1.0, 1.0, 0, 0)
+
+
 MACRO = {"name": "m", "average": "macro"}
 
 
