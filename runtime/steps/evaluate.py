@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ from dagent.compiler.plan import Step
 from dagent.compiler.quantity import how_many
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.gpu import needs_gpu
-from dagent.runtime.graders import average, by_skill, ready, weights
+from dagent.runtime.grade import graded
+from dagent.runtime.graders import average, by_skill, grader, ready, weights
 from dagent.runtime.judging import judged, scores
-from dagent.runtime.rows import read_rows, write_json, write_rows
+from dagent.runtime.rows import Row, read_rows, write_json, write_rows
 from dagent.runtime.statistics import mean_interval
 from dagent.runtime.step import Artifact, Context, StepOutput
 
@@ -58,5 +59,25 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         },
         {name: f["value"] for name, f in found.items()},
         f"{metrics[0]['name']} {first['value']:.1%} ({low:.1%} to {high:.1%}) "
-        f"on {how_many(len(rows), 'rows')}",
+        f"on {how_many(len(rows), 'rows')}{_unsound(rows, step, context)}",
     )
+
+
+def _unsound(rows: Sequence[Row], step: Step, context: Context) -> str:
+    """Which right answers a grader finds wrong: to those rows no student can answer well. Asked
+    once for a set, where the untouched student answers it."""
+    if not step.inputs["model"].endswith("student/model"):
+        return ""
+    found = []
+    for metric in step.params["metrics"]:
+        grade = grader(metric, context.project)
+        own = graded(grade, [(row["answer"], row) for row in rows])
+        failing = [(row, one) for row, one in zip(rows, own, strict=True) if one.score < 1]
+        if failing:
+            row, one = failing[0]
+            why = one.reason or f"it scores {one.score:g}"
+            found.append(
+                f"; {metric['name']} finds the right answers of {how_many(len(failing), 'rows')} "
+                f"wrong, first that of `{row['id']}`: {why}"
+            )
+    return "".join(found)

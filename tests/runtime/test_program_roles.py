@@ -211,3 +211,25 @@ def test_half_a_character_in_what_a_program_says_ends_nothing(
     assert {r["reason"] for r in output(folder, "r1.verify", "rejects")} == {"odd: \ufffd"}
     reasons = [r.get("reasons") for r in output(folder, "r0.evaluate", "answers")]
     assert {"accuracy": "no \ufffd"} in reasons
+
+
+STRICT = """
+some_wrong = generate
+
+def grade(answer, row):
+    return answer == row["answer"] and not answer.startswith("7"), "no sevens"
+"""
+
+
+def test_right_answers_that_their_own_grader_finds_wrong_are_told(
+    stub: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grader = 'grader = program program = "sums.py:grade"'
+    monkeypatch.setattr(stub, "SPEC", stub.SPEC.replace("grader = exact", grader))
+    folder = engineered(stub, tmp_path / "p", "", STRICT)
+    notes = {e["step"]: e["note"] for e in read_events(journal_path(folder, latest(folder) or ""))
+             if e["event"] == "step_finished" and e["kind"] == "evaluate"}  # fmt: skip
+    sevens = [r for r in output(folder, "split", "select") if r["answer"].startswith("7")]
+    said = f"accuracy finds the right answers of {len(sevens)} rows wrong, first that of"
+    assert f"; {said} `{sevens[0]['id']}`: no sevens" in notes["r0.evaluate"]
+    assert "wrong" not in notes["r1.evaluate"], "once is enough"
