@@ -39,14 +39,15 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     named = _named(step, rows, metric["name"], inputs, context)
     found = counted(rows, metric["name"], named.pop("counted", None))
     diagnosis = {"rows": len(rows), metric["name"]: got, "cells": found, **named}
-    worst = ", ".join(f"{cell_name(w)} {w['error']:.0%}" for w in found[:3])
+    worst = ", ".join(f"{cell_name(w)} {w['error']:.0%}" for w in found[:3] if w["wrong"])
     return StepOutput(
         {
             "answers": write_rows(context.scratch / "answers.jsonl", rows),
             "diagnosis": write_json(context.scratch / "diagnosis.json", diagnosis),
         },
         {metric["name"]: got},
-        f"{got:.1%} on {how_many(len(rows), 'rows')}; most wrong: {worst}",
+        f"{got:.1%} on {how_many(len(rows), 'rows')}; "
+        + (f"most wrong: {worst}" if worst else "none wrong"),
     )
 
 

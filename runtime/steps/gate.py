@@ -105,7 +105,8 @@ def _later(params: Params, inputs: Mapping[str, Artifact], out: Path) -> StepOut
         "reason": f"no student: {failed}; the champion stays, and so do the round's rows"
         if failed
         else ("" if added else "no rows were added; ")
-        + _reason(params, test, broken, accepted, harm, cleared),
+        + _reason(params, test, broken, accepted, harm, cleared)
+        + ("" if accepted else _no_room(before, params["alpha"])),
         "p": test.better,
         "difference": test.difference,
         "fixed": test.fixed,
@@ -291,6 +292,17 @@ def _reason(
         return f"{moved}; significantly worse ({one_sided(test.worse)}); its rows are set aside"
     above = f"{one_sided(test.better)} > {params['alpha']:g}"
     return f"{moved}; not beyond noise ({above}); its rows stay"
+
+
+def _no_room(champion: Sequence[float], alpha: float) -> str:
+    """Said where so few rows are left that fixing all of them would not be significant."""
+    left = sum(score < 1 for score in champion)
+    if 0.5**left <= alpha:
+        return ""
+    if not left:
+        return "; the champion has every row of select right, so no round can be called better"
+    rows = how_many(left, "rows")
+    return f"; the champion has only {rows} of select not right, too few to be called better on"
 
 
 def _named(params: Params, name: str) -> Mapping[str, Any]:

@@ -148,3 +148,18 @@ def test_a_round_whose_training_failed_keeps_champion_and_rows(rounds: Rounds) -
     assert (sorted(rounds.rounds_in("kept")), rounds.rounds_in("aside")) == ([1, 2], [])
     assert decision["stop"] is None
     assert "failed in two rounds" in rounds.next(0, failed="the loss is nan")["stop"]
+
+
+@pytest.mark.parametrize(
+    ("champion", "said"),
+    [
+        (40, "has every row of select right, so no round can be called better"),
+        (36, "has only 4 rows of select not right, too few to be called better on"),
+        (35, None),  # five fixed and none broken are significant
+    ],
+)
+def test_where_no_round_can_be_called_better_it_is_said(
+    tmp_path: Path, champion: int, said: str | None
+) -> None:
+    reason = Rounds(tmp_path, champion, floors=False).next(champion)["reason"]
+    assert said in reason if said else "called better" not in reason
