@@ -120,7 +120,7 @@ def test_a_round_that_forgets_a_task_is_refused(project: Path, stub: ModuleType)
         if e["event"] == "round_finished"
     ]
     assert [e["accepted"] for e in rounds] == [True] + [False] * (len(rounds) - 1)
-    said = "guard old fell by 20.0 points (95 % interval 0.0 to 50.0), 10.0 allowed"
+    said = "guard old fell by 20.0 points (95 % interval -16.7 to 50.0), 10.0 allowed"
     assert said in rounds[1]["reason"]
 
 
