@@ -23,7 +23,7 @@ class Kind(Struct, frozen=True):
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("data", 2, (), ("rows",), "reads a data set into rows"),
+        Kind("data", 3, (), ("rows",), "reads a data set into rows"),
         Kind("split", 1, ("rows",), ("diagnose", "select"), "splits dev, stratified and seeded"),
         Kind("student", 1, (), ("model",), "fetches the untouched student"),
         Kind(

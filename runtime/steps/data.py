@@ -8,6 +8,7 @@ codes.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from dagent.runtime.rows import read_rows, row_id, write_rows
 from dagent.runtime.step import Artifact, Context, Params, StepOutput
 
 kind = "data"
-version = 2
+version = 3
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
@@ -50,7 +51,13 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
         raise Refused(problems)
     if (size := params["sample"]) is not None:
         rows = random.Random(params["seed"]).sample(rows, size)
-    made = [{"id": row_id(row.prompt), **row.values} for row in rows]
+    # An id that stands twice tells no rows apart, so that those have the id of their prompt.
+    named = Counter(row.values.get("id") for row in rows)
+    made = [
+        {**row.values, "id": own if own and named[own] == 1 else row_id(row.prompt)}
+        for row in rows
+        for own in [row.values.get("id")]
+    ]
     return StepOutput(
         {"rows": write_rows(context.scratch / "rows.jsonl", made)},
         {"rows": len(rows)},

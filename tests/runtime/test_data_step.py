@@ -19,7 +19,7 @@ import pytest
 from dagent.compiler.digests import content_digest
 from dagent.compiler.plan import Step
 from dagent.dsl.diagnostics import Refused
-from dagent.runtime.rows import read_rows, write_rows
+from dagent.runtime.rows import read_rows, row_id, write_rows
 from dagent.runtime.step import Artifact, Context
 from dagent.runtime.steps import data as data_step
 from dagent.runtime.steps import gate
@@ -32,6 +32,9 @@ def rows():
         yield {"prompt": f"q {i}", "answer": str(i), "level": i % 3}
 def few():
     return [{"prompt": "q", "answer": "a"}]
+def twice():
+    for i, row in enumerate(rows()):
+        yield row | {"id": "same" if i < 6 else f"own {i}"}
 def none():
     return None
 def broken():
@@ -42,6 +45,13 @@ def broken():
 def step(role: str = "dev", **params: Any) -> Step:
     common = {"name": "set", "role": role, "columns": {}, "where": None, "sample": None}
     return Step("data.set", "data", 2, {**common, "seed": 7, **params})
+
+
+def test_an_id_that_stands_twice_is_none(context: Context) -> None:
+    made = run(step(program="programs.py:twice"), context)
+    assert len({row["id"] for row in made}) == len(made) == 30
+    assert made[-1]["id"] == "own 29"
+    assert made[0]["id"] == row_id(made[0]["prompt"])
 
 
 @pytest.fixture
