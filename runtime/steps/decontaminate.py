@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
+from math import log2
 from pathlib import Path
 
 from dagent.compiler.overlap import MASK, NGRAM, ngrams, template, tokens, words
@@ -17,19 +19,54 @@ from dagent.compiler.quantity import how_many
 from dagent.dsl.diagnostics import Diagnostic
 from dagent.runtime.rows import Row, read_rows, write_rows
 from dagent.runtime.step import Artifact, Context, StepOutput
+from dagent.runtime.surprisal import surprisal, told
 
 kind = "decontaminate"
-version = 3
-# Words that more rows of a set share than these are how the task is put ("Read the table and …"),
-# or what it is put on (a schema, a passage), and not one row's own.
-FEW = 3
-PHRASE = 10  # words in a row that are told to be shared so
+version = 4
+# A passage or a template is one row's own if at most one row in so many that are made would have it
+# by chance, of any row of its set.
+CHANCE = 100
+# Where so many of a set's templates are one row's own, a new row meets one by chance seldom enough.
+OWN = 0.95
+# Passages that more rows of a set share are looked up in none of them.
+FEW = 8
 
 Words = tuple[str, ...]
 
 
 def check(step: Step, project: Path) -> Iterable[Diagnostic]:
     return ()
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A set that judges: the words of its rows, the bits that each tells, and how many make a
+    passage a row's own. ``grams`` has the places, row and word, of each run of
+    ``NGRAM`` words."""
+
+    places: Sequence[str]
+    texts: Sequence[Sequence[str]]
+    bits: Sequence[Sequence[float]]
+    needed: float
+    grams: Mapping[Words, Sequence[tuple[int, int]]]
+
+    def passage(self, text: Sequence[str]) -> tuple[str, int] | None:
+        """The row that has a passage of the text that is its own, and of how many words it is."""
+        for at, gram in enumerate(ngrams(text, NGRAM)):
+            for row, start in self.grams.get(gram, ()):
+                own = self.texts[row]
+                before = _alike(reversed(own[:start]), reversed(text[:at]))
+                after = _alike(own[start + NGRAM :], text[at + NGRAM :])
+                first, last = start - before, start + NGRAM + after
+                if told(own[first:last], self.bits[row][first:last]) >= self.needed:
+                    return self.places[row], last - first
+        return None
+
+    @property
+    def reach(self) -> int:
+        """How many rows have words enough of their own to be told by."""
+        found = {row for places in self.grams.values() for row, _ in places}
+        return sum(told(self.texts[row], self.bits[row]) >= self.needed for row in found)
 
 
 @dataclass(frozen=True)
@@ -40,7 +77,7 @@ class Protected:
 
     exact: Mapping[str, str]
     templates: Mapping[Words, str]
-    grams: Mapping[Words, str]
+    judges: Sequence[Judge]
     rows: int
 
     @property
@@ -48,8 +85,8 @@ class Protected:
         """How many rows each rule can find copies of."""
         return {
             "rows": self.rows,
-            "template": len(set(self.templates.values())),
-            "ngram": len(set(self.grams.values())),
+            "template": len(self.templates),
+            "ngram": sum(judge.reach for judge in self.judges),
         }
 
     def match(self, prompt: str) -> tuple[str, str, str] | None:
@@ -59,9 +96,10 @@ class Protected:
             return place, "exact", f"the same question as {place}"
         if place := self.templates.get(template(prompt)):
             return place, "template", f"{place} with other numbers, names or quoted texts"
-        near = (self.grams.get(gram) for gram in ngrams(words(found), NGRAM))
-        if place := next(filter(None, near), None):
-            return place, "ngram", f"{NGRAM} words in a row shared with {place}"
+        text = words(found)
+        if passage := next(filter(None, (judge.passage(text) for judge in self.judges)), None):
+            place, length = passage
+            return place, "ngram", f"{length} words in a row shared with {place}"
         return None
 
 
@@ -101,39 +139,43 @@ def protected(judges: Mapping[str, list[Row]], templates: bool) -> Protected:
     """What is one row's own in the sets that judge."""
     exact: dict[str, str] = {}
     own: dict[Words, set[str]] = defaultdict(set)
-    grams: dict[Words, str] = {}
+    read: list[Judge] = []
     for name, rows in judges.items():
         places = [f"{name} row {row['id']}" for row in rows]
         texts = [tokens(row["prompt"]) for row in rows]
         for place, text in zip(places, texts, strict=True):
             exact.setdefault(" ".join(text), place)
-        for number, gram in _own_grams([words(text) for text in texts]):
-            grams.setdefault(gram, places[number])
+        read.append(_judge(places, [words(text) for text in texts]))
         if templates:
-            for place, row in zip(places, rows, strict=True):
-                if specific(form := template(row["prompt"])):
-                    own[form].add(place)
+            for form, place in _own_templates(places, [template(row["prompt"]) for row in rows]):
+                own[form].add(place)
     # A template that the task itself repeats is its form, and what the student is to learn.
-    once = {form: next(iter(places)) for form, places in own.items() if len(places) == 1}
-    return Protected(exact, once, grams, sum(len(rows) for rows in judges.values()))
+    once = {form: next(iter(has)) for form, has in own.items() if len(has) == 1}
+    return Protected(exact, once, read, sum(len(rows) for rows in judges.values()))
 
 
-def _own_grams(texts: Sequence[Sequence[str]]) -> Iterator[tuple[int, Words]]:
-    """The text's number and a run of its words that few texts have, and more than half of whose
-    words stand in no phrase that more have."""
-    runs, phrases = (
-        Counter(gram for text in texts for gram in set(ngrams(text, n))) for n in (NGRAM, PHRASE)
-    )
-    for number, text in enumerate(texts):
-        shared = [False] * len(text)
-        for start, phrase in enumerate(ngrams(text, PHRASE)):
-            if phrases[phrase] > FEW:
-                shared[start : start + PHRASE] = [True] * PHRASE
+def _judge(places: Sequence[str], texts: Sequence[Sequence[str]]) -> Judge:
+    grams: dict[Words, list[tuple[int, int]]] = defaultdict(list)
+    for row, text in enumerate(texts):
         for start, gram in enumerate(ngrams(text, NGRAM)):
-            if runs[gram] <= FEW and 2 * sum(shared[start : start + NGRAM]) < NGRAM:
-                yield number, gram
+            grams[gram].append((row, start))
+    rare = {gram: where for gram, where in grams.items() if len(where) <= FEW}
+    return Judge(places, texts, surprisal(texts), log2(CHANCE * max(len(texts), 1)), rare)
 
 
-def specific(form: Words) -> bool:
-    """Whether a template says enough besides its constants to be one row's own."""
-    return sum(token != MASK for token in words(form)) >= NGRAM
+def _own_templates(places: Sequence[str], forms: Sequence[Words]) -> Iterator[tuple[Words, str]]:
+    """The templates of thirteen words or more that tell enough, or that are of a set where a new
+    row has a known template seldom: the share of those seen once estimates that of new ones
+    (Good 1953)."""
+    times = Counter(forms)
+    new = sum(times[form] == 1 for form in forms) >= OWN * len(forms)
+    needed = log2(CHANCE * max(len(forms), 1))
+    for place, form, bits in zip(places, forms, surprisal(forms), strict=True):
+        specific = sum(token != MASK for token in words(form)) >= NGRAM
+        if specific and (new or told(form, bits) >= needed):
+            yield form, place
+
+
+def _alike(one: Iterable[str], other: Iterable[str]) -> int:
+    """How many words two texts begin with alike."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

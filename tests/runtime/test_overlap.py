@@ -54,7 +54,7 @@ def story(rng: random.Random, form: int, numbers: tuple[int, ...] | None = None)
 
 def drawn(form: int) -> tuple[int, ...]:
     """Two numbers that can be spelt."""
-    return tuple(map(int, random.Random(-form).sample(list(SPELT), 2)))
+    return tuple(map(int, random.Random(f"numbers {form}").sample(list(SPELT), 2)))
 
 
 def rows(prompts: list[str]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Leaks planted in five kinds of task, in disguise, among rows that look alike and are none.
+"""Leaks planted in six kinds of task, in disguise, among rows that look alike and are none.
 
 A task has a frame (an instruction, one of a few schemas) and a text in random words of a subject;
 ``form`` settles frame and words, and ``rng`` draws the constants. Test has a row each of 200 forms.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 import re
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -25,6 +26,9 @@ BANKS = {
     "when": "dawn noon dusk midnight lunch breakfast sunrise closing opening supper curfew recess",
     "part": "login invoice parcel screen battery refund voucher delivery password router app plan",
     "fails": "freezes vanishes doubles melts crashes loops stalls leaks resets blinks jams fades",
+    "item": "revenue costs margin debt assets cash equity inventory receivables payables interest "
+    "tax goodwill dividends rent wages bonuses freight repairs insurance royalties licences grants "
+    "fees leases provisions reserves overdrafts deposits turnover",
     "column": "age price weight score height salary rank stock speed depth rating volume",
 }
 SCHEMAS = [
@@ -57,6 +61,14 @@ TASKS = {
         ('Give "buyer", "units", "price" and "place" of the text as one JSON object. Text: ',),
         "For {n} the {who} {verb} {a} {adj} {noun} at {b} each, due before {when} at the {adj} "
         "{where}, once the {who} {verb} what is left of the {noun} beside the {where}.",
+    ),
+    "finance": (
+        (
+            "You are given an excerpt of the annual report of a company, with figures in "
+            "thousands. Read the table and answer with one number. Table: ",
+        ),
+        "{item} {a} {b}; {item} {b} {a}; {item} {a} {a}. Question: by how much did the {item} "
+        "change from the first year to the last?",
     ),
     "code": (
         ("Write a Python function `solve` that passes the tests. It takes a list and has to: ",),
@@ -146,3 +158,44 @@ def test_what_each_rule_can_reach_is_counted() -> None:
         "template": 0,
         "ngram": 0,
     }
+
+
+PHRASES = [(choices, digits) for choices in (6, 12, 30) for digits in (1, 2, 3)]
+
+
+def phrased(choices: int, digits: int) -> Callable[[random.Random], str]:
+    """Questions of three phrases each, with a number in each phrase, out of so many for each."""
+    rng = random.Random(choices)
+    syllables = [a + b for a in "bdfgklmnprst" for b in "aeiou"]
+    bank = ["".join(rng.choices(syllables, k=rng.randint(2, 4))) for _ in range(300)]
+    halves = [
+        [[" ".join(rng.choices(bank, k=rng.randint(4, 7))) for _ in "ab"] for _ in range(choices)]
+        for _ in range(3)
+    ]
+
+    def ask(drawn: random.Random) -> str:
+        chosen = [drawn.choice(phrases) for phrases in halves]
+        number = partial(drawn.randint, 10 ** (digits - 1), 10**digits - 1)
+        parts = [f"{before} {number()} {after}" for before, after in chosen]
+        return f"Work this out. {', then '.join(parts)}."
+
+    return ask
+
+
+@pytest.mark.parametrize(("choices", "digits"), PHRASES)
+def test_a_task_of_few_phrases_loses_whole_questions_only(choices: int, digits: int) -> None:
+    """That two of its rows share a phrase, or all phrases, is chance: of 200 rows drawn anew, which
+    by thirteen words alone would lose up to nine in ten, nine in ten and more stay."""
+    ask = phrased(choices, digits)
+    prompts = [ask(random.Random(n)) for n in range(ROWS)]
+    found = protected(
+        {"test": [{"id": str(n), "prompt": p} for n, p in enumerate(prompts)]}, templates=True
+    )
+    rng = random.Random(choices)
+    for kind in ("exact", "space and case", "spelt"):
+        for n, prompt in enumerate(prompts):
+            match = found.match(disguised(kind, "", n, prompt, rng))
+            assert match
+            assert match[1] == "exact"
+    anew = [ask(random.Random(ROWS + n)) for n in range(ROWS)]
+    assert sum(found.match(prompt) is not None for prompt in anew) <= 0.1 * ROWS
