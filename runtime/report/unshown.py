@@ -103,8 +103,8 @@ def _of_leaks(past: Sequence[Event]) -> Iterator[str]:
         yield (
             "That no disguised copy of dev, test or guard rows was trained on. Too short to tell, "
             f"or worded like others, are {constants:,} of these {rows:,} rows for copies with "
-            f"other constants, {passage:,} for copies within other words. Copies of whole questions "
-            "were looked for in all."
+            f"other constants, {passage:,} for copies within other words. Copies of whole "
+            "questions were looked for in all."
         )
 
 

@@ -41,8 +41,7 @@ def check(step: Step, project: Path) -> Iterable[Diagnostic]:
 @dataclass(frozen=True)
 class Judge:
     """A set that judges: the words of its rows, the bits that each tells, and how many make a
-    passage a row's own. ``grams`` has the places, row and word, of each run of
-    ``NGRAM`` words."""
+    passage a row's own. ``grams`` has the places, row and word, of each run of ``NGRAM`` words."""
 
     places: Sequence[str]
     texts: Sequence[Sequence[str]]
