@@ -78,7 +78,8 @@ def diverged(what: str) -> Refused:
 
 
 def run(request: dict[str, Any], progress: Callable[..., None]) -> dict[str, Any]:
-    """Train ``request["model"]``, a folder, through ``stages``; returns ``{rows, loss, stages}``.
+    """Train ``request["model"]``, a folder, through ``stages``; returns ``{rows, loss, stages,
+    memory}``, the last the most bytes of tensors on the first GPU at a time, 0 without one.
 
     ``rows`` is a JSONL file of rows with ``prompt`` and ``answer``. The trained model is saved to
     the folder ``out`` in Hugging Face format (an adapter is merged into it), the loss curve to the
@@ -98,6 +99,7 @@ def run(request: dict[str, Any], progress: Callable[..., None]) -> dict[str, Any
     model, reward = Path(request["model"]), None
     curve: list[dict[str, Any]] = []
     done = []
+    memory = 0
     for number, stage in enumerate(request["stages"], 1):
         name = f"{number}.{stage['stage']}"
         folder = Path(request["checkpoints"]) / name
@@ -108,6 +110,7 @@ def run(request: dict[str, Any], progress: Callable[..., None]) -> dict[str, Any
         told = read_json(folder / "done.json")
         curve += [{"stage": name, **point} for point in told["curve"]]
         done.append({"stage": stage["stage"], "rows": told["rows"]})
+        memory = max(memory, told.get("memory", 0))  # an older version's training told none
         if not told["rows"]:
             continue
         if stage["stage"] == "reward":
@@ -119,7 +122,8 @@ def run(request: dict[str, Any], progress: Callable[..., None]) -> dict[str, Any
         shutil.copytree(model, request["out"], copy_function=os.link)
         write_rows(Path(request["log"]), curve)
     losses = [point["loss"] for point in curve]
-    return {"rows": len(rows), "loss": losses[-1] if losses else None, "stages": done}
+    loss = losses[-1] if losses else None
+    return {"rows": len(rows), "loss": loss, "stages": done, "memory": memory}
 
 
 def _stage(
@@ -134,6 +138,8 @@ def _stage(
 ) -> None:
     """Do one stage, or the rest of it, and leave ``model`` and ``done.json`` in ``folder``."""
     quantized = request["adapter"] == "qlora" and stage["stage"] != "reward"
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
     folder.mkdir(parents=True, exist_ok=True)
     read = load_quantized if quantized else load
     model, tokenizer = read(str(source), **loading(request))
@@ -156,9 +162,10 @@ def _stage(
     )
     if trainer is None:  # nothing to learn from: no row is wrong, or none short enough
         if together.first():
-            write_json(folder / "done.json", {"curve": [], "rows": 0})
+            write_json(folder / "done.json", {"curve": [], "rows": 0, "memory": 0})
         return
     trainer.train(resume_from_checkpoint=together.agreed(lambda: _last_checkpoint(folder)))
+    memory = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
     # Sharded weights are gathered by all processes; the first one has the whole then.
     sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
     state = trainer.accelerator.get_state_dict(trainer.model_wrapped) if sharded else None
@@ -183,7 +190,7 @@ def _stage(
     trained.save_pretrained(folder / "model", state_dict=state)
     tokenizer.save_pretrained(folder / "model")
     curve = [_point(p) for p in trainer.state.log_history if "loss" in p]
-    write_json(folder / "done.json", {"curve": curve, "rows": trainer.given})
+    write_json(folder / "done.json", {"curve": curve, "rows": trainer.given, "memory": memory})
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
 

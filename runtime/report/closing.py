@@ -38,6 +38,10 @@ def spend(
         )
         for unit, amount in spent.items()
     ]
+    if peak := facts.peak_memory(past):
+        used.append(
+            ("accelerator memory", _expected(expected, "memory"), span((peak, peak), "memory"), "")
+        )
     told: list[Part] = [
         el("h2", "What it cost"),
         parts.table(

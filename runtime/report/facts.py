@@ -21,6 +21,7 @@ from dagent.runtime.journal import read_events
 from dagent.runtime.projection import Event, output_path, rounds
 from dagent.runtime.rows import Row, cell, named_skills, read_json, read_rows
 from dagent.runtime.status import RUNS, execution_id
+from dagent.runtime.steps.train import PEAK
 
 EXAMPLES = 3  # shown of each kind and round
 
@@ -303,6 +304,12 @@ def took(past: Sequence[Event], plan: Plan, spans: Mapping[str, Span]) -> list[T
         for kind, steps in by_kind.items()
     ]
     return sorted(found, key=lambda t: -t.actual)
+
+
+def peak_memory(past: Sequence[Event]) -> float:
+    """Most bytes of tensors that a training held on its first accelerator; 0 without one."""
+    found = (e["metrics"] for e in past if e["event"] == "step_finished" and e["kind"] == "train")
+    return max((metrics.get(PEAK, 0) for metrics in found), default=0)
 
 
 def _lines(path: Path) -> int:

@@ -18,6 +18,7 @@ from dagent.runtime.step import Artifact, Context, Params, StepOutput
 kind = "train"
 version = 2
 DIVERGED = "E870"
+PEAK = "peak_memory"  # metric: most bytes of tensors on the first GPU at a time
 SHORT = ("sft", "gkd", "grpo", "rloo", "distillation")  # these take every row that fits
 # Of an attention; without it transformers would take a compiled kernel from the hub.
 PACKAGES = {"flash_attention_2": "flash_attn", "flash_attention_3": "flash_attn_interface"}
@@ -59,6 +60,8 @@ def run(step: Step, inputs: Mapping[str, Artifact], context: Context) -> StepOut
     metrics = {"rows": done["rows"]}
     if done["loss"] is not None:
         metrics["loss"] = done["loss"]
+    if done["memory"]:
+        metrics[PEAK] = done["memory"]
     note = f"trained on {how_many(done['rows'], 'rows')}"
     if len(done["stages"]) > 1 or done["stages"][0]["rows"] != done["rows"]:
         for number, stage in enumerate(done["stages"], 1):
@@ -92,8 +95,9 @@ def train(
     checkpoints: Path,
     context: Context,
 ) -> dict[str, Any]:
-    """What the worker says of the training: ``rows``, ``loss``, ``stages``. ``inputs`` hold the
-    student as ``model`` and the models that a distillation learns from as ``teacher.NAME``."""
+    """What the worker says of the training: ``rows``, ``loss``, ``stages``, ``memory``.
+    ``inputs`` hold the student as ``model`` and the models that a distillation learns from as
+    ``teacher.NAME``."""
     project, config = context.project.absolute(), _launched(params).get("config")
     done: dict[str, Any] = context.worker.call(
         "train",

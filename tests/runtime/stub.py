@@ -92,7 +92,12 @@ class StubWorker:
         (out / "config.json").write_text('{"model_type": "stub"}')
         (out / "model.safetensors").write_text(json.dumps(dict(known), sort_keys=True))
         Path(request["log"]).write_text('{"stage": "1.sft", "step": 1, "loss": 0.5}\n')
-        return {"rows": len(rows), "loss": 0.5, "stages": [{"stage": "sft", "rows": len(rows)}]}
+        return {
+            "rows": len(rows),
+            "loss": 0.5,
+            "stages": [{"stage": "sft", "rows": len(rows)}],
+            "memory": 0,
+        }
 
     def _known(self, model: str) -> Counter[str]:
         told = (Path(model) / "model.safetensors").read_bytes()

@@ -29,6 +29,7 @@ from dagent.runtime.report.page import render
 from dagent.runtime.report.unshown import unshown
 from dagent.runtime.rows import read_rows
 from dagent.runtime.status import execution_id, plan_path
+from dagent.runtime.steps.train import PEAK
 
 FAULTY = """
 import sums
@@ -130,6 +131,24 @@ def test_what_was_spent_stands_beside_what_was_expected(done: Path) -> None:
         (60 * len(plan.steps), 120 * len(plan.steps), 180 * len(plan.steps))
     )
     assert by_unit["rounds"] == ["", "3", "3"]
+
+
+def test_the_memory_that_trainings_took_stands_beside_the_estimate(done: Path) -> None:
+    events = events_of(done)
+    assert "accelerator memory" not in render(events, done), "no accelerator was used"
+    trained = [e for e in events if e["event"] == "step_finished" and e["kind"] == "train"]
+    told = [
+        {**e, "metrics": {**e["metrics"], PEAK: 1e9 * (1 + trained.index(e))}}
+        if e in trained
+        else e
+        for e in events
+    ]
+    assert len(trained) > 1
+    found = tables(render(told, done))
+    (rows,) = [body for name, body in found.items() if name.startswith("What this execution took")]
+    expected = totals(compile(done / "sums.dagent").plan.steps).memory
+    guess = span(expected, "memory") if expected[1] else ""
+    assert ["accelerator memory", guess, f"{len(trained)} GB", ""] in rows
 
 
 def test_every_candidate_is_somewhere(done: Path) -> None:
