@@ -27,8 +27,7 @@ from dagent.compiler.settings import Documents, Settings
 from dagent.dsl.diagnostics import Diagnostics, Note, Refused
 from dagent.dsl.document import Entry, Mapping, Node, Scalar, Sequence, plain
 from dagent.dsl.nearest import did_you_mean
-from dagent.dsl.parse import ENDINGS
-from dagent.dsl.source import Span
+from dagent.dsl.source import ENDINGS, Span
 
 
 class Composed(Struct, frozen=True):

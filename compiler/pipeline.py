@@ -54,8 +54,8 @@ from dagent.compiler.variants import CheckedArm, alone, lower_all, planned, vari
 from dagent.dsl import document
 from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Refused
 from dagent.dsl.parse import parse, read
+from dagent.dsl.source import ENDINGS
 
-ENDINGS = (".dagent", ".yaml", ".yml")
 _KEY = re.compile(r"^ ?[\"']?(\w+)[\"']?\s*:", re.MULTILINE)  # at the start of a line, or in JSON
 
 Rewrite = Callable[[tuple[Step, ...]], tuple[Step, ...]]

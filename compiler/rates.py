@@ -30,6 +30,10 @@ SPREAD = 1.5  # the next step of a kind may take so much more, or less, than any
 # Before anything was learned (decision 0140): the share of the high end, which is two laptop cores,
 # that a step takes without an accelerator; of its low end with one; and how far off that may be.
 CORES, ACCELERATOR, OFF = 0.25, 4.0, 3.0
+# What takes its time however small the work is: the worker, which loads torch for the first step,
+# and on an accelerator each step that moves weights there and warms it up (seconds).
+START = 8.0
+MOVED = {"train": 6.0, "evaluate": 1.0, "diagnose": 1.0, "mix": 1.0}
 MODELS_OFF = 5.0  # what asks language models takes the middle, so many times more or less
 MODELS = "the language models' answers"
 
@@ -98,9 +102,12 @@ def foreseen(plan: Plan, project: Path) -> Foreseen:
     rates, fast = read_rates(project, _student(plan)), has_accelerator(plan)
     steps: dict[str, Span] = {}
     shares: dict[str, float] = defaultdict(float)
+    first = next((step.id for step in plan.steps if step.kind == "evaluate"), None)
     for step in plan.steps:
         if step.estimate.seconds:
             steps[step.id] = _expected(step, rates, fast)
+            if step.id == first and not rates:
+                steps[step.id] = together((steps[step.id], (START / OFF, START, START * OFF)))
             shares[MODELS if step.estimate.tokens else f"`{step.kind}`"] += steps[step.id][1]
     mostly = max(shares, key=shares.__getitem__) if shares else ""
     sized = bool(rates) or all(s.estimate.memory for s in plan.steps if s.kind == "train")
@@ -169,6 +176,9 @@ def _expected(step: Step, rates: Factors, fast: bool) -> Span:
         return middle * found[0] / SPREAD, middle * found[1], middle * found[2] * SPREAD
     if step.estimate.tokens:
         likely, off = middle, MODELS_OFF
+    elif fast and step.kind in MOVED:
+        likely = low * ACCELERATOR + MOVED[step.kind]
+        return likely / OFF, likely, likely * OFF
     else:
         likely, off = (low * ACCELERATOR if fast else high * CORES), OFF
     return max(low, likely / off), min(max(low, likely), high), min(high, likely * off)

@@ -16,6 +16,7 @@ from dagent.compiler.plan import PLAN_FORMAT, Plan, content, from_json, step_key
 from dagent.compiler.settings import Settings
 from dagent.dsl import document
 from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Note, Refused
+from dagent.dsl.source import ENDINGS
 
 COMPILE = "run `dagent compile`; what is unchanged is reused"
 SHOWN = 8  # reasons that are shown
@@ -58,6 +59,10 @@ def read_plan(path: Path) -> Plan:
     Raises:
         Refused: E803, E805 or E806.
     """
+    if path.suffix.lower() in ENDINGS:
+        message = f"{path.name} is a spec; what runs is the plan that is compiled from it"
+        remedy = f"run `dagent compile {path.name}`, then the same command without a file"
+        raise _refused("E803", message, path, remedy)
     body = _json(path, "E803", "there is no plan", "run `dagent compile` first", "E805")
     if body.get("format") != PLAN_FORMAT:
         raise _refused(

@@ -9,9 +9,9 @@ from dagent.dsl.comments import attach
 from dagent.dsl.diagnostics import Diagnostics
 from dagent.dsl.fmt_dsl import DslPrinter
 from dagent.dsl.fmt_yaml import YamlPrinter
-from dagent.dsl.parse import DAGENT, parse
+from dagent.dsl.parse import parse
 from dagent.dsl.schema import load
-from dagent.dsl.source import Source
+from dagent.dsl.source import DAGENT, Source
 
 Syntax = Literal["dagent", "yaml"]
 

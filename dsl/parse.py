@@ -9,11 +9,8 @@ from typing import Literal
 from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Refused
 from dagent.dsl.document import Mapping
 from dagent.dsl.nearest import nearest
-from dagent.dsl.source import Source
+from dagent.dsl.source import DAGENT, ENDINGS, YAML, Source
 
-DAGENT = (".dagent",)
-YAML = (".yaml", ".yml")
-ENDINGS = DAGENT + YAML
 _YAML_LINE = re.compile(r"""^(?:["']?[^\W\d][\w.-]*["']?[ ]*:(?:\s|$)|---|%YAML|-[ ]|\{)""", re.M)
 _DAGENT_LINE = re.compile(
     r"""^(?:[^\W\d][\w-]*(?:[ ]+[\w"-]+)?[ ]*(?:\{|<?=)|\}|import[ ])""", re.M

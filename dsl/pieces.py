@@ -18,9 +18,9 @@ from msgspec.structs import replace
 
 from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Edit, Note
 from dagent.dsl.document import Entry, Mapping, Node, Sequence
-from dagent.dsl.parse import DAGENT, parse
+from dagent.dsl.parse import parse
 from dagent.dsl.schema import child, load
-from dagent.dsl.source import Source, Span
+from dagent.dsl.source import DAGENT, Source, Span
 
 # A line that ends with `}`, then, after blanks and comments, a word at the left margin.
 _AFTER_BLOCK = re.compile(r"\}[ \t,]*(?:#[^\n]*)?\r?\n(?=(?:[ \t]*(?:#[^\n]*)?\r?\n)*[^\W\d])")

@@ -12,6 +12,11 @@ from msgspec.structs import astuple
 
 from dagent.dsl.texts import characters
 
+# How the names of specs end, by their syntax.
+DAGENT = (".dagent",)
+YAML = (".yaml", ".yml")
+ENDINGS = DAGENT + YAML
+
 
 @dataclass(frozen=True, eq=False)
 class Source:

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from dagent.compiler.compose import compose, imports
-from dagent.compiler.pipeline import ENDINGS, find_spec
+from dagent.compiler.pipeline import find_spec
 from dagent.compiler.settings import Settings
 from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Refused
 from dagent.dsl.document import plain
 from dagent.dsl.parse import parse, read
+from dagent.dsl.source import ENDINGS
 
 Range = tuple[str, str | None]
 

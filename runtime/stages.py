@@ -76,7 +76,11 @@ class Work:
         if longest is not None and self.holds is not None and not self.args.get("packing"):
             defaults = {"max_length": min(longest, self.holds), **defaults}
         seed = self.request["seed"]
-        return config(**training_arguments(self.args, self.folder, seed, self.trust, **defaults))
+        made = config(**training_arguments(self.args, self.folder, seed, self.trust, **defaults))
+        # Of several GPUs one is used unless accelerate says otherwise: transformers would spread
+        # the model over them by `nn.DataParallel`, which TRL refuses.
+        made._n_gpu = min(made.n_gpu, 1)
+        return made
 
     def trainer(self, trainer: Any, args: Any, rows: Dataset, **more: Any) -> Any:
         """``given`` of it says how many rows it has, which TRL may pack."""

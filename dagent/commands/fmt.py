@@ -10,8 +10,9 @@ from typing import get_args
 from dagent.compiler.pipeline import find_spec
 from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Refused
 from dagent.dsl.fmt import Syntax, format_source, syntax_of
-from dagent.dsl.parse import ENDINGS, read
+from dagent.dsl.parse import read
 from dagent.dsl.render import DOCUMENTS, FORMATS, report
+from dagent.dsl.source import ENDINGS
 from dagent.files import write
 
 

@@ -10,9 +10,8 @@ from typing import Literal
 from dagent.compiler.blocks import PARTS
 from dagent.compiler.quantity import COUNTS, MEMORY, MONEY, SHOWN, SI, TIME
 from dagent.dsl.fmt import Syntax, syntax_of
-from dagent.dsl.parse import ENDINGS
 from dagent.dsl.schema import Schema, child, schema_at
-from dagent.dsl.source import Source, Span
+from dagent.dsl.source import ENDINGS, Source, Span
 from dagent.language_server.arguments import arguments_at
 from dagent.language_server.cursor import Cursor, cursor_at
 from dagent.language_server.hover import describe, kind

@@ -12,8 +12,7 @@ from pygls import uris
 
 from dagent.dsl.codes import CODES
 from dagent.dsl.diagnostics import Diagnostic, Severity
-from dagent.dsl.parse import ENDINGS
-from dagent.dsl.source import Source, Span
+from dagent.dsl.source import ENDINGS, Source, Span
 from dagent.language_server.completion import Item, Sort
 from dagent.language_server.desk import absolute
 from dagent.language_server.lines import Lines

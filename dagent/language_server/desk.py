@@ -15,9 +15,9 @@ from dagent.compiler.pipeline import check, looks_like_spec
 from dagent.compiler.settings import Settings
 from dagent.dsl import document
 from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Refused
-from dagent.dsl.parse import DAGENT, ENDINGS, read
+from dagent.dsl.parse import read
 from dagent.dsl.pieces import Pieces, moved
-from dagent.dsl.source import Source, Span
+from dagent.dsl.source import DAGENT, ENDINGS, Source, Span
 from dagent.language_server.known import Known
 
 _MODELINE = re.compile(

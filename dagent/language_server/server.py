@@ -20,8 +20,7 @@ from pygls.lsp.server import LanguageServer
 from dagent import __version__
 from dagent.dsl.diagnostics import Diagnostic, Diagnostics, Refused
 from dagent.dsl.fmt import format_source
-from dagent.dsl.parse import ENDINGS
-from dagent.dsl.source import Source
+from dagent.dsl.source import ENDINGS, Source
 from dagent.language_server import convert
 from dagent.language_server.completion import complete
 from dagent.language_server.convert import Places

@@ -21,7 +21,7 @@ CODES = {
     ),
     "E803": Code(
         "no plan",
-        "The plan to run does not exist.",
+        "The plan to run does not exist, or a spec was named in its place.",
         "`dagent execute` runs what `dagent compile` wrote.",
         "$ cd fresh && dagent execute",
         "Run `dagent compile` first.",

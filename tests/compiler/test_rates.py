@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dagent.compiler.plan import Plan
-from dagent.compiler.rates import FILE, MODELS, foreseen, learned
+from dagent.compiler.rates import FILE, MODELS, MOVED, START, foreseen, learned
 
 LM = {"engineer": {"generator": None, "lm": "openai/gpt-4o"}}
 
@@ -30,7 +30,9 @@ def test_what_is_told_lies_within_the_plan_and_is_narrower(project: Any) -> None
     plan = project.compile().plan
     found = foreseen(plan, project.folder)
     for step in plan.steps:
-        if ends := step.estimate.seconds:
+        if step.id == "r0.evaluate":  # the first to need the worker, which takes its time to start
+            assert found.steps[step.id][1] > START
+        elif ends := step.estimate.seconds:
             low, likely, high = found.steps[step.id]
             assert ends[0] <= low <= likely <= high <= ends[1]
     low, likely, high = found.whole
@@ -40,10 +42,13 @@ def test_what_is_told_lies_within_the_plan_and_is_narrower(project: Any) -> None
 
 
 def test_an_accelerator_is_named_or_found(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = foreseen(project.compile().plan, project.folder).whole[1]
+    many = {"budget": {"rounds": 1, "per": {"round": {"rows": 100_000}}}}
+    here = foreseen(project.compile(many).plan, project.folder).whole[1]
     named = {"student": {"model": "builtin:tiny-python", "device": "1x24GB"}}
-    there = foreseen(project.compile(named).plan, project.folder)
+    there = foreseen(project.compile({**many, **named}).plan, project.folder)
     assert there.whole[1] < here / 2
+    small = foreseen(project.compile(named).plan, project.folder)
+    assert small.steps["r1.train"][1] > MOVED["train"], "an accelerator has to warm up"
     assert "for an idle machine with an accelerator" in str(there)
 
 

@@ -167,6 +167,15 @@ def test_what_is_no_plan(compiled: Any, text: str, code: str) -> None:
     assert refused(compiled)[0] == code
 
 
+def test_a_spec_in_place_of_a_plan_is_told_apart(compiled: Any) -> None:
+    (spec,) = compiled.folder.glob("*.yaml")
+    with pytest.raises(Refused) as refused:
+        check_fresh(spec)
+    (found,) = refused.value.diagnostics
+    assert found.code == "E803"
+    assert f"`dagent compile {spec.name}`" in str(found.suggestion)
+
+
 def test_no_plan_and_no_lock(compiled: Any) -> None:
     (compiled.folder / "dagent.lock").unlink()
     assert refused(compiled)[0] == "E804"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from functools import cached_property
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -330,6 +331,29 @@ def test_options_of_trl_have_their_effect(
     assert tiny.curve(noisy, "1.sft")[0]["loss"] > tiny.curve(plain, "1.sft")[0]["loss"]
     told = read_json(tmp_path / "plain.checkpoints" / "1.sft" / "done.json")
     assert told["rows"] == len(tiny.ROWS)
+
+
+def test_of_several_gpus_a_process_takes_one(
+    tiny: Any, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine with two, as transformers sees it; TRL refuses to spread a model over both."""
+    from transformers import TrainingArguments
+
+    from dagent.runtime import training
+
+    here = vars(TrainingArguments)["_setup_devices"].func
+
+    def seen(args: Any) -> Any:
+        device = here(args)
+        args._n_gpu = 2
+        return device
+
+    two = cached_property(seen)
+    two.__set_name__(TrainingArguments, "_setup_devices")
+    monkeypatch.setattr(TrainingArguments, "_setup_devices", two)
+    chain = (("sft", {"num_train_epochs": 1, "max_steps": 1}),)
+    done = training.run(tiny.request(base, tmp_path / "out", chain), lambda *_, **__: None)
+    assert done["rows"] == len(tiny.ROWS)
 
 
 def test_what_the_students_context_does_not_hold_is_neither_learned_nor_answered(
