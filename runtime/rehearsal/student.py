@@ -43,7 +43,7 @@ class StandInStudent:
         Path(request["log"]).write_text(json.dumps({MARK: 1, "step": 1, "loss": 1.0}) + "\n")
         rows = len(Path(request["rows"]).read_text().splitlines())
         stages = [{"stage": stage["stage"], "rows": rows} for stage in request["stages"]]
-        return {"rows": rows, "loss": 1.0, "stages": stages}
+        return {"rows": rows, "loss": 1.0, "stages": stages, "memory": 0}
 
     def _answer(self, prompt: str, model: Path) -> str:
         share = KNOWS[(model / FILE).exists() and "train" in (model / FILE).read_text()]
