@@ -178,6 +178,7 @@ def summary(event: Event, plan: Plan) -> str:
     base, champion, gain = event["base"], event["champion"], event["gain"]
     low, high = gain["ci"]
     sure = beyond_noise(gain["test_pp"], gain["p"])
+    taken = ", the last that the gate took" if champion["round"] else ""
     lines = [
         f"{plan.name}: {plan.metric} on test {100 * base['test']:.1f} % → "
         f"{100 * champion['test']:.1f} %",
@@ -187,8 +188,8 @@ def summary(event: Event, plan: Plan) -> str:
         + (f"; {sure}" if sure.startswith("not") else "")
         if champion["round"]
         else "  gain      none: the gate took no round's student",
-        f"  champion  {_of_round(champion['round'])}, chosen on select "
-        f"({100 * champion['select']:.1f} %); test was opened once, at the end",
+        f"  champion  {_of_round(champion['round'])}{taken} (select "
+        f"{100 * champion['select']:.1f} %); test was opened once, at the end",
         f"  spent     {shown(event['spent']['rounds'], 'rounds')}, "
         f"{how_many(event['spent']['rows'], 'rows')}, "
         + ", ".join(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dagent.runtime.rehearsal.answers import MARK
+from dagent.runtime.rows import read_rows
 from dagent.runtime.worker import ProcessWorker
 
 FILE = "stand-in.json"
@@ -41,7 +42,7 @@ class StandInStudent:
         if task == "fetch":
             return None
         Path(request["log"]).write_text(json.dumps({MARK: 1, "step": 1, "loss": 1.0}) + "\n")
-        rows = len(Path(request["rows"]).read_text().splitlines())
+        rows = len(read_rows(Path(request["rows"])))
         stages = [{"stage": stage["stage"], "rows": rows} for stage in request["stages"]]
         return {"rows": rows, "loss": 1.0, "stages": stages, "memory": 0}
 

@@ -94,8 +94,8 @@ def _gained(end: Event, n: int) -> Part:
         ),
         el(
             "p",
-            f"The champion is round {champion['round']}, chosen on select "
-            f"({parts.percent(champion['select'])} there).",
+            f"The champion is round {champion['round']}, the last that the gate took "
+            f"({parts.percent(champion['select'])} on select).",
             class_="note",
         ),
     ]
