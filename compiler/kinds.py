@@ -53,7 +53,7 @@ KINDS: dict[str, Kind] = {
         Kind("dedupe", 3, ("rows", "kept"), ("rows", "duplicates"), "drops near-duplicates"),
         Kind(
             "decontaminate",
-            3,
+            4,
             ("rows",),
             ("rows", "leaks"),
             "removes what overlaps with dev, test or a guard",
