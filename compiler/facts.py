@@ -34,6 +34,7 @@ class DataFacts(Struct, frozen=True):
     ungradable: Mapping[str, Lack] = field(default_factory=dict)  # metric -> first row that lacks
     databases: Mapping[str, int] = field(default_factory=dict)  # named by rows -> first that does
     longest: tuple[int, str] | None = None  # the row that asks most, and what it asks
+    answered: tuple[int, str] | None = None  # that of the longest right answer, and the answer
 
 
 class StudentFacts(Struct, frozen=True):

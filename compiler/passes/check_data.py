@@ -69,6 +69,9 @@ def _facts(spec: Spec, item: Loaded) -> DataFacts:
         longest=max(
             ((r.number, r.prompt) for r in item.rows), key=lambda r: len(r[1]), default=None
         ),
+        answered=max(
+            ((r.number, r.answer) for r in item.rows), key=lambda r: len(r[1]), default=None
+        ),
     )
 
 

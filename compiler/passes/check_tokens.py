@@ -17,6 +17,8 @@ from dagent.dsl.nearest import did_you_mean
 
 ANSWERS = ("max_completion_length", "max_new_tokens")  # how long an answer a stage lets draw
 TOKENS = ("eos_token", "pad_token")
+# Graders that read the whole of an answer, where none can be right that ends too soon.
+WHOLE = ("exact", "normalised", "json", "code", "sql")
 ROOM = 0.5  # of the context, for the answer that is advised
 
 
@@ -36,6 +38,7 @@ def check_tokens(
         _check_lengths(spec, holds, diagnostics)
         if spec.student.max_new_tokens < holds:
             _check_questions(spec, data, student, holds, settings, diagnostics)
+    _check_right_answers(spec, data, student, settings, diagnostics)
     _check_known(spec, student, settings, diagnostics)
     for number, teacher in teachers.items():
         if teacher.folder and share_vocabulary(student.folder, teacher.folder) is False:
@@ -112,6 +115,39 @@ def _check_questions(
                 (f"lower `max_new_tokens` of `student` to {room:,}, " if room > 0 else "")
                 + "leave such rows out by `where`, or name a student with a longer context",
             )
+
+
+def _check_right_answers(
+    spec: Spec,
+    data: Mapping[str, DataFacts],
+    student: StudentFacts,
+    settings: Settings,
+    diagnostics: Diagnostics,
+) -> None:
+    """Whether the student may say as much as the longest right answer of the sets that judge it."""
+    assert student.folder is not None
+    allowed = spec.student.max_new_tokens
+    whole = {m.name for m in spec.criteria.metrics if m.grader in WHOLE}
+    longest: tuple[int, str] = (0, "")
+    for given in spec.data:
+        found = data[given.name].answered if given.name in data else None
+        if found is None or whole.isdisjoint(spec.judged_by(given)):
+            continue
+        row, answer = found
+        if len(answer.encode()) <= allowed:  # no token is shorter than a byte
+            continue
+        count = partial(count_tokens, student.folder, answer)
+        takes = settings.recall(student.folder, (count_tokens, answer), count) or 0
+        longest = max(longest, (takes, f"row {row} of `{given.title}`"))
+    takes, place = longest
+    if takes > allowed:
+        diagnostics.warn(
+            "E623",
+            f"the right answer of {place} takes {takes:,} tokens, and an answer may take "
+            f"{allowed:,}",
+            spec.at("student", "max_new_tokens"),
+            f"raise `max_new_tokens` of `student` to {takes + 1:,} or more",
+        )
 
 
 def _check_known(

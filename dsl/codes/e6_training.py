@@ -156,6 +156,14 @@ CODES = {
         'student { model = "builtin:tiny-python"  attn_implementation = flash_attention_2 }',
         "Write `sdpa`, or save the model in bfloat16 first.",
     ),
+    "E623": Code(
+        "right answer longer than an answer may be",
+        "A right answer of a set that judges takes more tokens than the student may write, and the "
+        "grader reads whole answers.",
+        "No student can have such a row right, and none is told why.",
+        'student { model = "builtin:tiny-python"  max_new_tokens = 1 tokens }',
+        "Raise `max_new_tokens` of `student`.",
+    ),
     "E640": Code(
         "experimental stage",
         "The stage's trainer stands in `trl.experimental`.",

@@ -183,6 +183,22 @@ def test_a_question_that_leaves_no_room_for_an_answer_is_warned_of(project: Any)
     assert found_in(project, {"student": student}) == []
 
 
+def test_a_right_answer_that_the_student_may_not_finish_is_warned_of(project: Any) -> None:
+    rows = [json.loads(line) for line in (project.folder / "dev.jsonl").read_text().splitlines()]
+    project.write_rows("dev.jsonl", [*rows, {**rows[0], "prompt": "new", "answer": "abc " * 12}])
+    student: dict[str, Any] = {"model": "builtin:tiny-python"}
+    found = one(project, {"student": student})
+    assert (found.code, found.severity) == ("E623", "warning")
+    assert f"right answer of row {len(rows) + 1} of `dev.jsonl`" in found.message
+    assert "may take 32" in found.message
+    takes = int(found.message.split(" takes ")[1].split()[0])
+    for more in (
+        {"student": {**student, "max_new_tokens": f"{takes + 1} tokens"}},
+        {"student": student, "criteria": {"metric": {"accuracy": {"grader": "numeric"}}}},
+    ):
+        assert "E623" not in [d.code for d in found_in(project, more)]
+
+
 @pytest.mark.parametrize(
     ("stage", "key"),
     [("grpo", "max_completion_length"), ("gkd", "max_new_tokens"), ("sft", "max_length")],
