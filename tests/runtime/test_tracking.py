@@ -20,6 +20,7 @@ from dagent.runtime.mirror import Mirror
 from dagent.runtime.mirrored import files_of
 from dagent.runtime.projection import Table, focus, row_table, training_series
 from dagent.runtime.registry import register
+from dagent.runtime.traces import point_at
 from dagent.runtime.tracking import Cursor, RunFolder
 
 pytest.importorskip("mlflow", reason="the extra dagent[track] is not installed")
@@ -580,7 +581,8 @@ def test_the_registered_model_loads_with_mlflow_and_with_plain_transformers(
     import mlflow
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.tracking_uri(project.folder))
+    # In a process where another test has pointed MLflow elsewhere the environment counts no more.
+    point_at(tracking.tracking_uri(project.folder))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     uri = "models:/quickstart@champion"
     assert mlflow.transformers.load_model(uri)("x = 1", max_new_tokens=2)[0]["generated_text"]
