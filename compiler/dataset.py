@@ -4,6 +4,7 @@ function, so that what was checked is what is trained and tested on.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,9 +12,9 @@ from msgspec import Struct
 
 from dagent.compiler.formats import Fault, Raw
 from dagent.compiler.where import CannotJudge, Where
-from dagent.dsl.texts import characters
 
 COLUMNS = ("id", "prompt", "answer", "skill", "difficulty")
+HALF = re.compile("[\ud800-\udfff]")  # of a character: JSON's escapes let it be, no file holds it
 # What some graders judge by; carried only where one does.
 EXTRA = ("tests", "schema_sql", "database")
 # By grader, those of which a row must have at least one.
@@ -126,9 +127,10 @@ def _row(number: int, raw: Mapping[str, Any], view: View) -> Row | Fault:
         if not isinstance(value, types) or isinstance(value, bool) or not texts:
             return Fault(number, f"column `{column}` is {wrong}", column=column)
         parts = value if isinstance(value, list) else [str(value)]
-        if any(characters(part) != part for part in parts):
-            cut = "holds half of a character (a surrogate, such as `\\ud83d`)"
-            return Fault(number, f"column `{column}` {cut}", column=column)
+        if half := next(filter(None, map(HALF.search, parts)), None):
+            says = f"column `{column}`: `\\u{ord(half[0]):04x}` is half of a character"
+            remedy = "write the whole, or leave it out"
+            return Fault(number, says, column=column, remedy=remedy)
         if name == "prompt" and not str(value).strip():
             return Fault(number, f"column `{column}` is empty", column=column)
         values[name] = str(value) if name in ("id", "prompt", "answer") else value

@@ -21,9 +21,6 @@ FORMATS = {
     ".parquet": "parquet",
 }
 
-HALF = re.compile("[\ud800-\udfff]")
-HALVES = re.compile(r"\\u[dD][89a-fA-F]")  # as JSON escapes them: two make a character
-
 
 class Fault(Struct, frozen=True):
     """Why something is no row. ``row`` counts from 1, and 0 is the whole file; ``column`` is the
@@ -59,21 +56,10 @@ def read_file(path: Path, format: str) -> Iterator[Raw]:
         return
     if format == "csv":
         yield from _csv(text)
-        return
-    # Many a `.json` is JSON Lines.
-    array = format == "json" and not text.lstrip().startswith("{")
-    rows = _json(text) if array else _jsonl(text)
-    yield from map(_whole, rows) if HALVES.search(text) else rows
-
-
-def _whole(raw: Raw) -> Raw:
-    """A Fault where an escape is half of a character: JSON lets it be, and no file can hold it."""
-    number, row = raw
-    half = None if isinstance(row, Fault) else HALF.search(json.dumps(row, ensure_ascii=False))
-    if half is None:
-        return raw
-    says = f"`\\u{ord(half[0]):04x}` is half of a character"
-    return number, Fault(number, says, remedy="write the whole, or leave it out")
+    elif format == "json" and not text.lstrip().startswith("{"):
+        yield from _json(text)
+    else:  # many a `.json` is JSON Lines
+        yield from _jsonl(text)
 
 
 def _json(text: str) -> Iterator[Raw]:

@@ -277,7 +277,10 @@ def test_what_the_engineer_sees_is_not_what_is_judged_on(project: Any, role: str
         ('[{"prompt": "a", "answer": "b"}] []', (2, "behind the array's end")),
         ('"text"', (0, "neither a JSON array")),
         ('[{"prompt": "a", "answer": "b"}, {"prompt": "\\ud83d"}]', (2, "`\\ud83d` is half of a")),
-        ('{"prompt": "a", "answer": "b"}\n{"answer": {"n": "\\uDE00"}}', (2, "`\\ude00` is half")),
+        (
+            '{"prompt": "a", "answer": "b"}\n{"prompt": "c", "answer": "\\uDE00"}',
+            (2, "`\\ude00` is half"),
+        ),
         (
             '{"prompt": "a", "answer": "b"}\n{"prompt": "\\ud83d\\ude00", "answer": "d"}',
             None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -287,7 +288,8 @@ threading.Timer(0.3, os.kill, (os.getpid(), 9)).start()
 box.run("import time; time.sleep(60)")
 """
     done = subprocess.run([sys.executable, "-c", parent], capture_output=True, timeout=60)
-    holder = Path("/proc", done.stdout.decode().strip())
+    assert done.returncode == -signal.SIGKILL, "not by an end of its own"
+    holder = Path("/proc", str(int(done.stdout)))
     for _ in range(100):
         if not holder.exists():
             return
